@@ -1,0 +1,104 @@
+//! The linear part of a view: pipelines of stateless operators from its inputs to its content.
+//!
+//! Filter, project, unnest and union all are linear: the output's change is the operators applied to the
+//! input's change. So a tree of them is a list of pipelines, one for each input that the union reaches,
+//! and needs no state.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
+use weir_delta::{Delta, Weights};
+
+use crate::operator::filter::filter;
+use crate::operator::project::project;
+use crate::operator::unnest::{UnnestColumns, unnest};
+
+/// A stateless operator.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Keeps the rows for which the predicate is true.
+    Filter(Arc<dyn PhysicalExpr>),
+    /// Computes columns.
+    Project(Vec<Arc<dyn PhysicalExpr>>, SchemaRef),
+    /// One row for each element of a list.
+    Unnest(UnnestColumns),
+}
+
+/// Operators applied to one input, in order.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Which of the view's inputs it reads.
+    pub input: usize,
+    /// The operators.
+    pub steps: Vec<Step>,
+}
+
+/// All pipelines of a linear view. They end in the same schema.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The pipelines.
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// A row for which an operator failed.
+#[derive(Debug)]
+pub struct RowError {
+    /// The row as it came in, alone, with its weight.
+    pub row: Delta,
+    /// Why it failed.
+    pub error: DataFusionError,
+}
+
+impl Pipeline {
+    /// The pipeline's output for one batch of changes of its input.
+    ///
+    /// # Errors
+    /// The first error of an operator; nothing of the batch has an effect then.
+    pub fn apply(&self, delta: Delta) -> Result<Delta> {
+        let mut delta = delta;
+        for step in &self.steps {
+            if delta.len() == 0 && matches!(step, Step::Filter(_)) {
+                continue;
+            }
+            delta = match step {
+                Step::Filter(predicate) => filter(delta, predicate.as_ref())?,
+                Step::Project(exprs, schema) => project(&delta, exprs, schema)?,
+                Step::Unnest(spec) => unnest(&delta, spec)?,
+            };
+        }
+        Ok(delta)
+    }
+
+    /// As [`Self::apply`], but a row for which an operator fails is left out and given to `bad`. Finds
+    /// the bad rows by halving, so a batch with few of them costs little more.
+    ///
+    /// # Errors
+    /// Only of putting batches together, which their equal schema excludes.
+    pub fn apply_skipping(&self, delta: Delta, bad: &mut dyn FnMut(RowError)) -> Result<Vec<Delta>> {
+        let mut good = Vec::new();
+        // Halves still to do, the first on top, so that rows keep their order.
+        let mut stack = vec![delta];
+        while let Some(delta) = stack.pop() {
+            match self.apply(delta.clone()) {
+                Ok(output) => good.push(output),
+                Err(error) if delta.len() <= 1 => bad(RowError { row: delta, error }),
+                Err(_) => {
+                    let middle = delta.len() / 2;
+                    stack.push(slice(&delta, middle, delta.len() - middle));
+                    stack.push(slice(&delta, 0, middle));
+                }
+            }
+        }
+        Ok(good)
+    }
+}
+
+fn slice(delta: &Delta, begin: usize, n_rows: usize) -> Delta {
+    let weights = match delta.weights() {
+        Weights::Mixed(weights) => Weights::Mixed(weights[begin..begin + n_rows].to_vec()),
+        uniform => uniform.clone(),
+    };
+    Delta::new(delta.rows().slice(begin, n_rows), weights)
+}

@@ -1,0 +1,174 @@
+//! The scheduler's promises, on views that only count.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use parking_lot::Mutex;
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
+
+use super::{Maintained, Scheduler, Tick, TickClass, ViewInputs};
+
+/// Remembers its ticks; fails up to and with `fails_until`.
+struct Probe {
+    ticks: Mutex<Vec<(Epoch, Epoch)>>,
+    gate: Mutex<()>,
+    fails_until: Epoch,
+}
+
+impl Probe {
+    fn new(fails_until: Epoch) -> Arc<Self> {
+        Arc::new(Self { ticks: Mutex::default(), gate: Mutex::default(), fails_until })
+    }
+
+    fn ticks(&self) -> Vec<(u64, u64)> {
+        self.ticks.lock().iter().map(|(from, upto)| (from.0, upto.0)).collect()
+    }
+}
+
+impl Maintained for Probe {
+    fn tick(&self, from: Epoch, upto: Epoch) -> Result<Tick> {
+        let _open = self.gate.lock();
+        if upto <= self.fails_until {
+            return Err(Error::new(SqlState::DivisionByZero, "division by zero"));
+        }
+        self.ticks.lock().push((from, upto));
+        Ok(Tick { changed: true })
+    }
+
+    fn class(&self) -> TickClass {
+        TickClass::Linear
+    }
+}
+
+const TOPIC: TopicId = TopicId(1);
+const A: ObjectId = ObjectId(100);
+const B: ObjectId = ObjectId(101);
+
+fn on_topic() -> ViewInputs {
+    ViewInputs { topics: BTreeSet::from([TOPIC]), ..ViewInputs::default() }
+}
+
+fn on_view(id: ObjectId) -> ViewInputs {
+    ViewInputs { views: vec![id], ..ViewInputs::default() }
+}
+
+fn commit(scheduler: &Scheduler, epoch: u64) {
+    scheduler.committed(Epoch(epoch), &BTreeSet::from([TOPIC]), false);
+}
+
+fn wait(scheduler: &Scheduler, views: &[ObjectId]) -> (Epoch, Receiver<Result<()>>) {
+    let (sender, receiver) = channel();
+    let waiter = Box::new(move |outcome| {
+        let _ = sender.send(outcome);
+    });
+    (scheduler.wait_at_newest(views, &[], waiter), receiver)
+}
+
+#[test]
+fn a_lagging_view_takes_all_that_waited_in_one_tick_but_stops_at_a_cut() {
+    let scheduler = Scheduler::start(1, Epoch(1));
+    let probe = Probe::new(Epoch::ZERO);
+    let gate = probe.gate.lock();
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&probe) as Arc<dyn Maintained>);
+    commit(&scheduler, 2);
+    while !scheduler.status(A).expect("added").running {
+        std::thread::yield_now();
+    }
+    commit(&scheduler, 3);
+    commit(&scheduler, 4);
+    let (epoch, done) = wait(&scheduler, &[A]);
+    assert_eq!(epoch, Epoch(4));
+    commit(&scheduler, 5);
+    commit(&scheduler, 6);
+    drop(gate);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    let (_, done) = wait(&scheduler, &[A]);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(probe.ticks(), [(1, 2), (2, 4), (4, 6)]);
+    scheduler.stop();
+}
+
+#[test]
+fn a_view_on_a_view_ticks_only_at_epochs_where_the_lower_one_stopped() {
+    let scheduler = Scheduler::start(2, Epoch(1));
+    let lower = Probe::new(Epoch::ZERO);
+    let upper = Probe::new(Epoch::ZERO);
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, on_view(A), Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    for epoch in 2..200 {
+        commit(&scheduler, epoch);
+    }
+    let (_, done) = wait(&scheduler, &[B]);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    let stops: BTreeSet<u64> = lower.ticks().iter().map(|(_, upto)| *upto).collect();
+    for (_, upto) in upper.ticks() {
+        assert!(stops.contains(&upto), "the upper view saw epoch {upto}, the lower one never did");
+    }
+    assert_eq!(upper.ticks().last().map(|(_, upto)| *upto), Some(199));
+    scheduler.stop();
+}
+
+#[test]
+fn a_view_that_nothing_touched_is_exact_without_a_tick() {
+    let scheduler = Scheduler::start(1, Epoch(1));
+    let probe = Probe::new(Epoch::ZERO);
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&probe) as Arc<dyn Maintained>);
+    scheduler.committed(Epoch(2), &BTreeSet::from([TopicId(9)]), false);
+    let (epoch, done) = wait(&scheduler, &[A]);
+    assert_eq!(epoch, Epoch(2));
+    done.recv().expect("the scheduler answers").expect("nothing can fail");
+    assert_eq!(scheduler.newest_common(&[A]), Some(Epoch(2)));
+    assert_eq!(probe.ticks(), []);
+    scheduler.stop();
+}
+
+#[test]
+fn a_failing_view_answers_with_its_error_and_heals_when_an_input_changes() {
+    let scheduler = Scheduler::start(1, Epoch(1));
+    let lower = Probe::new(Epoch(3));
+    let upper = Probe::new(Epoch::ZERO);
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, on_view(A), Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    commit(&scheduler, 2);
+    let (_, done) = wait(&scheduler, &[B]);
+    let error = done.recv().expect("the scheduler answers").expect_err("the lower view fails");
+    assert_eq!(error.state(), SqlState::DivisionByZero);
+    assert_eq!(scheduler.newest_common(&[A]), Some(Epoch(1)));
+    commit(&scheduler, 3);
+    commit(&scheduler, 4);
+    let (_, done) = wait(&scheduler, &[B]);
+    done.recv().expect("the scheduler answers").expect("epoch 4 heals it");
+    assert_eq!(lower.ticks().last().map(|(_, upto)| *upto), Some(4));
+    scheduler.stop();
+}
+
+#[test]
+fn a_new_view_is_filled_and_its_waiters_wait_for_that() {
+    let scheduler = Scheduler::start(1, Epoch(7));
+    let probe = Probe::new(Epoch::ZERO);
+    let gate = probe.gate.lock();
+    scheduler.add(A, on_topic(), Epoch::ZERO, Arc::clone(&probe) as Arc<dyn Maintained>);
+    assert_eq!(scheduler.newest_common(&[A]), None);
+    let (_, done) = wait(&scheduler, &[A]);
+    assert!(done.try_recv().is_err(), "the view has no content yet");
+    drop(gate);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(probe.ticks(), [(0, 7)]);
+    scheduler.stop();
+}
+
+#[test]
+fn waiters_of_a_dropped_view_are_told() {
+    let scheduler = Scheduler::start(1, Epoch(1));
+    let probe = Probe::new(Epoch(9));
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&probe) as Arc<dyn Maintained>);
+    let gate = probe.gate.lock();
+    commit(&scheduler, 2);
+    let (_, done) = wait(&scheduler, &[A]);
+    drop(gate);
+    scheduler.remove(A);
+    assert!(done.recv().expect("the scheduler answers").is_err());
+    assert!(scheduler.status(A).is_none());
+    scheduler.stop();
+}

@@ -1,0 +1,49 @@
+//! A worker thread: takes a tick, runs it, hands in what it did.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use weir_types::{Error, Result};
+
+use super::{Shared, Tick, TickClass};
+
+/// Starts a worker of that class; it ends when the scheduler stops.
+pub(super) fn spawn(shared: &Arc<Shared>, class: TickClass, worker_idx: usize) {
+    let shared = Arc::clone(shared);
+    let name = match class {
+        TickClass::Linear => format!("weir-worker-{worker_idx}"),
+        TickClass::Batch => format!("weir-batch-{worker_idx}"),
+    };
+    weir_env::spawn_thread(&name, move || run(&shared, class));
+}
+
+fn run(shared: &Shared, class: TickClass) {
+    loop {
+        let job = {
+            let mut state = shared.state.lock();
+            loop {
+                if state.stopped() {
+                    return;
+                }
+                if let Some(job) = state.next_job(class) {
+                    break job;
+                }
+                shared.work[class.queue()].wait(&mut state);
+            }
+        };
+        // A panic in an operator is a defect that must not take the other views along.
+        let outcome: Result<Tick> =
+            catch_unwind(AssertUnwindSafe(|| job.view.tick(job.from, job.upto)))
+                .unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))));
+        drop(job.view);
+        shared.with_state(|state| state.finished(job.id, job.upto, outcome));
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("an operator panicked: {}", text.unwrap_or_default())
+}

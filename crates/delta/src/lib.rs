@@ -1,0 +1,23 @@
+//! Weighted Arrow batches, their hashing, comparison and storage in memory.
+//!
+//! `schema` and `codec` say what SQL types look like in Arrow and in bytes; `hash` and `equal` say
+//! when two rows are the same; `delta` and `diff` are changes of relations; `segments` keeps the
+//! rows of a relation with their history.
+//!
+//! Two rows are the same when no column tells them apart under SQL's `IS NOT DISTINCT FROM`: NULL
+//! is NULL, NaN is NaN, and -0.0 is 0.0. `hash`, `equal` and everything above them keep to that.
+//!
+//! **Left out on purpose:** disk, async, DataFusion.
+
+pub mod codec;
+pub mod delta;
+pub mod diff;
+pub mod equal;
+pub mod group;
+pub mod hash;
+pub mod rows;
+pub mod schema;
+pub mod segments;
+mod value;
+
+pub use delta::{Delta, Weights};

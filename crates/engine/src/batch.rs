@@ -1,0 +1,238 @@
+//! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::memory_pool::{MemoryPool, TrackConsumersPool, GreedyMemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use weir_planner::semantics;
+use weir_planner::source::RelationSource;
+use weir_types::{Error, Result};
+
+/// Batches that wait between the query's threads and the reader.
+const CHANNEL_BATCHES: usize = 4;
+
+/// Finds the rows behind a relation of a plan.
+pub(crate) trait Rows: Sync {
+    /// The rows of that relation, with the columns its schema tells.
+    fn provider(&self, source: &RelationSource) -> Result<Arc<dyn TableProvider>>;
+}
+
+/// Runs batch queries.
+pub(crate) struct BatchEngine {
+    runtime: Option<tokio::runtime::Runtime>,
+    template: SessionState,
+    n_threads: usize,
+}
+
+impl BatchEngine {
+    /// An engine with that many threads, whose queries together stay below `memory_bytes` as far as
+    /// DataFusion accounts for them.
+    ///
+    /// # Errors
+    /// Where threads cannot be started.
+    pub(crate) fn new(n_threads: usize, memory_bytes: usize) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(n_threads.max(1))
+            .thread_name("weir-query")
+            .thread_stack_size(16 << 20)
+            .enable_time()
+            .build()
+            .map_err(|e| Error::io("cannot start query threads", &e))?;
+        let top = std::num::NonZeroUsize::new(5).expect("5 is not 0");
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), top));
+        let env = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .build_arc()
+            .map_err(semantics::to_error)?;
+        let template = SessionStateBuilder::new()
+            .with_config(SessionConfig::from(config(n_threads)))
+            .with_runtime_env(env)
+            .with_default_features()
+            .build();
+        Ok(Self { runtime: Some(runtime), template, n_threads })
+    }
+
+    /// DataFusion's settings for Weir's dialect.
+    pub(crate) fn config(&self) -> ConfigOptions {
+        config(self.n_threads)
+    }
+
+    /// The optimized form of an analyzed plan.
+    ///
+    /// # Errors
+    /// Of the optimizer.
+    pub(crate) fn optimize(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let state = self.state(config);
+        state.optimizer().optimize(plan, &state, |_, _| {}).map_err(semantics::to_error)
+    }
+
+    /// The physical plan of an analyzed plan, over the rows that `rows` finds.
+    ///
+    /// # Errors
+    /// Of planning.
+    pub(crate) async fn plan(
+        &self,
+        plan: LogicalPlan,
+        rows: &dyn Rows,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = with_rows(plan, rows)?;
+        let state = self.state(config);
+        let plan =
+            state.optimizer().optimize(plan, &state, |_, _| {}).map_err(semantics::to_error)?;
+        let planner = Arc::clone(state.query_planner());
+        planner.create_physical_plan(&plan, &state).await.map_err(semantics::to_error)
+    }
+
+    /// The rows of a physical plan, made on the query threads. Dropping the stream ends the query.
+    pub(crate) fn run(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let state = self.state(config);
+        let context = Arc::new(TaskContext::from(&state));
+        let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL_BATCHES);
+        let task = self.runtime().spawn(async move {
+            let mut stream: SendableRecordBatchStream = match execute_stream(plan, context) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let _ = sender.send(Err(semantics::to_error(error))).await;
+                    return;
+                }
+            };
+            while let Some(batch) = stream.next().await {
+                let batch = batch.map_err(semantics::to_error);
+                let failed = batch.is_err();
+                if sender.send(batch).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Box::pin(futures::stream::unfold(
+            (receiver, AbortOnDrop(task)),
+            |(mut receiver, mut task)| async move {
+                match receiver.recv().await {
+                    Some(batch) => Some((batch, (receiver, task))),
+                    // The task is over: by its end, or by a panic, which must not look like an end.
+                    None => match (&mut task.0).await {
+                        Ok(()) => None,
+                        Err(error) if error.is_cancelled() => None,
+                        Err(_) => {
+                            let error = Error::internal("the query's execution panicked");
+                            Some((Err(error), (receiver, task)))
+                        }
+                    },
+                }
+            },
+        ))
+    }
+
+    /// All rows of an analyzed plan. For threads that may block.
+    ///
+    /// # Errors
+    /// Of planning and execution.
+    pub(crate) fn collect_blocking(
+        &self,
+        plan: LogicalPlan,
+        rows: &dyn Rows,
+        config: &ConfigOptions,
+    ) -> Result<Vec<RecordBatch>> {
+        let handle = self.runtime().handle().clone();
+        handle.block_on(async {
+            let plan = self.plan(plan, rows, config).await?;
+            collect(self.run(plan, config)).await
+        })
+    }
+
+    fn state(&self, config: &ConfigOptions) -> SessionState {
+        let mut state = self.template.clone();
+        *state.config_mut().options_mut() = config.clone();
+        state
+    }
+
+    fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().expect("taken only when dropped")
+    }
+}
+
+impl Drop for BatchEngine {
+    fn drop(&mut self) {
+        // A runtime must not be waited for where async code runs.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// All batches of a stream.
+pub(crate) async fn collect(
+    mut stream: BoxStream<'static, Result<RecordBatch>>,
+) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await {
+        batches.push(batch?);
+    }
+    Ok(batches)
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn config(n_threads: usize) -> ConfigOptions {
+    let mut config = ConfigOptions::new();
+    config.execution.target_partitions = n_threads.max(1);
+    config.execution.batch_size = weir_types::limits::BATCH_ROWS;
+    config.execution.time_zone = Some("UTC".to_owned());
+    config.sql_parser.map_string_types_to_utf8view = true;
+    config.sql_parser.parse_float_as_decimal = true;
+    config.sql_parser.default_null_ordering = "nulls_max".to_owned();
+    config.optimizer.enable_round_robin_repartition = false;
+    config
+}
+
+/// The plan with rows behind each of its relations, those of subqueries included.
+fn with_rows(plan: LogicalPlan, rows: &dyn Rows) -> Result<LogicalPlan> {
+    let transformed = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let source: &dyn std::any::Any = scan.source.as_ref();
+        let Some(source) = source.downcast_ref::<RelationSource>() else {
+            return Ok(Transformed::no(node));
+        };
+        let provider = rows
+            .provider(source)
+            .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
+        let scan = TableScan { source: provider_as_source(provider), ..scan.clone() };
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    });
+    Ok(transformed.map_err(semantics::to_error)?.data)
+}
+
+/// The batches with `schema`'s types: what a plan gives to what is stored.
+pub(crate) fn normalize(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        columns.push(weir_delta::schema::normalize(column, field.data_type())?);
+    }
+    weir_delta::rows::batch(Arc::clone(schema), columns, batch.num_rows())
+}

@@ -1,0 +1,137 @@
+//! What is asked of the committer.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use weir_catalog::{Catalog, Object};
+use weir_delta::Delta;
+use weir_log::TopicConfig;
+use weir_types::{Epoch, ObjectId, PartitionId, Result, TopicId};
+
+/// All that one transaction writes.
+#[derive(Default)]
+pub(crate) struct WriteSet {
+    /// The epoch that the transaction read at; rows it changes must not have changed since.
+    pub(crate) read_epoch: Epoch,
+    /// Catalog changes, in order; they come before the rows.
+    pub(crate) ddl: Vec<DdlStep>,
+    /// Appends to streams.
+    pub(crate) appends: Vec<Append>,
+    /// Changes of tables.
+    pub(crate) changes: Vec<Change>,
+    /// Positions of sources: object and stored form.
+    pub(crate) positions: Vec<(ObjectId, Vec<u8>)>,
+    /// An epoch for the clock, also where nothing is written.
+    pub(crate) timer: bool,
+}
+
+/// Rows for a stream.
+pub(crate) struct Append {
+    pub(crate) stream: ObjectId,
+    pub(crate) topic: TopicId,
+    pub(crate) schema_version: u32,
+    pub(crate) partitions: Vec<PartitionRows>,
+    /// The acknowledgement need not wait for the fsync.
+    pub(crate) relaxed: bool,
+}
+
+/// Rows for one partition, encoded.
+pub(crate) struct PartitionRows {
+    pub(crate) partition: PartitionId,
+    pub(crate) n_rows: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A change of a table: old rows out, new rows in.
+pub(crate) struct Change {
+    pub(crate) table: ObjectId,
+    pub(crate) topic: TopicId,
+    pub(crate) schema_version: u32,
+    /// Retractions of rows as the transaction saw them, then insertions.
+    pub(crate) delta: Delta,
+    /// The change for the log.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// One catalog change, made on the catalog as it is when the transaction commits.
+pub(crate) type DdlStep = Arc<dyn Fn(&mut DdlContext<'_>) -> Result<()> + Send + Sync>;
+
+/// What a catalog change works on.
+pub(crate) struct DdlContext<'a> {
+    /// The catalog to change; it replaces the current one when the whole commit passes.
+    pub(crate) catalog: &'a mut Catalog,
+    /// The epoch of the commit.
+    pub(crate) epoch: Epoch,
+    pub(crate) effects: &'a mut DdlEffects,
+}
+
+/// What a catalog change brings about besides the catalog.
+#[derive(Default)]
+pub(crate) struct DdlEffects {
+    pub(crate) put: Vec<ObjectId>,
+    pub(crate) removed: Vec<Arc<Object>>,
+    pub(crate) topics: Vec<TopicConfig>,
+    pub(crate) dropped_topics: Vec<TopicId>,
+}
+
+impl DdlContext<'_> {
+    /// Adds or replaces an object.
+    pub(crate) fn put(&mut self, object: Object) {
+        self.effects.put.push(object.id);
+        self.catalog.put(object);
+    }
+
+    /// Takes an object out, with its topic.
+    pub(crate) fn remove(&mut self, id: ObjectId) {
+        if let Some(object) = self.catalog.remove(id) {
+            self.effects.put.retain(|put| *put != id);
+            if let Some(topic) = object.topic() {
+                match self.effects.topics.iter().position(|config| config.id == topic) {
+                    Some(position) => {
+                        self.effects.topics.remove(position);
+                    }
+                    None => self.effects.dropped_topics.push(topic),
+                }
+            }
+            self.effects.removed.push(object);
+        }
+    }
+
+    /// Makes a topic.
+    pub(crate) fn create_topic(&mut self, config: TopicConfig) {
+        self.effects.topics.push(config);
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    /// The epoch of the commit; where nothing was written, the newest.
+    pub(crate) epoch: Epoch,
+}
+
+/// A write set and where its outcome goes.
+pub(crate) struct Request {
+    pub(crate) writes: WriteSet,
+    pub(crate) reply: oneshot::Sender<Result<Committed>>,
+}
+
+impl WriteSet {
+    /// True where committing it changes nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ddl.is_empty()
+            && self.appends.is_empty()
+            && self.changes.is_empty()
+            && self.positions.is_empty()
+            && !self.timer
+    }
+
+    /// True where the acknowledgement may come before the fsync: every object it touches allows that.
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.ddl.is_empty()
+            && self.changes.is_empty()
+            && self.positions.is_empty()
+            && !self.appends.is_empty()
+            && self.appends.iter().all(|append| append.relaxed)
+    }
+}

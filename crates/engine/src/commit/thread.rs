@@ -1,0 +1,304 @@
+//! The committer: checks, applies and writes, one epoch after the other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use tokio::sync::oneshot;
+use weir_catalog::Catalog;
+use weir_log::{Append as LogAppend, BlockKind, Commit};
+use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
+
+use super::request::{Committed, DdlContext, DdlEffects, Request, WriteSet};
+use super::syncer::{self, Written};
+use crate::shared::Shared;
+use crate::storage::{self, MetaSpace};
+
+/// Most requests of one epoch, so that the first one is not kept waiting for ever.
+const REQUESTS_MAX: usize = 4096;
+
+/// Takes write sets to the committer.
+#[derive(Clone)]
+pub(crate) struct Committer {
+    requests: SyncSender<Request>,
+}
+
+impl Committer {
+    /// Commits; returns when the commit is durable, or written where it is relaxed.
+    ///
+    /// # Errors
+    /// 40001 for a lost race, 23505 for a taken key, those of DDL steps; nothing was written then.
+    pub(crate) async fn commit(&self, writes: WriteSet) -> Result<Committed> {
+        let (reply, answer) = oneshot::channel();
+        let mut request = Request { writes, reply };
+        // The queue is bounded: a full one is backpressure, without blocking the runtime's thread.
+        loop {
+            match self.requests.try_send(request) {
+                Ok(()) => break,
+                Err(std::sync::mpsc::TrySendError::Full(back)) => {
+                    request = back;
+                    tokio::task::yield_now().await;
+                }
+                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(stopped()),
+            }
+        }
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// As [`Self::commit`], for a thread of its own.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub(crate) fn commit_blocking(&self, writes: WriteSet) -> Result<Committed> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request { writes, reply }).map_err(|_| stopped())?;
+        answer.blocking_recv().map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(SqlState::AdminShutdown, "the server is shutting down")
+        .with_detail("Whether the commit was written is unknown.")
+}
+
+/// Starts both threads. They end when every [`Committer`] is dropped; the handle waits for that.
+pub(crate) fn start(shared: &Arc<Shared>) -> (Committer, Vec<std::thread::JoinHandle<()>>) {
+    let (requests, receiver) = sync_channel(REQUESTS_MAX);
+    let (written, to_sync) = std::sync::mpsc::channel();
+    let log = Arc::clone(&shared.log);
+    let durable = Arc::clone(&shared.durable);
+    let syncer = weir_env::spawn_thread("weir-sync", move || syncer::run(&log, &to_sync, &durable));
+    let shared = Arc::clone(shared);
+    let committer = weir_env::spawn_thread("weir-commit", move || {
+        Thread { shared, written }.run(&receiver);
+    });
+    (Committer { requests }, vec![committer, syncer])
+}
+
+struct Thread {
+    shared: Arc<Shared>,
+    written: std::sync::mpsc::Sender<Written>,
+}
+
+/// What an epoch has gathered.
+struct Gathered {
+    commit: Commit,
+    topics: BTreeSet<TopicId>,
+    effects: DdlEffects,
+    replies: Vec<oneshot::Sender<Result<Committed>>>,
+    relaxed: Vec<oneshot::Sender<Result<Committed>>>,
+    timer: bool,
+    empty: bool,
+    now: Timestamp,
+}
+
+impl Thread {
+    fn run(&self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut batch = vec![first];
+            batch.extend(requests.try_iter().take(REQUESTS_MAX - 1));
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&self, batch: Vec<Request>) {
+        let shared = &self.shared;
+        let epoch = shared.log.newest_epoch().next();
+        let now = shared.next_now();
+        let mut catalog = shared.catalog();
+        let mut gathered = Gathered {
+            commit: shared.log.begin(epoch, now),
+            topics: BTreeSet::new(),
+            effects: DdlEffects::default(),
+            replies: Vec::new(),
+            relaxed: Vec::new(),
+            timer: false,
+            empty: true,
+            now,
+        };
+        for Request { writes, reply } in batch {
+            let relaxed = writes.is_relaxed();
+            match self.take_in(&mut gathered, &mut catalog, writes, epoch) {
+                Ok(()) if relaxed => gathered.relaxed.push(reply),
+                Ok(()) => gathered.replies.push(reply),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            }
+        }
+        if gathered.empty {
+            let newest = shared.log.newest_epoch();
+            for reply in gathered.replies {
+                let _ = reply.send(Ok(Committed { epoch: newest }));
+            }
+            return;
+        }
+        self.write(gathered, catalog, epoch);
+    }
+
+    /// Checks one write set, applies it to the tables, and adds it to the epoch; or leaves no trace.
+    fn take_in(
+        &self,
+        gathered: &mut Gathered,
+        catalog: &mut Arc<Catalog>,
+        writes: WriteSet,
+        epoch: Epoch,
+    ) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.shared.check_space()?;
+        let mut effects = DdlEffects::default();
+        let changed_catalog = if writes.ddl.is_empty() {
+            Arc::clone(catalog)
+        } else {
+            let mut changed = catalog.as_ref().clone();
+            for step in &writes.ddl {
+                step(&mut DdlContext { catalog: &mut changed, epoch, effects: &mut effects })?;
+            }
+            Arc::new(changed)
+        };
+        for append in &writes.appends {
+            let known = changed_catalog.get(append.stream).and_then(|object| object.topic());
+            if known != Some(append.topic) {
+                return Err(gone(append.stream));
+            }
+        }
+        self.shared.tables.create(&changed_catalog, &effects)?;
+        self.apply_changes(&writes, epoch)?;
+        // From here on nothing fails: the write set is part of the epoch.
+        *catalog = changed_catalog;
+        if let Err(error) = gathered.add(writes, effects) {
+            self.give_up(&error);
+        }
+        Ok(())
+    }
+
+    /// Applies the changes of tables; where one fails, undoes those before it.
+    fn apply_changes(&self, writes: &WriteSet, epoch: Epoch) -> Result<()> {
+        for (change_idx, change) in writes.changes.iter().enumerate() {
+            let outcome = self.shared.tables.apply(change, writes.read_epoch, epoch);
+            if let Err(error) = outcome {
+                for done in writes.changes[..change_idx].iter().rev() {
+                    self.shared.tables.undo(done, epoch);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the epoch and makes it known.
+    fn write(&self, mut gathered: Gathered, catalog: Arc<Catalog>, epoch: Epoch) {
+        let shared = &self.shared;
+        shared.begin_epoch(epoch, gathered.now);
+        let has_ddl = !gathered.effects.put.is_empty() || !gathered.effects.removed.is_empty();
+        if let Err(error) = gathered.finish(&catalog) {
+            self.give_up(&error);
+        }
+        let Gathered { commit, topics, effects, replies, relaxed, timer, .. } = gathered;
+        if let Err(error) = shared.log.write(commit) {
+            // Tables hold rows of an epoch that is not in the log. It will never be durable, so nobody
+            // reads them; but no later epoch may be written either.
+            self.give_up(&error);
+        }
+        if has_ddl {
+            shared.set_catalog(catalog);
+        }
+        shared.scheduler.committed(epoch, &topics, timer);
+        if has_ddl {
+            shared.after_ddl(&effects, epoch);
+        }
+        for reply in relaxed {
+            shared.saw_relaxed(epoch);
+            let _ = reply.send(Ok(Committed { epoch }));
+        }
+        if self.written.send(Written { epoch, replies }).is_err() {
+            self.give_up(&Error::internal("the syncer ended"));
+        }
+    }
+
+    /// A commit that was applied cannot be written: only a restart brings memory and log together.
+    fn give_up(&self, error: &Error) -> ! {
+        tracing::error!(%error, "the log cannot be written; the process ends");
+        std::process::abort();
+    }
+}
+
+fn gone(id: weir_types::ObjectId) -> Error {
+    Error::new(
+        SqlState::UndefinedTable,
+        format!("the relation with oid {id} was dropped meanwhile"),
+    )
+}
+
+impl Gathered {
+    fn add(&mut self, writes: WriteSet, effects: DdlEffects) -> Result<()> {
+        let now = self.now;
+        self.empty = false;
+        self.timer |= writes.timer;
+        for config in effects.topics {
+            self.commit.create_topic(config)?;
+        }
+        self.effects.put.extend(effects.put);
+        self.effects.removed.extend(effects.removed);
+        self.effects.dropped_topics.extend(effects.dropped_topics);
+        for append in writes.appends {
+            self.topics.insert(append.topic);
+            for rows in append.partitions {
+                let record = block(append.schema_version, rows.n_rows, now, rows.payload);
+                self.commit.append(append.topic, rows.partition, record)?;
+            }
+        }
+        for change in writes.changes {
+            let topic = change.topic;
+            self.topics.insert(topic);
+            let n_rows = change.delta.len() as u32;
+            let record = block(change.schema_version, n_rows, now, change.payload);
+            self.commit.append(topic, weir_types::PartitionId(0), record)?;
+        }
+        for (id, position) in writes.positions {
+            self.commit.put_meta(MetaSpace::Position as u8, &storage::id_key(id), position);
+        }
+        Ok(())
+    }
+
+    /// Adds the catalog's records.
+    fn finish(&mut self, catalog: &Catalog) -> Result<()> {
+        if self.effects.put.is_empty() && self.effects.removed.is_empty() {
+            return Ok(());
+        }
+        for id in BTreeSet::from_iter(self.effects.put.iter().copied()) {
+            if let Some(object) = catalog.get(id) {
+                let record = weir_catalog::encode_object(object)?;
+                self.commit.put_meta(MetaSpace::Object as u8, &storage::id_key(id), record);
+            }
+        }
+        for object in &self.effects.removed {
+            if catalog.get(object.id).is_none() {
+                let key = storage::id_key(object.id);
+                self.commit.delete_meta(MetaSpace::Object as u8, &key);
+                self.commit.delete_meta(MetaSpace::Position as u8, &key);
+            }
+        }
+        for topic in self.effects.dropped_topics.clone() {
+            self.commit.drop_topic(topic)?;
+            self.topics.remove(&topic);
+        }
+        let next_id = catalog.next_id().to_be_bytes().to_vec();
+        self.commit.put_meta(MetaSpace::NextId as u8, &[], next_id);
+        Ok(())
+    }
+}
+
+fn block(schema_version: u32, n_rows: u32, now: Timestamp, payload: Vec<u8>) -> LogAppend {
+    LogAppend {
+        kind: BlockKind::Rows,
+        schema_version,
+        n_rows,
+        min_timestamp: now,
+        max_timestamp: now,
+        payload,
+        producer: None,
+    }
+}

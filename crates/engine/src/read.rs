@@ -1,0 +1,256 @@
+//! Reads: which epoch a statement sees, and the rows behind its relations there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use tokio::sync::oneshot;
+use weir_catalog::{Catalog, ObjectBody, StoredRelation};
+use weir_planner::source::{RelationSource, Target};
+use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
+
+use crate::batch::Rows;
+use crate::pins::Pin;
+use crate::relation::{
+    Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotRows, StreamRelation,
+};
+use crate::shared::Shared;
+
+/// How a read chooses its epoch (`weir.read`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadMode {
+    /// Sees everything acknowledged before it began.
+    Strict,
+    /// Sees the newest content that is there.
+    Newest,
+}
+
+/// Chooses the epoch of a read of those relations, and waits until they can be read there. The views of
+/// `others` can be read there later.
+///
+/// # Errors
+/// That of a view which cannot get there; 55000 for a view without content in [`ReadMode::Newest`].
+pub(crate) async fn choose_epoch(
+    shared: &Shared,
+    catalog: &Catalog,
+    relations: &BTreeSet<ObjectId>,
+    others: &[ObjectId],
+    mode: ReadMode,
+) -> Result<Pin> {
+    let views = views_of(catalog, relations);
+    // Holds everything that is readable now, until the epoch is known.
+    let _hold = shared.pins.pin(shared.durable.newest());
+    match mode {
+        ReadMode::Strict => {
+            let (sender, outcome) = oneshot::channel();
+            let waiter = Box::new(move |result| {
+                let _ = sender.send(result);
+            });
+            let epoch = shared.scheduler.wait_at_newest(&views, others, waiter);
+            let pin = shared.pins.pin(epoch);
+            shared.durable.wait(epoch).await?;
+            outcome.await.map_err(|_| Error::internal("a wait for views was lost"))??;
+            Ok(pin)
+        }
+        ReadMode::Newest => {
+            for id in &views {
+                shared.views.check_readable(shared, catalog, *id)?;
+            }
+            let durable = shared.durable.newest();
+            let common = shared.scheduler.newest_common(&views).ok_or_else(|| {
+                Error::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    "the materialized views of the query have no common epoch yet",
+                )
+                .with_hint("SET weir.read = 'strict' waits for one.")
+            })?;
+            if common > durable {
+                shared.durable.wait(common).await?;
+            }
+            Ok(shared.pins.pin(common))
+        }
+    }
+}
+
+/// Waits until those relations can be read at an epoch that [`choose_epoch`] gave with them as `others`.
+///
+/// # Errors
+/// That of a view which cannot get there.
+pub(crate) async fn wait_at(
+    shared: &Shared,
+    catalog: &Catalog,
+    relations: &BTreeSet<ObjectId>,
+    epoch: Epoch,
+) -> Result<()> {
+    let views = views_of(catalog, relations);
+    let (sender, outcome) = oneshot::channel();
+    let waiter = Box::new(move |result| {
+        let _ = sender.send(result);
+    });
+    shared.scheduler.wait_at(epoch, &views, waiter);
+    outcome.await.map_err(|_| Error::internal("a wait for views was lost"))?
+}
+
+fn views_of(catalog: &Catalog, relations: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
+    let is_view = |id: &&ObjectId| {
+        catalog.get(**id).is_some_and(|o| matches!(o.body, ObjectBody::MaterializedView(_)))
+    };
+    relations.iter().filter(is_view).copied().collect()
+}
+
+/// The stored relations that reading these names reads.
+pub(crate) fn read_set(catalog: &Catalog, relations: &[StoredRelation]) -> BTreeSet<ObjectId> {
+    catalog.read_set(relations.iter().map(|relation| relation.id))
+}
+
+/// Rows of system relations, made for one statement.
+pub(crate) trait SystemRows: Send + Sync {
+    /// The rows of that system relation.
+    fn rows(&self, schema: &str, name: &str) -> Result<arrow::array::RecordBatch>;
+}
+
+/// No system relations.
+pub(crate) struct NoSystemRows;
+
+impl SystemRows for NoSystemRows {
+    fn rows(&self, schema: &str, name: &str) -> Result<arrow::array::RecordBatch> {
+        Err(Error::unsupported(format!("cannot read \"{schema}.{name}\" here")))
+    }
+}
+
+/// The rows of all relations at one epoch, with a transaction's own writes on top.
+pub(crate) struct EpochRows<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) epoch: Epoch,
+    pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
+    /// Rows that the transaction appended to streams, by stream; all columns.
+    pub(crate) appended: HashMap<ObjectId, arrow::array::RecordBatch>,
+    pub(crate) system: &'a dyn SystemRows,
+    /// Rows that the statement brings along.
+    pub(crate) locals: HashMap<String, arrow::array::RecordBatch>,
+}
+
+impl<'a> EpochRows<'a> {
+    /// The rows at that epoch, of relations only.
+    pub(crate) fn at(shared: &'a Shared, catalog: Arc<Catalog>, epoch: Epoch) -> Self {
+        Self {
+            shared,
+            catalog,
+            epoch,
+            overlays: HashMap::new(),
+            appended: HashMap::new(),
+            system: &NoSystemRows,
+            locals: HashMap::new(),
+        }
+    }
+
+    fn object(&self, id: ObjectId, source: &RelationSource) -> Result<Arc<dyn RowSource>> {
+        use datafusion::logical_expr::TableSource;
+        let object = self.catalog.require(id)?;
+        let schema = source.schema();
+        let columns: &[ColumnId] = &source.columns;
+        Ok(match &object.body {
+            ObjectBody::Stream(_) => {
+                let log = Arc::clone(&self.shared.log);
+                let rows = StreamRelation::new(
+                    log,
+                    object,
+                    columns,
+                    Arc::clone(&schema),
+                    Epoch::ZERO,
+                    self.epoch,
+                )?;
+                match self.appended.get(&id) {
+                    None => Arc::new(rows),
+                    Some(own) => Arc::new(WithOwn::new(rows, object, columns, own)?),
+                }
+            }
+            ObjectBody::Table(_) => {
+                let base = self.shared.tables.get(id)?.at(self.epoch, columns, schema)?;
+                match self.overlays.get(&id) {
+                    None => Arc::new(base),
+                    Some(overlay) => {
+                        Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) })
+                    }
+                }
+            }
+            ObjectBody::MaterializedView(view) => {
+                let positions = columns
+                    .iter()
+                    .map(|id| view.columns.iter().position(|column| column.id == *id))
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or_else(|| Error::internal("a materialized view lost a column"))?;
+                let snapshot = self.shared.views.get(id)?.segments.snapshot();
+                Arc::new(SnapshotRows { snapshot, epoch: self.epoch, positions, schema })
+            }
+            _ => {
+                return Err(Error::internal(format!("\"{}\" has no rows of its own", object.name)));
+            }
+        })
+    }
+}
+
+impl Rows for EpochRows<'_> {
+    fn provider(&self, source: &RelationSource) -> Result<Arc<dyn TableProvider>> {
+        let rows: Arc<dyn RowSource> = match &source.target {
+            Target::Object(id) => self.object(*id, source)?,
+            Target::System { schema, name } => Arc::new(Fixed(self.system.rows(schema, name)?)),
+            Target::Local(name) => {
+                let rows = self.locals.get(name).ok_or_else(|| {
+                    Error::internal(format!("the statement lost its rows \"{name}\""))
+                })?;
+                Arc::new(Fixed(rows.clone()))
+            }
+            Target::View(_) => {
+                return Err(Error::internal("a view was left in a plan"));
+            }
+        };
+        Ok(Arc::new(RowsProvider::new(rows)))
+    }
+}
+
+/// A stream's rows and those that the transaction itself appended; these have no offset yet.
+#[derive(Debug)]
+struct WithOwn {
+    stored: StreamRelation,
+    own: arrow::array::RecordBatch,
+}
+
+impl WithOwn {
+    fn new(
+        stored: StreamRelation,
+        object: &weir_catalog::Object,
+        columns: &[ColumnId],
+        own: &arrow::array::RecordBatch,
+    ) -> Result<Self> {
+        let schema = stored.schema();
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (id, field) in columns.iter().zip(schema.fields()) {
+            let position = object.columns().iter().position(|column| column.id == *id);
+            arrays.push(match position {
+                Some(position) => Arc::clone(own.column(position)),
+                None => arrow::array::new_null_array(field.data_type(), own.num_rows()),
+            });
+        }
+        let own = weir_delta::rows::batch(schema, arrays, own.num_rows())?;
+        Ok(Self { stored, own })
+    }
+}
+
+impl RowSource for WithOwn {
+    fn schema(&self) -> arrow::datatypes::SchemaRef {
+        self.stored.schema()
+    }
+
+    fn n_parts(&self) -> usize {
+        self.stored.n_parts() + 1
+    }
+
+    fn read(&self, part: usize, projection: &[usize]) -> crate::relation::Batches {
+        if part < self.stored.n_parts() {
+            return self.stored.read(part, projection);
+        }
+        Box::new(std::iter::once(weir_delta::rows::project(&self.own, projection)))
+    }
+}

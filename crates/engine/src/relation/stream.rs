@@ -1,0 +1,173 @@
+//! Streams: rows of a topic, up to the end offsets of an epoch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, TimestampMicrosecondArray};
+use arrow::datatypes::SchemaRef;
+use weir_catalog::{Object, ObjectBody, Stream};
+use weir_delta::codec::Decoder;
+use weir_log::{Block, Log};
+use weir_planner::source::RecordColumn;
+use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
+
+use super::provider::{Batches, RowSource};
+use super::stored::{self, StoredColumn};
+
+/// A column of a stream's rows.
+#[derive(Clone, Debug)]
+enum Part {
+    Stored(StoredColumn),
+    Record(RecordColumn),
+}
+
+/// A stream's rows in a range of offsets for each partition.
+#[derive(Clone)]
+pub(crate) struct StreamRelation {
+    log: Arc<dyn Log>,
+    topic: TopicId,
+    ranges: Arc<[Range<Offset>]>,
+    columns: Arc<[Part]>,
+    schema: SchemaRef,
+}
+
+impl std::fmt::Debug for StreamRelation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamRelation").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// The stream behind an object.
+pub(crate) fn stream_of(object: &Object) -> Result<&Stream> {
+    match &object.body {
+        ObjectBody::Stream(stream) => Ok(stream),
+        _ => Err(Error::internal(format!("\"{}\" is not a stream", object.name))),
+    }
+}
+
+impl StreamRelation {
+    /// Those columns of the stream's rows after `after`, up to and with `upto`. `schema` has the names
+    /// that the reader knows.
+    ///
+    /// # Errors
+    /// XX000 for a column that the stream does not have.
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        object: &Object,
+        columns: &[ColumnId],
+        schema: SchemaRef,
+        after: Epoch,
+        upto: Epoch,
+    ) -> Result<Self> {
+        let stream = stream_of(object)?;
+        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
+        let mut ranges = Vec::with_capacity(stream.options.partitions as usize);
+        for partition in (0..stream.options.partitions).map(PartitionId) {
+            let begin = match after {
+                Epoch::ZERO => log.start_offset(stream.topic, partition)?,
+                after => log.end_offset_at(stream.topic, partition, after)?,
+            };
+            ranges.push(begin..log.end_offset_at(stream.topic, partition, upto)?);
+        }
+        Ok(Self {
+            log,
+            topic: stream.topic,
+            ranges: ranges.into(),
+            columns: columns.into(),
+            schema,
+        })
+    }
+
+    /// Number of rows in all ranges.
+    pub(crate) fn n_rows(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end.0.saturating_sub(range.start.0)).sum()
+    }
+}
+
+fn part(object: &Object, id: ColumnId) -> Result<Part> {
+    if let Some(column) = RecordColumn::from_id(id) {
+        return Ok(Part::Record(column));
+    }
+    let column = object.columns().iter().find(|column| column.id == id).ok_or_else(|| {
+        Error::internal(format!("\"{}\" has no column of id {id}", object.name))
+    })?;
+    Ok(Part::Stored(StoredColumn::new(column)?))
+}
+
+impl RowSource for StreamRelation {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn n_parts(&self) -> usize {
+        self.ranges.len()
+    }
+
+    fn read(&self, part: usize, projection: &[usize]) -> Batches {
+        let range = self.ranges[part].clone();
+        if range.start >= range.end {
+            return Box::new(std::iter::empty());
+        }
+        let partition = PartitionId(part as u32);
+        let columns: Vec<Part> =
+            projection.iter().map(|column_idx| self.columns[*column_idx].clone()).collect();
+        let schema = match self.schema.project(projection) {
+            Ok(schema) => Arc::new(schema),
+            Err(e) => return Box::new(std::iter::once(Err(Error::internal(e.to_string())))),
+        };
+        let blocks = match self.log.read(self.topic, partition, range.start, range.end) {
+            Ok(blocks) => blocks,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        Box::new(blocks.map(move |block| {
+            let block = block?;
+            let batch = decode(&block, partition, &columns, Arc::clone(&schema))?;
+            let begin = range.start.0.saturating_sub(block.header.base_offset.0) as usize;
+            let end = batch.num_rows().min((range.end.0 - block.header.base_offset.0) as usize);
+            Ok(batch.slice(begin.min(end), end - begin.min(end)))
+        }))
+    }
+}
+
+/// Those columns of a block.
+fn decode(
+    block: &Block,
+    partition: PartitionId,
+    columns: &[Part],
+    schema: SchemaRef,
+) -> Result<arrow::array::RecordBatch> {
+    let decoder = Decoder::new(block.payload.clone())?;
+    let n_rows = decoder.n_rows();
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
+    for column in columns {
+        arrays.push(match column {
+            Part::Stored(column) => column.read(&decoder)?,
+            Part::Record(column) => record_column(*column, block, partition, &decoder)?,
+        });
+    }
+    stored::batch(schema, arrays, n_rows)
+}
+
+fn record_column(
+    column: RecordColumn,
+    block: &Block,
+    partition: PartitionId,
+    decoder: &Decoder,
+) -> Result<ArrayRef> {
+    let n_rows = decoder.n_rows();
+    let data_type = weir_delta::schema::arrow_type(&column.sql_type());
+    Ok(match column {
+        RecordColumn::Partition => Arc::new(Int32Array::from(vec![partition.0 as i32; n_rows])),
+        RecordColumn::Offset => {
+            let base = block.header.base_offset.0 as i64;
+            Arc::new((base..base + n_rows as i64).collect::<Int64Array>())
+        }
+        // Records of one commit share its time; a block with times of their own stores them.
+        RecordColumn::Timestamp if !decoder.has(column.id()) => Arc::new(
+            TimestampMicrosecondArray::from(vec![block.header.min_timestamp.0; n_rows])
+                .with_timezone("UTC"),
+        ),
+        _ if decoder.has(column.id()) => decoder.column(column.id(), &data_type)?,
+        _ => arrow::array::new_null_array(&data_type, n_rows),
+    })
+}

@@ -1,0 +1,155 @@
+//! Tables and the content of materialized views: versioned rows in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use weir_catalog::{Object, ObjectBody, Table};
+use weir_delta::segments::{Key, Segments, Snapshot};
+use weir_types::{ColumnId, Epoch, Error, Result};
+
+use super::provider::{Batches, RowSource};
+use super::stored::{self, StoredColumn};
+
+/// The rows of a table.
+#[derive(Debug)]
+pub(crate) struct TableData {
+    /// All columns, hidden ones included, in the order of the catalog.
+    pub(crate) segments: Segments,
+    /// The ids of the columns.
+    pub(crate) columns: Vec<ColumnId>,
+    /// Positions of the key's columns.
+    pub(crate) key: Vec<usize>,
+    next_row_id: AtomicI64,
+}
+
+/// The table behind an object.
+pub(crate) fn table_of(object: &Object) -> Result<&Table> {
+    match &object.body {
+        ObjectBody::Table(table) => Ok(table),
+        _ => Err(Error::internal(format!("\"{}\" is not a table", object.name))),
+    }
+}
+
+/// Positions of the key's columns among the table's columns.
+pub(crate) fn key_columns(table: &Table) -> Vec<usize> {
+    let position = |id: &ColumnId| table.columns.iter().position(|column| column.id == *id);
+    table.primary_key.iter().filter_map(position).collect()
+}
+
+impl TableData {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// XX001 where the catalog's definition cannot be read.
+    pub(crate) fn new(table: &Table) -> Result<Self> {
+        let columns = table.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+        let key = key_columns(table);
+        Ok(Self {
+            segments: Segments::new(stored::schema(&columns), Key::Unique(key.clone())),
+            columns: table.columns.iter().map(|column| column.id).collect(),
+            key,
+            next_row_id: AtomicI64::new(1),
+        })
+    }
+
+    /// The same rows with the columns that ADD COLUMN brought, their history included as far back as
+    /// anybody reads.
+    ///
+    /// # Errors
+    /// XX001 where the catalog's definition cannot be read.
+    pub(crate) fn widened(&self, table: &Table) -> Result<Self> {
+        let columns = table.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+        let wide = Self::new(table)?;
+        wide.next_row_id.store(self.next_row_id.load(Ordering::Relaxed), Ordering::Relaxed);
+        let widen = |rows: &RecordBatch| -> Result<RecordBatch> {
+            let mut arrays = rows.columns().to_vec();
+            for column in &columns[arrays.len()..] {
+                arrays.push(column.filled(rows.num_rows())?);
+            }
+            stored::batch(Arc::clone(wide.segments.schema()), arrays, rows.num_rows())
+        };
+        let snapshot = self.segments.snapshot();
+        let mut before = Epoch::ZERO;
+        for epoch in snapshot.epochs() {
+            let delta = snapshot.changes(before, epoch)?;
+            let delta = weir_delta::Delta::new(widen(delta.rows())?, delta.weights().clone());
+            wide.segments
+                .apply(epoch, &delta)
+                .map_err(|e| Error::internal(format!("cannot add columns to a table: {e}")))?;
+            before = epoch;
+        }
+        Ok(wide)
+    }
+
+    /// Fresh values of a hidden `_rowid`, in order.
+    pub(crate) fn allocate_row_ids(&self, n_rows: usize) -> std::ops::Range<i64> {
+        let n_rows = n_rows as i64;
+        let begin = self.next_row_id.fetch_add(n_rows, Ordering::Relaxed);
+        begin..begin + n_rows
+    }
+
+    /// Makes sure that no row id up to `row_id` is given again.
+    pub(crate) fn saw_row_id(&self, row_id: i64) {
+        self.next_row_id.fetch_max(row_id + 1, Ordering::Relaxed);
+    }
+
+    /// The key's columns of rows of this table.
+    pub(crate) fn key_of(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        self.key.iter().map(|column_idx| Arc::clone(rows.column(*column_idx))).collect()
+    }
+
+    /// The rows at an epoch, those columns of them, under the reader's names.
+    ///
+    /// # Errors
+    /// XX000 for a column that the table does not have.
+    pub(crate) fn at(
+        &self,
+        epoch: Epoch,
+        columns: &[ColumnId],
+        schema: SchemaRef,
+    ) -> Result<SnapshotRows> {
+        let positions = columns
+            .iter()
+            .map(|id| {
+                self.columns.iter().position(|known| known == id).ok_or_else(|| {
+                    Error::internal(format!("a table has no column of id {id}"))
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(SnapshotRows { snapshot: self.segments.snapshot(), epoch, positions, schema })
+    }
+}
+
+/// Versioned rows at one epoch.
+pub(crate) struct SnapshotRows {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) epoch: Epoch,
+    /// For each column of `schema`: its position in the snapshot.
+    pub(crate) positions: Vec<usize>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl std::fmt::Debug for SnapshotRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotRows").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl RowSource for SnapshotRows {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn n_parts(&self) -> usize {
+        1
+    }
+
+    fn read(&self, _part: usize, projection: &[usize]) -> Batches {
+        let positions: Vec<usize> =
+            projection.iter().map(|column_idx| self.positions[*column_idx]).collect();
+        let batches = self.snapshot.scan(self.epoch, Some(&positions));
+        Box::new(batches.map(Ok))
+    }
+}

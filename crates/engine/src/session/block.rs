@@ -1,0 +1,222 @@
+//! A transaction block: what it reads at, and what it has written and not committed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use weir_catalog::{Catalog, ObjectBody};
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, limits};
+
+use super::{Session, Transaction};
+use crate::commit::{DdlContext, DdlEffects, DdlStep, WriteSet};
+use crate::pins::Pin;
+use crate::read;
+use crate::relation::Overlay;
+use crate::shared::Shared;
+
+/// A transaction block.
+pub(crate) struct Block {
+    pub(crate) began: Timestamp,
+    pub(crate) read_only: bool,
+    /// The epoch that all its reads see, from its first read on.
+    pub(crate) pin: Option<Pin>,
+    /// The catalog with its own DDL, once there is some.
+    pub(crate) catalog: Option<Arc<Catalog>>,
+    pub(crate) ddl: Vec<DdlStep>,
+    /// Own changes of tables.
+    pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
+    /// Own rows for streams: all columns.
+    pub(crate) appended: HashMap<ObjectId, RecordBatch>,
+    n_bytes: usize,
+}
+
+impl Block {
+    pub(crate) fn new(shared: &Shared, read_only: bool) -> Self {
+        Self {
+            began: shared.clock.now(),
+            read_only,
+            pin: None,
+            catalog: None,
+            ddl: Vec::new(),
+            overlays: HashMap::new(),
+            appended: HashMap::new(),
+            n_bytes: 0,
+        }
+    }
+
+    /// Counts rows that the block keeps until COMMIT.
+    ///
+    /// # Errors
+    /// 54000 above the limit.
+    pub(crate) fn charge(&mut self, n_bytes: usize) -> Result<()> {
+        self.n_bytes += n_bytes;
+        if self.n_bytes > limits::TRANSACTION_BYTES_MAX {
+            return Err(Error::new(
+                SqlState::ProgramLimitExceeded,
+                format!(
+                    "the transaction writes more than {} MiB",
+                    limits::TRANSACTION_BYTES_MAX >> 20
+                ),
+            )
+            .with_hint("Write in smaller transactions; COPY outside a block commits in chunks."));
+        }
+        Ok(())
+    }
+
+    /// Adds a catalog change, and makes it seen by the block's own statements.
+    ///
+    /// # Errors
+    /// Of the change.
+    pub(crate) fn add_ddl(&mut self, shared: &Shared, step: DdlStep) -> Result<()> {
+        let current = self.catalog.clone().unwrap_or_else(|| shared.catalog());
+        let mut catalog = current.as_ref().clone();
+        let mut effects = DdlEffects::default();
+        step(&mut DdlContext { catalog: &mut catalog, epoch: Epoch::MAX, effects: &mut effects })?;
+        self.catalog = Some(Arc::new(catalog));
+        self.ddl.push(step);
+        Ok(())
+    }
+
+    /// True where it has written something.
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.overlays.is_empty() || !self.appended.is_empty()
+    }
+
+    /// Refuses to read a materialized view over something that the block wrote: it would be stale.
+    fn check_fresh(&self, catalog: &Catalog, relations: &BTreeSet<ObjectId>) -> Result<()> {
+        if !self.has_writes() {
+            return Ok(());
+        }
+        for id in relations {
+            let Some(object) = catalog.get(*id) else { continue };
+            let ObjectBody::MaterializedView(_) = object.body else { continue };
+            let written = |id: &ObjectId| {
+                self.overlays.contains_key(id) || self.appended.contains_key(id)
+            };
+            if inputs(catalog, *id).iter().any(written) {
+                return Err(Error::unsupported(format!(
+                    "cannot read materialized view \"{}\" in the transaction that changed what it reads",
+                    object.name
+                ))
+                .with_hint("COMMIT first."));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All that a materialized view reads, through other views.
+fn inputs(catalog: &Catalog, id: ObjectId) -> BTreeSet<ObjectId> {
+    let mut found = BTreeSet::new();
+    let mut stack = vec![id];
+    while let Some(id) = stack.pop() {
+        let Some(object) = catalog.get(id) else { continue };
+        for used in object.uses() {
+            if found.insert(used) {
+                stack.push(used);
+            }
+        }
+    }
+    found
+}
+
+impl Session {
+    /// The epoch for a statement's reads of those relations, in the block or alone.
+    ///
+    /// # Errors
+    /// As [`read::choose_epoch`], and those of an interrupt.
+    pub(crate) async fn read_at(
+        &self,
+        catalog: &Catalog,
+        relations: &BTreeSet<ObjectId>,
+    ) -> Result<Pin> {
+        let in_block = self.with_block(|block| {
+            block.check_fresh(catalog, relations).map(|()| block.pin.clone())
+        });
+        let mode = self.state.lock().settings.read_mode();
+        match in_block.transpose()? {
+            None => {
+                let choose = read::choose_epoch(&self.shared, catalog, relations, &[], mode);
+                self.interrupt.or(choose).await
+            }
+            Some(Some(pin)) => {
+                self.check_views_at(catalog, relations, &pin)?;
+                let wait = read::wait_at(&self.shared, catalog, relations, pin.epoch());
+                self.interrupt.or(wait).await?;
+                Ok(pin)
+            }
+            Some(None) => {
+                // The first read fixes the block's moment for every view: later statements may read them.
+                let others: Vec<ObjectId> =
+                    self.shared.views.all().into_iter().map(|(id, _)| id).collect();
+                let choose = read::choose_epoch(&self.shared, catalog, relations, &others, mode);
+                let pin = self.interrupt.or(choose).await?;
+                self.with_block(|block| block.pin = Some(pin.clone()));
+                Ok(pin)
+            }
+        }
+    }
+
+    /// Refuses a view that has no content at the block's epoch.
+    fn check_views_at(
+        &self,
+        catalog: &Catalog,
+        relations: &BTreeSet<ObjectId>,
+        pin: &Pin,
+    ) -> Result<()> {
+        for id in relations {
+            let Some(object) = catalog.get(*id) else { continue };
+            if !matches!(object.body, ObjectBody::MaterializedView(_)) {
+                continue;
+            }
+            self.shared.views.check_readable(&self.shared, catalog, *id)?;
+            if object.created > pin.epoch() {
+                return Err(Error::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    format!(
+                        "materialized view \"{}\" is younger than the transaction's snapshot",
+                        object.name
+                    ),
+                )
+                .with_hint("COMMIT, and read it in a new transaction."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits all that the block wrote, as one epoch.
+    ///
+    /// # Errors
+    /// 40001 for a lost race, 23505 for a key taken meanwhile; nothing has an effect then.
+    pub(crate) async fn commit_block(&self, block: Block) -> Result<()> {
+        let catalog = block.catalog.clone().unwrap_or_else(|| self.shared.catalog());
+        let mut writes = WriteSet {
+            read_epoch: block.pin.as_ref().map_or(Epoch::MAX, Pin::epoch),
+            ddl: block.ddl,
+            ..WriteSet::default()
+        };
+        for (id, overlay) in &block.overlays {
+            let object = catalog.require(*id)?;
+            writes.changes.push(crate::statement::encode_change(object, overlay.change()?)?);
+        }
+        for (id, rows) in &block.appended {
+            let object = catalog.require(*id)?;
+            writes.appends.push(crate::statement::encode_append(&self.shared, object, rows)?);
+        }
+        if !writes.is_empty() {
+            self.shared.committer()?.commit(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings back what was for the transaction only.
+    pub(crate) fn end_transaction(&self) {
+        let mut state = self.state.lock();
+        state.transaction = Transaction::None;
+        state.cursors.retain(|_, cursor| cursor.hold);
+        for (name, value) in std::mem::take(&mut state.local).into_iter().rev() {
+            // The value was valid before.
+            let _ = state.settings.set(&name, value.as_deref());
+        }
+    }
+}

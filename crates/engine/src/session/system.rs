@@ -1,0 +1,155 @@
+//! System relations and functions, as one statement of a session sees them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use weir_catalog::{Catalog, SearchPath};
+use weir_planner::bind::{Functions, SystemRelations};
+use weir_types::{Error, ObjectId, Result, Timestamp};
+
+use super::Session;
+use crate::read::SystemRows;
+use crate::shared::Shared;
+use crate::sys;
+use crate::system::{self, FunctionContext, SystemContext, SystemRelation};
+
+/// System relations and functions, as one statement of a session sees them.
+#[derive(Clone)]
+pub(crate) struct StatementSystem {
+    shared: Arc<Shared>,
+    session: Weak<Session>,
+    catalog: Arc<Catalog>,
+    path: SearchPath,
+    user: String,
+    pid: i32,
+    settings: Arc<BTreeMap<String, String>>,
+}
+
+impl std::fmt::Debug for StatementSystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatementSystem").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl StatementSystem {
+    pub(crate) fn new(session: &Session, catalog: &Arc<Catalog>) -> Self {
+        let all = session.state.lock().settings.all();
+        let settings =
+            all.into_iter().map(|(name, value, _)| (name.to_lowercase(), value)).collect();
+        Self {
+            shared: Arc::clone(&session.shared),
+            session: session.this.clone(),
+            catalog: Arc::clone(catalog),
+            path: session.search_path(),
+            user: session.user.clone(),
+            pid: session.pid(),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// The shared functions and the session's own.
+    pub(crate) fn functions(&self, session: &Session) -> Functions {
+        let own = system::functions(Arc::new(self.clone()));
+        let own: HashMap<_, _> =
+            own.into_iter().map(|function| (function.name().to_owned(), function)).collect();
+        Functions {
+            registry: session.shared.batch.functions().registry,
+            session: Arc::new(own),
+        }
+    }
+
+    fn context(&self) -> SystemContext<'_> {
+        let settings = match self.session.upgrade() {
+            Some(session) => session.state.lock().settings.all(),
+            None => Vec::new(),
+        };
+        SystemContext {
+            catalog: &self.catalog,
+            settings,
+            user: self.user.clone(),
+            database: "weir".to_owned(),
+            search_path: self.path.clone(),
+            connections: self.shared.connections.rows(),
+            row_counts: BTreeMap::new(),
+            unpopulated: Vec::new(),
+            extra: sys::relations(),
+        }
+    }
+}
+
+impl SystemRelations for StatementSystem {
+    fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        let found = system::find(schema, name).or_else(|| sys::find(schema, name));
+        found.map(SystemRelation::arrow_schema)
+    }
+}
+
+impl SystemRows for StatementSystem {
+    fn rows(&self, schema: &str, name: &str) -> Result<RecordBatch> {
+        if let Some(relation) = sys::find(schema, name) {
+            return sys::rows(relation, &self.shared, &self.catalog);
+        }
+        let relation = system::find(schema, name).ok_or_else(|| {
+            Error::internal(format!("system relation \"{schema}.{name}\" was found and lost"))
+        })?;
+        system::rows(relation, &self.context())
+    }
+}
+
+impl FunctionContext for StatementSystem {
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn search_path(&self) -> &SearchPath {
+        &self.path
+    }
+
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn database(&self) -> &str {
+        "weir"
+    }
+
+    fn backend_pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.settings.get(name).cloned()
+    }
+
+    fn set_setting(&self, name: &str, value: &str, is_local: bool) -> Result<String> {
+        let session = self
+            .session
+            .upgrade()
+            .ok_or_else(|| Error::internal("the session of a statement has ended"))?;
+        session.set(name, Some(value), is_local)?;
+        let value = session.state.lock().settings.get(name)?.to_owned();
+        Ok(value)
+    }
+
+    fn signal_backend(&self, pid: i32, terminate: bool) -> Result<bool> {
+        Ok(self.shared.connections.signal(pid, terminate))
+    }
+
+    fn relation_bytes(&self, id: ObjectId) -> i64 {
+        sys::relation_bytes(&self.shared, &self.catalog, id)
+    }
+
+    fn database_bytes(&self) -> i64 {
+        self.catalog.objects().map(|object| self.relation_bytes(object.id)).sum()
+    }
+
+    fn server_start(&self) -> Timestamp {
+        self.shared.began
+    }
+
+    fn extra(&self) -> &[SystemRelation] {
+        sys::relations()
+    }
+}

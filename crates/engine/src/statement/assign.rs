@@ -1,0 +1,168 @@
+//! Assignment: bringing the value of an expression to the type of the column that it goes to.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+use weir_catalog::Column;
+use weir_connect::value::{ColumnBuilder, FormatSettings, display};
+use weir_types::{Error, Result, SqlState, SqlType};
+
+/// `values` of type `from` as values of `column`.
+///
+/// # Errors
+/// 42804 where the types do not fit, 22003, 22001 and the like where a value does not.
+pub(crate) fn assign(
+    values: &ArrayRef,
+    from: &SqlType,
+    column: &Column,
+    settings: &FormatSettings,
+) -> Result<ArrayRef> {
+    let to = &column.sql_type;
+    if from == to {
+        return Ok(std::sync::Arc::clone(values));
+    }
+    if values.null_count() == values.len() {
+        let data_type = weir_delta::schema::arrow_type(to);
+        return Ok(arrow::array::new_null_array(&data_type, values.len()));
+    }
+    match (class(from), class(to)) {
+        (Class::Text, Class::Text) => text(values, to),
+        (Class::Number, Class::Number) | (Class::Moment, Class::Moment) => {
+            by_text_where_needed(values, from, to, settings)
+        }
+        // Unknown literals become what they are needed as.
+        (Class::Unknown, _) | (_, Class::Text) => by_text(values, from, to, settings),
+        (Class::Json, Class::Json) => by_text(values, from, to, settings),
+        (Class::Array, Class::Array) => by_text(values, from, to, settings),
+        (Class::Other, Class::Other) if same_arrow(from, to) => {
+            weir_delta::schema::normalize(values, &weir_delta::schema::arrow_type(to))
+        }
+        _ => Err(Error::new(
+            SqlState::DatatypeMismatch,
+            format!(
+                "column \"{}\" is of type {to} but expression is of type {from}",
+                column.name
+            ),
+        )
+        .with_hint("You will need to rewrite or cast the expression.")),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Unknown,
+    Text,
+    Number,
+    Moment,
+    Json,
+    Array,
+    Other,
+}
+
+fn class(sql_type: &SqlType) -> Class {
+    match sql_type {
+        SqlType::Unknown => Class::Unknown,
+        SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name => Class::Text,
+        SqlType::Int2
+        | SqlType::Int4
+        | SqlType::Int8
+        | SqlType::Float4
+        | SqlType::Float8
+        | SqlType::Oid
+        | SqlType::Numeric(_) => Class::Number,
+        SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz => Class::Moment,
+        SqlType::Json | SqlType::Jsonb => Class::Json,
+        SqlType::Array(_) => Class::Array,
+        _ => Class::Other,
+    }
+}
+
+fn same_arrow(from: &SqlType, to: &SqlType) -> bool {
+    weir_delta::schema::arrow_type(from) == weir_delta::schema::arrow_type(to)
+}
+
+/// Text to text: lengths are checked, `char(n)` is padded.
+fn text(values: &ArrayRef, to: &SqlType) -> Result<ArrayRef> {
+    let views = weir_delta::schema::normalize(values, &DataType::Utf8View)?;
+    let longest = match to {
+        SqlType::Varchar(Some(n)) => *n as usize,
+        SqlType::Char(n) => *n as usize,
+        _ => return Ok(views),
+    };
+    let array = views.as_string_view();
+    let fits = !matches!(to, SqlType::Char(_))
+        && array.iter().flatten().all(|value| value.len() <= longest);
+    if fits {
+        return Ok(views);
+    }
+    let mut builder = ColumnBuilder::new(to, &FormatSettings::default());
+    for value in array {
+        match value {
+            None => builder.push_null(),
+            Some(value) => builder.push_text(value)?,
+        }
+    }
+    builder.finish()
+}
+
+/// Casts whose values Arrow converts as PostgreSQL does are done by Arrow, the others through text.
+fn by_text_where_needed(
+    values: &ArrayRef,
+    from: &SqlType,
+    to: &SqlType,
+    settings: &FormatSettings,
+) -> Result<ArrayRef> {
+    let exact = (from.is_integer() && (to.is_integer() || matches!(to, SqlType::Float8)))
+        || matches!((from, to), (SqlType::Float4, SqlType::Float8));
+    if exact {
+        return weir_delta::schema::normalize(values, &weir_delta::schema::arrow_type(to));
+    }
+    if to.is_integer() {
+        return to_integer(values, from, to, settings);
+    }
+    by_text(values, from, to, settings)
+}
+
+/// Fractions round as PostgreSQL's assignment does: numeric half away from zero, floats half to even.
+fn to_integer(
+    values: &ArrayRef,
+    from: &SqlType,
+    to: &SqlType,
+    settings: &FormatSettings,
+) -> Result<ArrayRef> {
+    let rounded: ArrayRef = match from {
+        SqlType::Float4 | SqlType::Float8 => {
+            let floats = weir_delta::schema::normalize(values, &DataType::Float64)?;
+            let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
+            std::sync::Arc::new(floats.unary::<_, arrow::datatypes::Float64Type>(f64::round_ties_even))
+        }
+        SqlType::Numeric(_) => {
+            let whole = SqlType::Numeric(Some((38, 0)));
+            return by_text(&by_text(values, from, &whole, settings)?, &whole, to, settings);
+        }
+        _ => std::sync::Arc::clone(values),
+    };
+    let range_error = |_| {
+        Error::new(SqlState::NumericValueOutOfRange, format!("{to} out of range"))
+    };
+    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    let data_type = weir_delta::schema::arrow_type(to);
+    arrow::compute::cast_with_options(&rounded, &data_type, &options).map_err(range_error)
+}
+
+/// A value's text, read as the other type: PostgreSQL's own way for casts without one of their own.
+fn by_text(
+    values: &ArrayRef,
+    from: &SqlType,
+    to: &SqlType,
+    settings: &FormatSettings,
+) -> Result<ArrayRef> {
+    let mut builder = ColumnBuilder::new(to, settings);
+    for row_idx in 0..values.len() {
+        if values.is_null(row_idx) {
+            builder.push_null();
+        } else {
+            builder.push_text(&display(values.as_ref(), row_idx, from))?;
+        }
+    }
+    builder.finish()
+}

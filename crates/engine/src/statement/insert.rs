@@ -1,0 +1,364 @@
+//! INSERT: values or a query into a table or stream.
+
+mod conflict;
+mod values;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use datafusion::sql::sqlparser::ast as sql;
+use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_delta::{Delta, rows};
+use weir_planner::bind::BoundQuery;
+use weir_planner::dialect::{Insert, OnConflict};
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState, SqlType};
+
+use super::{assign, encode_append, encode_change, query, row};
+use crate::commit::WriteSet;
+use crate::relation::{Overlay, TableData};
+use crate::session::{Execution, OutputColumn, Prepared, RowTag, Session};
+use crate::tables::duplicate_key;
+use values::Source;
+pub(super) use values::{cast_unknown, data_type};
+
+/// A planned INSERT.
+pub(crate) struct InsertPlan {
+    /// The table or stream.
+    table: ObjectId,
+    /// Positions of the named columns.
+    targets: Vec<usize>,
+    source: Source,
+    on_conflict: Option<OnConflict>,
+    returning: Option<BoundQuery>,
+    /// The name under which RETURNING and ON CONFLICT know the table.
+    alias: String,
+    pub(crate) returning_columns: Option<Arc<[OutputColumn]>>,
+    pub(crate) parameters: Vec<SqlType>,
+}
+
+/// Plans an INSERT.
+pub(super) fn plan(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    insert: &Insert,
+    declared: &[Option<SqlType>],
+) -> Result<InsertPlan> {
+    let object = catalog.resolve(&insert.table, &session.search_path())?;
+    check_target(object, insert)?;
+    let targets = target_columns(object, &insert.columns)?;
+    let (source, parameters) =
+        values::plan(session, catalog, object, insert, &targets, declared)?;
+    let alias = insert.alias.clone().unwrap_or_else(|| object.name.clone());
+    let returning = plan_returning(session, catalog, object, &alias, &insert.returning)?;
+    if let Some(on_conflict) = &insert.on_conflict {
+        conflict::check(object, on_conflict)?;
+    }
+    Ok(InsertPlan {
+        table: object.id,
+        targets: if insert.columns.is_empty() {
+            source.first_columns(&targets)
+        } else {
+            targets
+        },
+        source,
+        on_conflict: insert.on_conflict.clone(),
+        returning_columns: returning.as_ref().map(|bound| query::output_columns(&bound.columns)),
+        returning,
+        alias,
+        parameters,
+    })
+}
+
+fn check_target(object: &Object, insert: &Insert) -> Result<()> {
+    match &object.body {
+        ObjectBody::Table(_) => Ok(()),
+        ObjectBody::Stream(_) if insert.on_conflict.is_some() => Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("ON CONFLICT cannot be used with stream \"{}\"", object.name),
+        )
+        .with_detail("A stream is append-only and has no key.")),
+        ObjectBody::Stream(_) => Ok(()),
+        _ => Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("cannot insert into {} \"{}\"", object.kind(), object.name),
+        )
+        .with_hint("Insert into the streams and tables it reads.")),
+    }
+}
+
+/// Positions of the named columns; all visible ones where none is named.
+fn target_columns(object: &Object, names: &[String]) -> Result<Vec<usize>> {
+    let columns = object.columns();
+    if names.is_empty() {
+        let visible = columns.iter().enumerate().filter(|(_, column)| !column.hidden);
+        return Ok(visible.map(|(column_idx, _)| column_idx).collect());
+    }
+    let mut targets = Vec::with_capacity(names.len());
+    for name in names {
+        let position = column_position(object, name)?;
+        if targets.contains(&position) {
+            return Err(Error::new(
+                SqlState::DuplicateColumn,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        targets.push(position);
+    }
+    Ok(targets)
+}
+
+/// The position of a visible column.
+pub(super) fn column_position(object: &Object, name: &str) -> Result<usize> {
+    let columns = object.columns();
+    columns.iter().position(|column| column.name == *name && !column.hidden).ok_or_else(|| {
+        Error::new(
+            SqlState::UndefinedColumn,
+            format!("column \"{name}\" of relation \"{}\" does not exist", object.name),
+        )
+    })
+}
+
+/// The plan of RETURNING, over rows that are local under the table's alias.
+pub(super) fn plan_returning(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    alias: &str,
+    items: &[sql::SelectItem],
+) -> Result<Option<BoundQuery>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
+    let text = format!("SELECT {} FROM {}", list.join(", "), quoted(alias));
+    let parsed = weir_planner::dialect::parse_query(&text)?;
+    let visible = object.columns().iter().filter(|column| !column.hidden);
+    let schema = weir_planner::source::schema_of(visible);
+    let locals = [(alias.to_owned(), schema)];
+    let bound = query::with_binder(session, catalog, |binder| {
+        binder.query_over(&parsed, &[], &locals)
+    })?;
+    Ok(Some(bound))
+}
+
+/// A name as SQL text.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Runs a planned INSERT.
+pub(super) async fn run(
+    session: &Session,
+    plan: &InsertPlan,
+    prepared: &Arc<Prepared>,
+    values: Vec<ArrayRef>,
+) -> Result<Execution> {
+    session.check_writable("INSERT")?;
+    let object = Arc::clone(prepared.catalog.require(plan.table)?);
+    let batch = gather(session, plan, prepared, &object, &values).await?;
+    let written = match &object.body {
+        ObjectBody::Stream(_) => {
+            append(session, &object, &batch).await?;
+            batch
+        }
+        _ => write(session, plan, &prepared.catalog, &object, batch).await?,
+    };
+    answer(session, &prepared.catalog, &object, plan, written).await
+}
+
+/// The new rows: all columns, checked.
+async fn gather(
+    session: &Session,
+    plan: &InsertPlan,
+    prepared: &Arc<Prepared>,
+    object: &Object,
+    values: &[ArrayRef],
+) -> Result<RecordBatch> {
+    let table = match &object.body {
+        ObjectBody::Table(_) => Some(session.shared.tables.get(object.id).or_else(|_| {
+            // A table of this very transaction has no rows anywhere yet.
+            crate::relation::table_of(object).and_then(TableData::new).map(Arc::new)
+        })?),
+        _ => None,
+    };
+    let catalog = &prepared.catalog;
+    let (given, n_rows) =
+        plan.source.rows(session, catalog, object, &plan.targets, prepared, values).await?;
+    row::complete(session, object, table.as_deref(), given, n_rows)
+}
+
+/// Appends rows to a stream, or to the open transaction.
+pub(super) async fn append(session: &Session, object: &Object, batch: &RecordBatch) -> Result<()> {
+    if batch.num_rows() == 0 {
+        return Ok(());
+    }
+    let in_block = session.with_block(|block| {
+        block.charge(rows::bytes_used(batch))?;
+        let all = match block.appended.get(&object.id) {
+            Some(before) => rows::concat(&batch.schema(), [before, batch])?,
+            None => batch.clone(),
+        };
+        block.appended.insert(object.id, all);
+        Ok(())
+    });
+    if let Some(outcome) = in_block {
+        return outcome;
+    }
+    let append = encode_append(&session.shared, object, batch)?;
+    let writes = WriteSet { appends: vec![append], ..WriteSet::default() };
+    session.shared.committer()?.commit(writes).await?;
+    Ok(())
+}
+
+/// Writes rows to a table, conflicts resolved; returns the rows as RETURNING shows them.
+async fn write(
+    session: &Session,
+    plan: &InsertPlan,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    batch: RecordBatch,
+) -> Result<RecordBatch> {
+    if batch.num_rows() == 0 {
+        return Ok(batch);
+    }
+    let Some(on_conflict) = &plan.on_conflict else {
+        let none = RecordBatch::new_empty(batch.schema());
+        apply(session, object, &none, &batch, Epoch::MAX).await?;
+        return Ok(batch);
+    };
+    super::modify::retrying(session, || async {
+        let read_epoch = session.shared.log.newest_epoch();
+        let resolved =
+            conflict::resolve(session, catalog, object, &plan.alias, on_conflict, &batch).await?;
+        apply(session, object, &resolved.old, &resolved.new, read_epoch).await?;
+        Ok(resolved.new)
+    })
+    .await
+}
+
+/// Takes `old` rows out of a table and puts `new` ones in: in the open transaction, or at once.
+pub(super) async fn apply(
+    session: &Session,
+    object: &Object,
+    old: &RecordBatch,
+    new: &RecordBatch,
+    read_epoch: Epoch,
+) -> Result<()> {
+    if old.num_rows() == 0 && new.num_rows() == 0 {
+        return Ok(());
+    }
+    let in_block = session.with_block(|block| {
+        block.charge(rows::bytes_used(old) + rows::bytes_used(new))?;
+        let table = session.shared.tables.get(object.id).ok();
+        let key = crate::relation::key_columns(crate::relation::table_of(object)?);
+        let mut overlay = match block.overlays.get(&object.id) {
+            Some(overlay) => overlay.as_ref().clone(),
+            None => Overlay::new(new.schema(), key.clone()),
+        };
+        let none = RecordBatch::new_empty(new.schema());
+        overlay.write(old, &none)?;
+        if let Some(table) = &table {
+            check_free(&overlay, object, table, new)?;
+        }
+        overlay.write(&none, new)?;
+        block.overlays.insert(object.id, Arc::new(overlay));
+        Ok(())
+    });
+    if let Some(outcome) = in_block {
+        return outcome;
+    }
+    let delta = Delta::concat(
+        &new.schema(),
+        [&Delta::retractions(old.clone()), &Delta::insertions(new.clone())],
+    )?;
+    let change = encode_change(object, delta)?;
+    let writes = WriteSet { read_epoch, changes: vec![change], ..WriteSet::default() };
+    session.shared.committer()?.commit(writes).await?;
+    Ok(())
+}
+
+/// Refuses keys that the table has, as far as the transaction has not taken them out.
+fn check_free(
+    overlay: &Overlay,
+    object: &Object,
+    table: &TableData,
+    new: &RecordBatch,
+) -> Result<()> {
+    let key = table.key_of(new);
+    let removed = overlay.is_removed(&key);
+    for (row_idx, found) in table.segments.lookup(&key).into_iter().enumerate() {
+        if found.is_some() && !removed[row_idx] {
+            return Err(duplicate_key(object, new, row_idx, table));
+        }
+    }
+    Ok(())
+}
+
+async fn answer(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    plan: &InsertPlan,
+    written: RecordBatch,
+) -> Result<Execution> {
+    let n_rows = written.num_rows();
+    match &plan.returning {
+        None => Ok(Execution::Done { tag: format!("INSERT 0 {n_rows}") }),
+        Some(bound) => {
+            returning(session, catalog, object, bound, &plan.alias, &written, "INSERT").await
+        }
+    }
+}
+
+/// The rows of RETURNING.
+pub(super) async fn returning(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    bound: &BoundQuery,
+    alias: &str,
+    written: &RecordBatch,
+    verb: &'static str,
+) -> Result<Execution> {
+    let visible: Vec<usize> = object
+        .columns()
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| !column.hidden)
+        .map(|(column_idx, _)| column_idx)
+        .collect();
+    let local = rows::project(written, &visible)?;
+    let locals = HashMap::from([(alias.to_owned(), local)]);
+    let pin = session.shared.pins.pin(session.shared.durable.newest());
+    let stream = query::stream_plan(session, catalog, bound.plan.clone(), &pin, locals).await?;
+    Ok(Execution::Rows {
+        columns: query::output_columns(&bound.columns),
+        rows: stream,
+        tag: RowTag(verb),
+    })
+}
+
+/// Values for a column from values of another type, with the type's own name for errors.
+pub(super) fn assigned(
+    session: &Session,
+    object: &Object,
+    target: usize,
+    value: &ArrayRef,
+    from: &SqlType,
+) -> Result<ArrayRef> {
+    let column = &object.columns()[target];
+    if column.generated.is_some() {
+        return Err(generated(&column.name));
+    }
+    assign::assign(value, from, column, &session.format_settings())
+}
+
+/// The error for a value given to a generated column.
+pub(super) fn generated(name: &str) -> Error {
+    Error::new(
+        SqlState::GeneratedAlways,
+        format!("cannot insert a non-DEFAULT value into column \"{name}\""),
+    )
+    .with_detail(format!("Column \"{name}\" is a generated column."))
+}

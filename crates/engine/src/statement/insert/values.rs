@@ -1,0 +1,353 @@
+//! Where the rows of an INSERT come from: plain values without a plan, or a query.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use datafusion::sql::sqlparser::ast::{self as sql, Expr, SetExpr, UnaryOperator, Value};
+use weir_catalog::{Catalog, Object};
+use weir_connect::value::ColumnBuilder;
+use weir_planner::bind::BoundQuery;
+use weir_planner::dialect::{self, Insert};
+use weir_types::{Error, Result, SqlState, SqlType};
+
+use super::{assigned, generated};
+use crate::session::{Prepared, Session};
+use crate::statement::query;
+
+/// One value of a VALUES list.
+pub(super) enum Cell {
+    /// `$n`, from 0.
+    Parameter(usize),
+    /// A constant, as text for the column's input function.
+    Text(String),
+    /// NULL.
+    Null,
+    /// The word DEFAULT.
+    Default,
+}
+
+/// Where the rows come from.
+pub(super) enum Source {
+    /// `DEFAULT VALUES`
+    Defaults,
+    /// Constants and parameters only.
+    Cells(Vec<Vec<Cell>>),
+    /// A query.
+    Query(Box<BoundQuery>),
+}
+
+/// Plans the source, and tells the parameters' types.
+pub(super) fn plan(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    insert: &Insert,
+    targets: &[usize],
+    declared: &[Option<SqlType>],
+) -> Result<(Source, Vec<SqlType>)> {
+    let Some(source) = &insert.source else { return Ok((Source::Defaults, Vec::new())) };
+    if let Some(rows) = cells(source) {
+        for row in &rows {
+            check_width(row.len(), targets.len(), !insert.columns.is_empty())?;
+        }
+        let parameters = cell_parameters(object, &rows, targets, declared);
+        return Ok((Source::Cells(rows), parameters));
+    }
+    let query = with_casts(object, source, targets)?;
+    let bound = query::bind(session, catalog, &query, declared)?;
+    check_width(bound.columns.len(), targets.len(), !insert.columns.is_empty())?;
+    let parameters = bound.parameters.clone();
+    Ok((Source::Query(Box::new(bound)), parameters))
+}
+
+fn check_width(n_values: usize, n_targets: usize, named: bool) -> Result<()> {
+    if n_values > n_targets {
+        return Err(Error::syntax("INSERT has more expressions than target columns"));
+    }
+    if n_values < n_targets && named {
+        return Err(Error::syntax("INSERT has more target columns than expressions"));
+    }
+    Ok(())
+}
+
+/// The cells of a VALUES list of constants and parameters; `None` for anything else.
+fn cells(query: &sql::Query) -> Option<Vec<Vec<Cell>>> {
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none();
+    let SetExpr::Values(values) = query.body.as_ref() else { return None };
+    if !plain {
+        return None;
+    }
+    values.rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+}
+
+fn cell(expr: &Expr) -> Option<Cell> {
+    match expr {
+        Expr::Nested(inner) => cell(inner),
+        Expr::Identifier(ident) if is_default(ident) => Some(Cell::Default),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => Some(Cell::Text(format!("-{text}"))),
+                _ => None,
+            },
+            _ => None,
+        },
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some(Cell::Text(text.clone())),
+            Value::SingleQuotedString(text)
+            | Value::EscapedStringLiteral(text)
+            | Value::UnicodeStringLiteral(text) => Some(Cell::Text(text.clone())),
+            Value::DollarQuotedString(text) => Some(Cell::Text(text.value.clone())),
+            Value::Boolean(value) => Some(Cell::Text(value.to_string())),
+            Value::Null => Some(Cell::Null),
+            Value::Placeholder(name) => {
+                let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                Some(Cell::Parameter(number.checked_sub(1)?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_default(ident: &sql::Ident) -> bool {
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
+}
+
+/// Each parameter has the type that the client declared, or that of its column.
+fn cell_parameters(
+    object: &Object,
+    rows: &[Vec<Cell>],
+    targets: &[usize],
+    declared: &[Option<SqlType>],
+) -> Vec<SqlType> {
+    let mut types: Vec<Option<SqlType>> = declared
+        .iter()
+        .map(|declared| declared.clone().filter(|declared| *declared != SqlType::Unknown))
+        .collect();
+    for row in rows {
+        for (cell, target) in row.iter().zip(targets) {
+            let Cell::Parameter(parameter) = cell else { continue };
+            if types.len() <= *parameter {
+                types.resize(*parameter + 1, None);
+            }
+            types[*parameter]
+                .get_or_insert_with(|| object.columns()[*target].sql_type.clone());
+        }
+    }
+    types.into_iter().map(|sql_type| sql_type.unwrap_or(SqlType::Text)).collect()
+}
+
+/// The query with string constants and parameters cast to the columns they go to, where they stand alone:
+/// as in PostgreSQL, they have no type of their own.
+fn with_casts(object: &Object, query: &sql::Query, targets: &[usize]) -> Result<sql::Query> {
+    let mut query = query.clone();
+    let types = targets
+        .iter()
+        .map(|target| data_type(&object.columns()[*target].sql_type))
+        .collect::<Result<Vec<_>>>()?;
+    match query.body.as_mut() {
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                for ((expr, data_type), target) in row.iter_mut().zip(&types).zip(targets) {
+                    if matches!(expr, Expr::Identifier(ident) if is_default(ident)) {
+                        *expr = default_of(object, *target)?;
+                    }
+                    cast_unknown(expr, data_type);
+                }
+            }
+        }
+        SetExpr::Select(select) => {
+            for (item, data_type) in select.projection.iter_mut().zip(&types) {
+                match item {
+                    sql::SelectItem::UnnamedExpr(expr)
+                    | sql::SelectItem::ExprWithAlias { expr, .. } => cast_unknown(expr, data_type),
+                    _ => break,
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(query)
+}
+
+/// DEFAULT among values that need a plan.
+fn default_of(object: &Object, target: usize) -> Result<Expr> {
+    match &object.columns()[target].default {
+        Some(text) => Ok(Expr::Nested(Box::new(dialect::parse_expr(text)?))),
+        None => dialect::parse_expr("NULL"),
+    }
+}
+
+pub(in crate::statement) fn cast_unknown(expr: &mut Expr, data_type: &sql::DataType) {
+    let unknown = match expr {
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::SingleQuotedString(_)
+                | Value::EscapedStringLiteral(_)
+                | Value::DollarQuotedString(_)
+                | Value::Placeholder(_)
+                | Value::Null
+        ),
+        _ => false,
+    };
+    if unknown {
+        let inner = std::mem::replace(expr, Expr::Tuple(Vec::new()));
+        *expr = Expr::Cast {
+            kind: sql::CastKind::Cast,
+            expr: Box::new(inner),
+            data_type: data_type.clone(),
+            array: false,
+            format: None,
+        };
+    }
+}
+
+/// The type as sqlparser has it, without length: that is checked at assignment.
+pub(in crate::statement) fn data_type(sql_type: &SqlType) -> Result<sql::DataType> {
+    let name = match sql_type {
+        SqlType::Varchar(_) | SqlType::Char(_) => "text".to_owned(),
+        SqlType::Numeric(_) => "numeric".to_owned(),
+        other => other.to_string(),
+    };
+    match dialect::parse_expr(&format!("CAST(NULL AS {name})"))? {
+        Expr::Cast { data_type, .. } => Ok(data_type),
+        _ => Err(Error::internal(format!("\"{name}\" is not a type"))),
+    }
+}
+
+impl Source {
+    /// The targets that the values are for: as many as there are values.
+    pub(super) fn first_columns(&self, targets: &[usize]) -> Vec<usize> {
+        let n_values = match self {
+            Self::Defaults => 0,
+            Self::Cells(rows) => rows.first().map_or(0, Vec::len),
+            Self::Query(bound) => bound.columns.len(),
+        };
+        targets[..n_values.min(targets.len())].to_vec()
+    }
+
+    /// The values, by column position, and the number of rows.
+    pub(super) async fn rows(
+        &self,
+        session: &Session,
+        catalog: &Arc<Catalog>,
+        object: &Object,
+        targets: &[usize],
+        prepared: &Prepared,
+        values: &[ArrayRef],
+    ) -> Result<(HashMap<usize, ArrayRef>, usize)> {
+        match self {
+            Self::Defaults => Ok((HashMap::new(), 1)),
+            Self::Cells(rows) => {
+                let given = cell_columns(session, object, rows, targets, prepared, values)?;
+                Ok((given, rows.len()))
+            }
+            Self::Query(bound) => {
+                let relations = query::read_set(catalog, &bound.relations);
+                let pin = session.read_at(catalog, &relations).await?;
+                let plan = query::with_values(bound.plan.clone(), values)?;
+                let schema = Arc::clone(plan.schema().inner());
+                let batches =
+                    query::collect_plan(session, catalog, plan, &pin, HashMap::new()).await?;
+                let all = weir_delta::rows::concat(&schema, &batches)?;
+                let mut given = HashMap::with_capacity(targets.len());
+                for (column_idx, target) in targets.iter().enumerate() {
+                    let from = &bound.columns[column_idx].sql_type;
+                    let value = all.column(column_idx);
+                    given.insert(*target, assigned(session, object, *target, value, from)?);
+                }
+                Ok((given, all.num_rows()))
+            }
+        }
+    }
+}
+
+fn cell_columns(
+    session: &Session,
+    object: &Object,
+    rows: &[Vec<Cell>],
+    targets: &[usize],
+    prepared: &Prepared,
+    values: &[ArrayRef],
+) -> Result<HashMap<usize, ArrayRef>> {
+    let mut given = HashMap::with_capacity(targets.len());
+    for (cell_idx, target) in targets.iter().enumerate() {
+        let is_default = |row: &Vec<Cell>| matches!(row[cell_idx], Cell::Default);
+        let n_defaults = rows.iter().filter(|row| is_default(row)).count();
+        if n_defaults == rows.len() {
+            continue;
+        }
+        let column = &object.columns()[*target];
+        if column.generated.is_some() {
+            return Err(generated(&column.name));
+        }
+        let array = if let [row] = rows
+            && let Cell::Parameter(parameter) = row[cell_idx]
+        {
+            let from = &prepared.parameters[parameter];
+            assigned(session, object, *target, &values[parameter], from)?
+        } else {
+            mixed_column(session, object, rows, cell_idx, *target, prepared, values)?
+        };
+        given.insert(*target, array);
+    }
+    Ok(given)
+}
+
+/// A column of constants, parameters and defaults, row by row.
+fn mixed_column(
+    session: &Session,
+    object: &Object,
+    rows: &[Vec<Cell>],
+    cell_idx: usize,
+    target: usize,
+    prepared: &Prepared,
+    values: &[ArrayRef],
+) -> Result<ArrayRef> {
+    let column = &object.columns()[target];
+    let settings = session.format_settings();
+    let mut parts: Vec<ArrayRef> = Vec::new();
+    let mut builder = ColumnBuilder::new(&column.sql_type, &settings);
+    for row in rows {
+        match &row[cell_idx] {
+            Cell::Null => builder.push_null(),
+            Cell::Text(text) => push_constant(&mut builder, text, &column.sql_type)?,
+            Cell::Parameter(parameter) => {
+                if builder.len() > 0 {
+                    parts.push(builder.finish()?);
+                }
+                let from = &prepared.parameters[*parameter];
+                parts.push(assigned(session, object, target, &values[*parameter], from)?);
+            }
+            Cell::Default => {
+                if builder.len() > 0 {
+                    parts.push(builder.finish()?);
+                }
+                parts.push(crate::statement::row::default_value(session, column)?);
+            }
+        }
+    }
+    if builder.len() > 0 || parts.is_empty() {
+        parts.push(builder.finish()?);
+    }
+    let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(AsRef::as_ref).collect();
+    arrow::compute::concat(&parts).map_err(|e| {
+        Error::new(SqlState::ProgramLimitExceeded, format!("too many values: {e}"))
+    })
+}
+
+/// A numeric constant into an integer column rounds, as an assignment cast does.
+fn push_constant(builder: &mut ColumnBuilder, text: &str, to: &SqlType) -> Result<()> {
+    if to.is_integer() && text.contains(['.', 'e', 'E']) && text.parse::<f64>().is_ok() {
+        let whole = SqlType::Numeric(Some((38, 0)));
+        let mut rounded = ColumnBuilder::new(&whole, &Default::default());
+        rounded.push_text(text)?;
+        let rounded = rounded.finish()?;
+        return builder.push_text(&weir_connect::value::display(rounded.as_ref(), 0, &whole));
+    }
+    builder.push_text(text)
+}

@@ -1,0 +1,263 @@
+//! UPDATE and DELETE: the rows that a condition finds, changed or taken out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use datafusion::sql::sqlparser::ast as sql;
+use weir_catalog::{Catalog, Object, ObjectBody, ObjectName};
+use weir_delta::rows;
+use weir_planner::bind::BoundQuery;
+use weir_planner::dialect::{self, Assignment, Statement};
+use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
+
+use super::insert::{apply, assigned, column_position, plan_returning, quoted, returning};
+use super::insert::{cast_unknown, data_type};
+use super::{query, row};
+use crate::session::{Execution, OutputColumn, Prepared, Session};
+
+/// Tries of a single statement that loses races before it gives the error on.
+const TRIES_MAX: usize = 100;
+
+/// A planned UPDATE or DELETE.
+pub(crate) struct ModifyPlan {
+    table: ObjectId,
+    /// Gives the old rows, all columns, then the new values.
+    found: BoundQuery,
+    /// Positions of the assigned columns; empty for DELETE.
+    targets: Vec<usize>,
+    is_update: bool,
+    alias: String,
+    returning: Option<BoundQuery>,
+    pub(crate) returning_columns: Option<Arc<[OutputColumn]>>,
+    pub(crate) parameters: Vec<SqlType>,
+}
+
+/// The parts of both statements.
+struct Parts<'a> {
+    table: &'a ObjectName,
+    alias: Option<&'a String>,
+    assignments: &'a [Assignment],
+    others: &'a [sql::TableWithJoins],
+    filter: Option<&'a sql::Expr>,
+    returning: &'a [sql::SelectItem],
+    verb: &'static str,
+}
+
+/// Plans an UPDATE or DELETE.
+pub(super) fn plan(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    statement: &Statement,
+    declared: &[Option<SqlType>],
+) -> Result<ModifyPlan> {
+    let parts = match statement {
+        Statement::Update(update) => Parts {
+            table: &update.table,
+            alias: update.alias.as_ref(),
+            assignments: &update.assignments,
+            others: &update.from,
+            filter: update.filter.as_ref(),
+            returning: &update.returning,
+            verb: "update",
+        },
+        Statement::Delete(delete) => Parts {
+            table: &delete.table,
+            alias: delete.alias.as_ref(),
+            assignments: &[],
+            others: &delete.using,
+            filter: delete.filter.as_ref(),
+            returning: &delete.returning,
+            verb: "delete from",
+        },
+        _ => return Err(Error::internal("only UPDATE and DELETE are planned here")),
+    };
+    let object = catalog.resolve(parts.table, &session.search_path())?;
+    check_target(object, parts.verb)?;
+    let alias = parts.alias.cloned().unwrap_or_else(|| object.name.clone());
+    let (text, targets) = select_text(catalog, object, &alias, &parts)?;
+    let parsed = dialect::parse_query(&text)?;
+    let found = query::with_binder(session, catalog, |binder| {
+        let binder =
+            weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
+        binder.query(&parsed, declared)
+    })?;
+    let returning = plan_returning(session, catalog, object, &alias, parts.returning)?;
+    Ok(ModifyPlan {
+        table: object.id,
+        parameters: found.parameters.clone(),
+        found,
+        targets,
+        is_update: parts.verb == "update",
+        alias,
+        returning_columns: returning.as_ref().map(|bound| query::output_columns(&bound.columns)),
+        returning,
+    })
+}
+
+fn check_target(object: &Object, verb: &str) -> Result<()> {
+    match &object.body {
+        ObjectBody::Table(_) => Ok(()),
+        ObjectBody::Stream(_) => Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("cannot {verb} stream \"{}\"", object.name),
+        )
+        .with_detail("A stream is append-only.")
+        .with_hint("Use a table for rows that change.")),
+        _ => Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("cannot {verb} {} \"{}\"", object.kind(), object.name),
+        )),
+    }
+}
+
+/// The SELECT that gives old rows and new values, and the assigned columns.
+fn select_text(
+    catalog: &Catalog,
+    object: &Object,
+    alias: &str,
+    parts: &Parts<'_>,
+) -> Result<(String, Vec<usize>)> {
+    let alias = quoted(alias);
+    let mut items: Vec<String> = object
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(idx, column)| format!("{alias}.{} AS \"o{idx}\"", quoted(&column.name)))
+        .collect();
+    let mut targets = Vec::with_capacity(parts.assignments.len());
+    for (value_idx, assignment) in parts.assignments.iter().enumerate() {
+        let target = column_position(object, &assignment.column)?;
+        if targets.contains(&target) {
+            return Err(Error::syntax(format!(
+                "multiple assignments to same column \"{}\"",
+                assignment.column
+            )));
+        }
+        let value = value_text(object, target, assignment.value.as_ref())?;
+        items.push(format!("{value} AS \"n{value_idx}\""));
+        targets.push(target);
+    }
+    let schema = quoted(catalog.schema_name(object.schema));
+    let mut from = vec![format!("{schema}.{} AS {alias}", quoted(&object.name))];
+    from.extend(parts.others.iter().map(ToString::to_string));
+    let condition = parts.filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
+    let text = format!("SELECT {} FROM {}{condition}", items.join(", "), from.join(", "));
+    Ok((text, targets))
+}
+
+/// The text of an assigned value; DEFAULT where there is none.
+pub(super) fn value_text(
+    object: &Object,
+    target: usize,
+    value: Option<&sql::Expr>,
+) -> Result<String> {
+    let column = &object.columns()[target];
+    let Some(value) = value else {
+        return Ok(format!("({})", column.default.as_deref().unwrap_or("NULL")));
+    };
+    if column.generated.is_some() {
+        return Err(Error::new(
+            SqlState::GeneratedAlways,
+            format!("column \"{}\" can only be updated to DEFAULT", column.name),
+        ));
+    }
+    let mut value = value.clone();
+    cast_unknown(&mut value, &data_type(&column.sql_type)?);
+    Ok(format!("({value})"))
+}
+
+/// Runs a planned UPDATE or DELETE; a single statement that loses a race tries again.
+pub(super) async fn run(
+    session: &Session,
+    plan: &ModifyPlan,
+    prepared: &Arc<Prepared>,
+    values: Vec<ArrayRef>,
+) -> Result<Execution> {
+    let verb = if plan.is_update { "UPDATE" } else { "DELETE" };
+    session.check_writable(verb)?;
+    let object = Arc::clone(prepared.catalog.require(plan.table)?);
+    let shown = retrying(session, || once(session, plan, prepared, &object, &values)).await?;
+    match &plan.returning {
+        None => Ok(Execution::Done { tag: format!("{verb} {}", shown.num_rows()) }),
+        Some(bound) => {
+            let catalog = &prepared.catalog;
+            returning(session, catalog, &object, bound, &plan.alias, &shown, verb).await
+        }
+    }
+}
+
+/// One try; the rows that RETURNING shows.
+async fn once(
+    session: &Session,
+    plan: &ModifyPlan,
+    prepared: &Arc<Prepared>,
+    object: &Object,
+    values: &[ArrayRef],
+) -> Result<RecordBatch> {
+    let catalog = &prepared.catalog;
+    let relations = query::read_set(catalog, &plan.found.relations);
+    let pin = session.read_at(catalog, &relations).await?;
+    let logical = query::with_values(plan.found.plan.clone(), values)?;
+    let schema = Arc::clone(logical.schema().inner());
+    let batches = query::collect_plan(session, catalog, logical, &pin, HashMap::new()).await?;
+    let found = first_matches(object, &rows::concat(&schema, &batches)?)?;
+    let stored = row::stored_schema(object)?;
+    let n_columns = object.columns().len();
+    let old: Vec<usize> = (0..n_columns).collect();
+    let old = rows::with_schema(&rows::project(&found, &old)?, &stored)?;
+    if !plan.is_update {
+        let none = RecordBatch::new_empty(stored);
+        apply(session, object, &old, &none, pin.epoch()).await?;
+        return Ok(old);
+    }
+    let mut given: HashMap<usize, ArrayRef> = HashMap::new();
+    for (column_idx, column) in object.columns().iter().enumerate() {
+        if column.generated.is_none() {
+            given.insert(column_idx, Arc::clone(old.column(column_idx)));
+        }
+    }
+    for (value_idx, target) in plan.targets.iter().enumerate() {
+        let value = found.column(n_columns + value_idx);
+        let from = &plan.found.columns[n_columns + value_idx].sql_type;
+        if object.columns()[*target].generated.is_none() {
+            given.insert(*target, assigned(session, object, *target, value, from)?);
+        }
+    }
+    let new = row::finish(session, object, given, old.num_rows())?;
+    apply(session, object, &old, &new, pin.epoch()).await?;
+    Ok(new)
+}
+
+/// A row that the other tables match several times is changed once, by the first match.
+fn first_matches(object: &Object, found: &RecordBatch) -> Result<RecordBatch> {
+    let key = crate::relation::key_columns(crate::relation::table_of(object)?);
+    let key: Vec<ArrayRef> = key.iter().map(|idx| Arc::clone(found.column(*idx))).collect();
+    let groups = weir_delta::group::Groups::new(&key, found.num_rows());
+    if groups.len() == found.num_rows() {
+        return Ok(found.clone());
+    }
+    let first: BooleanArray = (0..found.num_rows())
+        .map(|idx| Some(groups.first_row[groups.of_row[idx] as usize] == idx as u32))
+        .collect();
+    rows::filter(found, &first)
+}
+
+/// Runs `attempt` again while it loses races, unless a transaction is open: its reads are fixed.
+pub(super) async fn retrying<T, F>(session: &Session, attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let single = session.with_block(|_| ()).is_none();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match attempt().await {
+            Err(error)
+                if single
+                    && tries < TRIES_MAX
+                    && error.state() == SqlState::SerializationFailure => {}
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Rows that go into a relation: defaults, generated columns, NOT NULL, CHECK.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use weir_catalog::{Column, Object, ObjectBody};
+use weir_connect::value::display;
+use weir_planner::{dialect, semantics};
+use weir_types::{Error, Result, SqlState};
+
+use super::{assign, query};
+use crate::relation::schema;
+use crate::relation::{StoredColumn, TableData};
+use crate::session::Session;
+
+/// Name of the row in a CHECK, DEFAULT or GENERATED expression's plan.
+const ROW: &str = "row";
+
+/// The schema of an object's stored columns, hidden ones included.
+///
+/// # Errors
+/// XX001 where the catalog's definition cannot be read.
+pub(crate) fn stored_schema(object: &Object) -> Result<SchemaRef> {
+    let columns = object.columns().iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+    Ok(schema(&columns))
+}
+
+/// Expressions over the row that they stand in.
+struct RowExpressions {
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    types: Vec<weir_types::SqlType>,
+}
+
+impl RowExpressions {
+    /// # Errors
+    /// Of planning; 0A000 for a subquery.
+    fn new(session: &Session, texts: &[String], row: &SchemaRef) -> Result<Self> {
+        let items: Vec<String> =
+            texts.iter().enumerate().map(|(idx, text)| format!("({text}) AS \"e{idx}\"")).collect();
+        let text = format!("SELECT {} FROM \"{ROW}\"", items.join(", "));
+        let parsed = dialect::parse_query(&text)?;
+        let catalog = session.shared.catalog();
+        let locals = [(ROW.to_owned(), Arc::clone(row))];
+        let bound = query::with_binder(session, &catalog, |binder| {
+            binder.query_over(&parsed, &[], &locals)
+        })?;
+        let types = bound.columns.iter().map(|column| column.sql_type.clone()).collect();
+        let plan = semantics::bind_now(bound.plan, session.now(), &session.time_zone())?;
+        let LogicalPlan::Projection(projection) = &plan else {
+            return Err(Error::unsupported("cannot use aggregates in a column's expression"));
+        };
+        if !matches!(projection.input.as_ref(), LogicalPlan::TableScan(_)) {
+            return Err(Error::unsupported("cannot use a subquery in a column's expression"));
+        }
+        let exprs = projection
+            .expr
+            .iter()
+            .map(|expr| {
+                create_physical_expr(
+                    expr,
+                    projection.input.schema(),
+                    &ExecutionProps::new(),
+                    &PhysicalPlanningContext::default(),
+                )
+            })
+            .collect::<Result<_, _>>()
+            .map_err(semantics::to_error)?;
+        Ok(Self { exprs, types })
+    }
+
+    fn evaluate(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let evaluate = |expr: &Arc<dyn PhysicalExpr>| {
+            expr.evaluate(rows).and_then(|value| value.into_array(rows.num_rows()))
+        };
+        self.exprs.iter().map(|expr| evaluate(expr).map_err(semantics::to_error)).collect()
+    }
+}
+
+/// Checks the expressions of a definition: they can be planned over its rows, and fit their columns.
+///
+/// # Errors
+/// Of planning; 42804 for a CHECK that is not boolean.
+pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()> {
+    let row = stored_schema(object)?;
+    for column in object.columns() {
+        if let Some(text) = column.default.as_ref() {
+            let empty = Arc::new(arrow::datatypes::Schema::empty());
+            let default = RowExpressions::new(session, std::slice::from_ref(text), &empty)?;
+            let none = arrow::array::new_empty_array(&weir_delta::schema::arrow_type(
+                &default.types[0],
+            ));
+            let _ = assign::assign(&none, &default.types[0], column, &session.format_settings())?;
+        }
+        if let Some(text) = column.generated.as_ref() {
+            RowExpressions::new(session, std::slice::from_ref(text), &row)?;
+        }
+    }
+    if let ObjectBody::Table(table) = &object.body {
+        for check in &table.checks {
+            let expr = RowExpressions::new(session, std::slice::from_ref(&check.expr), &row)?;
+            if expr.types[0] != weir_types::SqlType::Bool {
+                return Err(Error::new(
+                    SqlState::DatatypeMismatch,
+                    format!(
+                        "argument of CHECK must be type boolean, not type {}",
+                        expr.types[0]
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whole rows of `object` from values for some of its columns: the others get their default, their generated
+/// value, a row id or NULL; then NOT NULL and CHECK are checked.
+///
+/// # Errors
+/// 23502, 23514, and those of evaluating.
+pub(crate) fn complete(
+    session: &Session,
+    object: &Object,
+    table: Option<&TableData>,
+    mut given: HashMap<usize, ArrayRef>,
+    n_rows: usize,
+) -> Result<RecordBatch> {
+    let columns = object.columns();
+    add_defaults(session, columns, &mut given, n_rows)?;
+    if let Some(table) = table {
+        for (column_idx, column) in columns.iter().enumerate() {
+            if column.hidden && !given.contains_key(&column_idx) {
+                let ids: Int64Array = table.allocate_row_ids(n_rows).collect();
+                given.insert(column_idx, Arc::new(ids));
+            }
+        }
+    }
+    finish(session, object, given, n_rows)
+}
+
+/// Whole rows from values for all columns that are not generated; those are computed, then all is checked.
+///
+/// # Errors
+/// 23502, 23514, and those of evaluating.
+pub(crate) fn finish(
+    session: &Session,
+    object: &Object,
+    mut given: HashMap<usize, ArrayRef>,
+    n_rows: usize,
+) -> Result<RecordBatch> {
+    let columns = object.columns();
+    add_generated(session, object, &mut given, n_rows)?;
+    let null = |column: &Column| {
+        arrow::array::new_null_array(&weir_delta::schema::arrow_type(&column.sql_type), n_rows)
+    };
+    let arrays: Vec<ArrayRef> = columns
+        .iter()
+        .enumerate()
+        .map(|(column_idx, column)| given.remove(&column_idx).unwrap_or_else(|| null(column)))
+        .collect();
+    check_not_null(object, &arrays)?;
+    let rows = crate::relation::batch(stored_schema(object)?, arrays, n_rows)?;
+    check_checks(session, object, &rows)?;
+    Ok(rows)
+}
+
+fn add_defaults(
+    session: &Session,
+    columns: &[Column],
+    given: &mut HashMap<usize, ArrayRef>,
+    n_rows: usize,
+) -> Result<()> {
+    let missing: Vec<(usize, String)> = columns
+        .iter()
+        .enumerate()
+        .filter(|(column_idx, _)| !given.contains_key(column_idx))
+        .filter_map(|(column_idx, column)| Some((column_idx, column.default.clone()?)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = missing.iter().map(|(_, text)| text.clone()).collect();
+    let empty = Arc::new(arrow::datatypes::Schema::empty());
+    let defaults = RowExpressions::new(session, &texts, &empty)?;
+    let rows = crate::relation::batch(empty, Vec::new(), n_rows)?;
+    let settings = session.format_settings();
+    for ((column_idx, _), (value, sql_type)) in
+        missing.iter().zip(defaults.evaluate(&rows)?.iter().zip(&defaults.types))
+    {
+        let value = assign::assign(value, sql_type, &columns[*column_idx], &settings)?;
+        given.insert(*column_idx, value);
+    }
+    Ok(())
+}
+
+fn add_generated(
+    session: &Session,
+    object: &Object,
+    given: &mut HashMap<usize, ArrayRef>,
+    n_rows: usize,
+) -> Result<()> {
+    let columns = object.columns();
+    let generated: Vec<(usize, String)> = columns
+        .iter()
+        .enumerate()
+        .filter_map(|(column_idx, column)| Some((column_idx, column.generated.clone()?)))
+        .collect();
+    if generated.is_empty() {
+        return Ok(());
+    }
+    // NOT NULL is checked later: here every column may be NULL.
+    let fields: Vec<_> = stored_schema(object)?
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let row = Arc::new(arrow::datatypes::Schema::new(fields));
+    let arrays: Vec<ArrayRef> = row
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(column_idx, field)| match given.get(&column_idx) {
+            Some(array) => Arc::clone(array),
+            None => arrow::array::new_null_array(field.data_type(), n_rows),
+        })
+        .collect();
+    let rows = crate::relation::batch(Arc::clone(&row), arrays, n_rows)?;
+    let texts: Vec<String> = generated.iter().map(|(_, text)| text.clone()).collect();
+    let exprs = RowExpressions::new(session, &texts, &row)?;
+    let settings = session.format_settings();
+    for ((column_idx, _), (value, sql_type)) in
+        generated.iter().zip(exprs.evaluate(&rows)?.iter().zip(&exprs.types))
+    {
+        let value = assign::assign(value, sql_type, &columns[*column_idx], &settings)?;
+        given.insert(*column_idx, value);
+    }
+    Ok(())
+}
+
+fn check_not_null(object: &Object, arrays: &[ArrayRef]) -> Result<()> {
+    for (column, array) in object.columns().iter().zip(arrays) {
+        if column.nullable || array.null_count() == 0 {
+            continue;
+        }
+        let row_idx = (0..array.len()).find(|row_idx| array.is_null(*row_idx)).unwrap_or(0);
+        return Err(Error::new(
+            SqlState::NotNullViolation,
+            format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, object.name
+            ),
+        )
+        .with_detail(format!("Failing row contains ({}).", row_text(object, arrays, row_idx))));
+    }
+    Ok(())
+}
+
+fn check_checks(session: &Session, object: &Object, rows: &RecordBatch) -> Result<()> {
+    let ObjectBody::Table(table) = &object.body else { return Ok(()) };
+    if table.checks.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = table.checks.iter().map(|check| check.expr.clone()).collect();
+    let exprs = RowExpressions::new(session, &texts, &rows.schema())?;
+    for (check, value) in table.checks.iter().zip(exprs.evaluate(rows)?) {
+        let value = value.as_boolean_opt().ok_or_else(|| {
+            Error::internal(format!("check \"{}\" is not a condition", check.name))
+        })?;
+        let failed = value.iter().position(|holds| holds == Some(false));
+        if let Some(row_idx) = failed {
+            return Err(Error::new(
+                SqlState::CheckViolation,
+                format!(
+                    "new row for relation \"{}\" violates check constraint \"{}\"",
+                    object.name, check.name
+                ),
+            )
+            .with_detail(format!(
+                "Failing row contains ({}).",
+                row_text(object, rows.columns(), row_idx)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A row as PostgreSQL shows a failing one.
+fn row_text(object: &Object, arrays: &[ArrayRef], row_idx: usize) -> String {
+    let values = object.columns().iter().zip(arrays).filter(|(column, _)| !column.hidden);
+    let values: Vec<String> = values
+        .map(|(column, array)| match array.is_null(row_idx) {
+            true => "null".to_owned(),
+            false => display(array.as_ref(), row_idx, &column.sql_type),
+        })
+        .collect();
+    values.join(", ")
+}
+
+/// One value: the column's default, NULL without one.
+///
+/// # Errors
+/// Of evaluating.
+pub(super) fn default_value(session: &Session, column: &Column) -> Result<ArrayRef> {
+    let mut given = HashMap::new();
+    add_defaults(session, std::slice::from_ref(column), &mut given, 1)?;
+    let data_type = weir_delta::schema::arrow_type(&column.sql_type);
+    Ok(given.remove(&0).unwrap_or_else(|| arrow::array::new_null_array(&data_type, 1)))
+}

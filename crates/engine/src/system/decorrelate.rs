@@ -1,0 +1,123 @@
+//! Correlated subqueries and lateral joins of a logical plan, turned into joins.
+//!
+//! DataFusion plans a correlated scalar subquery only where it is aggregated and correlated by
+//! equality, and a lateral join only in simple forms. Here every one becomes a join with its
+//! *domain*, the distinct outer values it depends on: the subquery runs for all of them at once,
+//! carrying the domain's columns along, and is joined back by them.
+//!
+//! To be called on a plan as SQL gives it, before the analyzer, which would refuse it.
+
+mod domain;
+mod row_key;
+mod single_value;
+mod subquery;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SubqueryAlias,
+};
+
+use domain::{Domain, join_domain};
+
+/// The plan without correlated subqueries that DataFusion cannot run.
+///
+/// # Errors
+/// Where a correlated subquery has a form that even this does not cover, by name of the operator.
+pub fn decorrelate(plan: LogicalPlan) -> Result<LogicalPlan> {
+    decorrelate_node(plan, &FreshNames::default())
+}
+
+/// Names for the relations made here, no two the same in one plan.
+#[derive(Default)]
+struct FreshNames(Cell<usize>);
+
+impl FreshNames {
+    fn make(&self) -> String {
+        let number = self.0.get();
+        self.0.set(number + 1);
+        format!("__domain_{number}")
+    }
+}
+
+fn decorrelate_node(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
+    let children = plan.map_children(|child| decorrelate_node(child, names).map(Transformed::yes));
+    let plan = children?.data;
+    match plan {
+        LogicalPlan::Join(join) => {
+            let join = subquery::decorrelate_inside(LogicalPlan::Join(join), names)?;
+            match join {
+                LogicalPlan::Join(join) if is_lateral(&join) => join_laterally(join, names),
+                other => Ok(other),
+            }
+        }
+        other => subquery::replace_subqueries(other, names),
+    }
+}
+
+/// True where the right side uses columns of the left.
+fn is_lateral(join: &Join) -> bool {
+    outer_columns(&join.right).iter().any(|column| has_column(join.left.schema(), column))
+}
+
+fn join_laterally(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
+    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+        return datafusion::common::not_impl_err!("a lateral {} join", join.join_type);
+    }
+    let columns: Vec<Column> = outer_columns(&join.right)
+        .into_iter()
+        .filter(|column| has_column(join.left.schema(), column))
+        .collect();
+    let left = Arc::unwrap_or_clone(join.left);
+    let mut domain = Domain::new(&left, columns, names)?;
+    let (right, keys) = domain.push_into(Arc::unwrap_or_clone(join.right))?;
+    let shown: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
+    let on = join.on.into_iter().map(|(left, right)| left.eq(right));
+    let filter = on.chain(join.filter).reduce(Expr::and);
+    let joined = join_domain(left, right, domain.outer(), &keys, filter, join.join_type)?;
+    LogicalPlanBuilder::from(joined).project(shown)?.build()
+}
+
+/// The outer columns that the plan names, its nested subqueries included, each once.
+fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
+    let mut found = Vec::new();
+    let visited = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::OuterReferenceColumn(_, column) = expr
+                    && !found.contains(column)
+                {
+                    found.push(column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(visited.is_ok(), "the visitor gives no error");
+    found
+}
+
+/// True where the schema has that column under that qualifier.
+fn has_column(schema: &DFSchema, column: &Column) -> bool {
+    schema.has_column(column)
+}
+
+/// The plan with only these columns, under their names.
+fn project_columns(plan: LogicalPlan, columns: Vec<Column>) -> Result<LogicalPlan> {
+    let exprs = columns.into_iter().map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
+}
+
+/// The plan under an alias.
+fn alias_plan(
+    plan: LogicalPlan,
+    alias: impl Into<datafusion::common::TableReference>,
+) -> Result<LogicalPlan> {
+    Ok(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(plan), alias)?))
+}

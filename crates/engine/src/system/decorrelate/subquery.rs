@@ -1,0 +1,330 @@
+//! Subqueries in expressions: each correlated one becomes a column of a joined plan.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, JoinType};
+use datafusion::error::Result;
+use datafusion::functions_aggregate::expr_fn::{bool_or, count};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetQuantifier};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
+};
+
+use datafusion::scalar::ScalarValue;
+
+use super::domain::{Domain, join_domain};
+use super::{FreshNames, decorrelate_node, has_column, outer_columns, single_value};
+
+/// The node with nested subquery plans decorrelated in themselves.
+pub(super) fn decorrelate_inside(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
+    let plan = plan.map_expressions(|expr| {
+        expr.transform_up(|expr| {
+            let inside = |subquery: Subquery| -> Result<Subquery> {
+                let plan = decorrelate_node(Arc::unwrap_or_clone(subquery.subquery), names)?;
+                Ok(Subquery { subquery: Arc::new(plan), ..subquery })
+            };
+            Ok(match expr {
+                Expr::ScalarSubquery(subquery) => {
+                    Transformed::yes(Expr::ScalarSubquery(inside(subquery)?))
+                }
+                Expr::Exists(exists) => Transformed::yes(Expr::Exists(Exists {
+                    subquery: inside(exists.subquery)?,
+                    negated: exists.negated,
+                })),
+                Expr::InSubquery(test) => Transformed::yes(Expr::InSubquery(InSubquery {
+                    subquery: inside(test.subquery)?,
+                    ..test
+                })),
+                Expr::SetComparison(test) => match (test.op, &test.quantifier) {
+                    // `= ANY` is IN, `<> ALL` is NOT IN.
+                    (Operator::Eq, SetQuantifier::Any) | (Operator::NotEq, SetQuantifier::All) => {
+                        Transformed::yes(Expr::InSubquery(InSubquery {
+                            expr: test.expr,
+                            subquery: inside(test.subquery)?,
+                            negated: test.op == Operator::NotEq,
+                        }))
+                    }
+                    _ => Transformed::no(Expr::SetComparison(test)),
+                },
+                other => Transformed::no(other),
+            })
+        })
+    })?;
+    Ok(plan.data)
+}
+
+/// The node in which a subquery stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Filter,
+    Projection,
+    Other,
+}
+
+/// The node with every correlated subquery that DataFusion would refuse joined to its input.
+pub(super) fn replace_subqueries(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
+    let plan = decorrelate_inside(plan, names)?;
+    let place = match plan {
+        LogicalPlan::Filter(_) => Place::Filter,
+        LogicalPlan::Projection(_) => Place::Projection,
+        LogicalPlan::Aggregate(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => Place::Other,
+        _ => return Ok(plan),
+    };
+    if !needs_work(&plan, place)? {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns();
+    let input = plan.inputs()[0].clone();
+    let n_input = input.schema().fields().len();
+    let mut joined = Joined { original: input.clone(), plan: input, names };
+    let passes_input = !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
+    let mut exprs = Vec::with_capacity(columns.len());
+    for (i, expr) in plan.expressions().into_iter().enumerate() {
+        let replaced = joined.replace(expr.clone(), place)?;
+        // Outputs keep the names that the subqueries' texts gave them.
+        exprs.push(match columns.get(i).filter(|_| !passes_input && replaced != expr) {
+            Some(column) => {
+                replaced.unalias().alias_qualified(column.relation.clone(), column.name.clone())
+            }
+            None => replaced,
+        });
+    }
+    let widened = joined.plan.schema().fields().len() > n_input;
+    let plan = plan.with_new_exprs(exprs, vec![joined.plan])?.recompute_schema()?;
+    if widened && passes_input {
+        let shown = columns.into_iter().map(Expr::Column);
+        return LogicalPlanBuilder::from(plan).project(shown)?.build();
+    }
+    Ok(plan)
+}
+
+fn needs_work(plan: &LogicalPlan, place: Place) -> Result<bool> {
+    let input = plan.inputs()[0].clone();
+    let mut found = false;
+    plan.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            found |= is_replaced(expr, &input, place);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
+}
+
+/// True for a subquery that must become a join here. DataFusion turns EXISTS and IN of a filter
+/// into semi joins by itself where only the subquery's filters are correlated, and an aggregate into a
+/// grouped one where they are so by equality; its plans are the better ones.
+fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place) -> bool {
+    let correlated = |subquery: &Subquery| {
+        let outer = outer_columns(&subquery.subquery);
+        outer.iter().any(|column| has_column(input.schema(), column))
+    };
+    match expr {
+        Expr::ScalarSubquery(subquery) => {
+            let is_left = place != Place::Other && is_grouped_by_equality(&subquery.subquery);
+            correlated(subquery) && !is_left
+        }
+        Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => {
+            place != Place::Filter
+                || (correlated(subquery) && !has_plain_correlation(&subquery.subquery))
+        }
+        _ => false,
+    }
+}
+
+/// True where outer columns occur only in filters over inner joins.
+fn has_plain_correlation(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            !has_correlated_subquery(&filter.predicate) && has_plain_correlation(&filter.input)
+        }
+        LogicalPlan::SubqueryAlias(alias) => has_plain_correlation(&alias.input),
+        LogicalPlan::Projection(projection) => {
+            !projection.expr.iter().any(Expr::contains_outer)
+                && has_plain_correlation(&projection.input)
+        }
+        other => outer_columns(other).is_empty(),
+    }
+}
+
+fn has_correlated_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| {
+        Ok(match expr {
+            Expr::ScalarSubquery(subquery)
+            | Expr::Exists(Exists { subquery, .. })
+            | Expr::InSubquery(InSubquery { subquery, .. }) => {
+                !outer_columns(&subquery.subquery).is_empty()
+            }
+            _ => false,
+        })
+    })
+    .expect("the visitor gives no error")
+}
+
+/// True for an aggregate over filters that are correlated by `column = outer value` alone.
+fn is_grouped_by_equality(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            !projection.expr.iter().any(Expr::contains_outer)
+                && is_grouped_by_equality(&projection.input)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            aggregate.group_expr.is_empty()
+                && !aggregate.aggr_expr.iter().any(Expr::contains_outer)
+                && has_plain_correlation(&aggregate.input)
+                && has_only_equalities(&aggregate.input)
+        }
+        _ => false,
+    }
+}
+
+fn has_only_equalities(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            let mut conditions = split_conjunction(&filter.predicate).into_iter();
+            conditions.all(|condition| !condition.contains_outer() || is_key_equality(condition))
+                && has_only_equalities(&filter.input)
+        }
+        LogicalPlan::SubqueryAlias(alias) => has_only_equalities(&alias.input),
+        LogicalPlan::Projection(projection) => has_only_equalities(&projection.input),
+        _ => true,
+    }
+}
+
+/// `column = expression of outer columns`, on either side.
+fn is_key_equality(condition: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
+        return false;
+    };
+    match (left.as_ref(), right.as_ref()) {
+        (Expr::Column(_), outer) | (outer, Expr::Column(_)) => !outer.any_column_refs(),
+        _ => false,
+    }
+}
+
+/// An input that grows by a column for each replaced subquery.
+struct Joined<'n> {
+    original: LogicalPlan,
+    plan: LogicalPlan,
+    names: &'n FreshNames,
+}
+
+impl Joined<'_> {
+    fn replace(&mut self, expr: Expr, place: Place) -> Result<Expr> {
+        let original = self.original.clone();
+        let replaced = expr.transform_down(|expr| {
+            if !is_replaced(&expr, &original, place) {
+                return Ok(Transformed::no(expr));
+            }
+            let value = match expr {
+                Expr::ScalarSubquery(subquery) => self.join_scalar(subquery)?,
+                Expr::Exists(exists) => self.join_exists(exists)?,
+                Expr::InSubquery(test) => self.join_in(test)?,
+                other => other,
+            };
+            Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
+        })?;
+        Ok(replaced.data)
+    }
+
+    /// A column with the subquery's value for each row.
+    fn join_scalar(&mut self, subquery: Subquery) -> Result<Expr> {
+        let plan = Arc::unwrap_or_clone(subquery.subquery);
+        let outer: Vec<Column> = outer_columns(&plan)
+            .into_iter()
+            .filter(|column| has_column(self.original.schema(), column))
+            .collect();
+        let is_one_row = gives_one_row(&plan);
+        let mut domain = Domain::new(&self.original, outer, self.names)?;
+        let (inner, keys) = domain.push_into(plan)?;
+        let value = inner.schema().columns()[0].clone();
+        let (inner, keys) = name_columns(inner, &value, &keys, is_one_row, self.names)?;
+        let result = inner.schema().columns()[0].clone();
+        let outer_plan = self.plan.clone();
+        let always = keys.is_empty().then(|| lit(true));
+        self.plan = join_domain(outer_plan, inner, domain.outer(), &keys, always, JoinType::Left)?;
+        Ok(Expr::Column(result))
+    }
+
+    fn join_exists(&mut self, exists: Exists) -> Result<Expr> {
+        let plan = Arc::unwrap_or_clone(exists.subquery.subquery);
+        let counted = LogicalPlanBuilder::from(plan)
+            .aggregate(Vec::<Expr>::new(), [count(lit(1_i64)).alias("n")])?
+            .build()?;
+        let n = self.join_scalar(Subquery { subquery: Arc::new(counted), ..exists.subquery })?;
+        Ok(if exists.negated { n.eq(lit(0_i64)) } else { n.gt(lit(0_i64)) })
+    }
+
+    /// True with an equal row, else NULL with a NULL on either side of one, else false.
+    fn join_in(&mut self, test: InSubquery) -> Result<Expr> {
+        let plan = Arc::unwrap_or_clone(test.subquery.subquery);
+        let value = Expr::Column(plan.schema().columns()[0].clone());
+        let schema = self.original.schema().clone();
+        let tested = test.expr.transform(|expr| match expr {
+            Expr::Column(column) => {
+                let (_, field) = Expr::Column(column.clone()).to_field(&schema)?;
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+        let aggregates = [
+            count(lit(1_i64)).alias("n_rows"),
+            count(column("is_equal")).alias("n_known"),
+            bool_or(column("is_equal")).alias("found"),
+        ];
+        let unknown = lit(ScalarValue::Boolean(None));
+        let result = when(column("found").is_true(), lit(true))
+            .when(column("n_rows").gt(column("n_known")), unknown)
+            .otherwise(lit(false))?;
+        let plan = LogicalPlanBuilder::from(plan)
+            .project([tested.data.eq(value).alias("is_equal")])?
+            .aggregate(Vec::<Expr>::new(), aggregates)?
+            .project([result.alias("result")])?
+            .build()?;
+        let found = self.join_scalar(Subquery { subquery: Arc::new(plan), ..test.subquery })?;
+        Ok(if test.negated { !found } else { found })
+    }
+}
+
+/// True where the plan gives exactly one row for each outer value.
+fn gives_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => gives_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => gives_one_row(&alias.input),
+        LogicalPlan::Sort(sort) => gives_one_row(&sort.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        _ => false,
+    }
+}
+
+/// The value and the keys under fresh names, with one row for each key; a second row of a key is
+/// an error when the plan runs.
+fn name_columns(
+    plan: LogicalPlan,
+    value: &Column,
+    keys: &[Column],
+    is_one_row: bool,
+    names: &FreshNames,
+) -> Result<(LogicalPlan, Vec<Column>)> {
+    let prefix = names.make();
+    let value_name = format!("{prefix}_value");
+    let names: Vec<String> = (0..keys.len()).map(|i| format!("{prefix}_{i}")).collect();
+    let named = keys.iter().zip(&names).map(|(key, name)| Expr::Column(key.clone()).alias(name));
+    let value = Expr::Column(value.clone()).alias(&value_name);
+    let plan = LogicalPlanBuilder::from(plan).project(std::iter::once(value).chain(named))?;
+    let plan = if is_one_row {
+        plan.build()?
+    } else {
+        let column = |name: &String| Expr::Column(Column::new_unqualified(name));
+        let groups: Vec<Expr> = names.iter().map(column).collect();
+        let single = single_value::single_value(column(&value_name)).alias(&value_name);
+        let shown = std::iter::once(column(&value_name)).chain(groups.clone());
+        plan.aggregate(groups.clone(), [single])?.project(shown)?.build()?
+    };
+    let plan = super::alias_plan(plan, prefix.as_str())?;
+    let keys = plan.schema().columns().split_off(1);
+    Ok((plan, keys))
+}

@@ -1,0 +1,195 @@
+//! Forms of SQL that PostgreSQL's clients use on system relations, turned into forms that DataFusion
+//! plans, with the same meaning.
+//!
+//! Everywhere: `pg_catalog.` before functions, types and operators goes; `COLLATE` of a collation that
+//! is Weir's order goes; casts to `regclass` and the like become calls; `ARRAY(SELECT ..)` becomes
+//! an aggregate; functions in FROM become UNNEST, with their column names and ordinality.
+//! Only where the query names a system relation: subscripts of `int2vector` columns, which begin at
+//! 0, casts to text of its `reg*` columns, comparisons of its columns with literals of their type.
+//!
+//! Outputs keep the names that PostgreSQL gives them: an expression that changes gets its name as an
+//! alias first.
+
+mod array;
+mod cast;
+mod comparison;
+mod known;
+mod names;
+mod table_function;
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor, Value, VisitMut,
+    VisitorMut,
+};
+
+use super::find;
+
+/// Rewrites the query and all queries in it.
+pub fn query(query: &mut Query) {
+    let is_system = names::names_system_relation(query);
+    let _ = VisitMut::visit(query, &mut Rewriter { is_system, scopes: Vec::new() });
+}
+
+struct Rewriter {
+    /// The query names a system relation.
+    is_system: bool,
+    /// For each enclosing SELECT: the system relations of its FROM, by the name used for them.
+    scopes: Vec<Vec<(String, u32)>>,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if self.is_system {
+            known::rewrite_union(&mut query.body);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let is_top = self.scopes.is_empty();
+        self.scopes.push(names::system_relations_of(select));
+        names::keep_wildcards_apart(select);
+        names::name_changing_outputs(select, is_top);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.scopes.pop();
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                table_function::unnest_sets(expr);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        table_function::rewrite(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        names::rewrite(expr);
+        cast::rewrite(expr, self.is_system);
+        array::rewrite(expr, self.is_system);
+        comparison::rewrite(expr, self.is_system);
+        known::rewrite(expr, self.is_system);
+        self.rewrite_tableoid(expr);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter {
+    /// `x.tableoid` is the oid of the system relation that `x` stands for.
+    fn rewrite_tableoid(&self, expr: &mut Expr) {
+        let (relation, column) = match &*expr {
+            Expr::Identifier(column) => (None, column),
+            Expr::CompoundIdentifier(parts) => match &parts[..] {
+                [relation, column] => (Some(&relation.value), column),
+                _ => return,
+            },
+            _ => return,
+        };
+        if !column.value.eq_ignore_ascii_case("tableoid") {
+            return;
+        }
+        let mut in_scope = self.scopes.iter().rev().flatten();
+        let found = in_scope.find(|(name, _)| relation.is_none_or(|relation| relation == name));
+        if let Some((_, oid)) = found {
+            *expr = number(i64::from(*oid));
+        }
+    }
+}
+
+/// The last part of a name, in lower case unless it was quoted.
+fn last_name(name: &ObjectName) -> String {
+    name.0.last().and_then(ObjectNamePart::as_ident).map(fold).unwrap_or_default()
+}
+
+fn fold(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// True where the name has no schema, or one whose functions need none.
+fn is_system_name(name: &ObjectName) -> bool {
+    match &name.0[..] {
+        [_] => true,
+        [schema, _] => schema.as_ident().is_some_and(|schema| {
+            matches!(fold(schema).as_str(), "pg_catalog" | "information_schema")
+        }),
+        _ => false,
+    }
+}
+
+fn number(value: i64) -> Expr {
+    Expr::value(Value::Number(value.to_string(), false))
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(function(name, arguments))
+}
+
+fn function(name: &str, arguments: Vec<Expr>) -> Function {
+    let args = arguments
+        .into_iter()
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .collect();
+    Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }
+}
+
+/// The arguments of a plain call.
+fn arguments(function: &Function) -> Option<Vec<&Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Takes the expression out, leaving NULL.
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+/// The column that the expression is, by its last name.
+fn column_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(fold(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(fold),
+        Expr::Nested(inner) => column_name(inner),
+        _ => None,
+    }
+}
+
+/// True for a column of one of the two vector types, whose subscripts begin at 0.
+fn is_vector_column(expr: &Expr) -> bool {
+    column_name(expr).is_some_and(|name| {
+        matches!(
+            name.as_str(),
+            "indkey" | "indclass" | "indcollation" | "indoption" | "proargtypes" | "partattrs"
+        )
+    })
+}

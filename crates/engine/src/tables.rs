@@ -1,0 +1,176 @@
+//! The rows of all tables, and the committer's checks on them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use parking_lot::RwLock;
+use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_connect::value::display;
+use weir_delta::Delta;
+use weir_delta::segments::ApplyErrorKind;
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState};
+
+use crate::commit::{Change, DdlEffects};
+use crate::relation::TableData;
+
+/// The rows of all tables.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    tables: RwLock<HashMap<ObjectId, Arc<TableData>>>,
+    /// The definitions in force, for messages.
+    names: RwLock<HashMap<ObjectId, Arc<Object>>>,
+}
+
+impl Tables {
+    /// The rows of that table.
+    ///
+    /// # Errors
+    /// 42P01 where it was dropped.
+    pub(crate) fn get(&self, id: ObjectId) -> Result<Arc<TableData>> {
+        self.tables.read().get(&id).cloned().ok_or_else(|| {
+            Error::new(
+                SqlState::UndefinedTable,
+                format!("the table with oid {id} was dropped meanwhile"),
+            )
+        })
+    }
+
+    /// All tables.
+    pub(crate) fn all(&self) -> Vec<(ObjectId, Arc<TableData>)> {
+        self.tables.read().iter().map(|(id, table)| (*id, Arc::clone(table))).collect()
+    }
+
+    /// Puts a table's rows in place.
+    pub(crate) fn insert(&self, object: &Arc<Object>, table: Arc<TableData>) {
+        self.tables.write().insert(object.id, table);
+        self.names.write().insert(object.id, Arc::clone(object));
+    }
+
+    /// Forgets a table's rows.
+    pub(crate) fn remove(&self, id: ObjectId) {
+        self.tables.write().remove(&id);
+        self.names.write().remove(&id);
+    }
+
+    /// Makes empty rows for the tables that a catalog change created, and takes in changed definitions.
+    pub(crate) fn create(&self, catalog: &Catalog, effects: &DdlEffects) -> Result<()> {
+        for id in &effects.put {
+            let Some(object) = catalog.get(*id) else { continue };
+            let ObjectBody::Table(table) = &object.body else { continue };
+            let known = self.tables.read().get(id).cloned();
+            match known {
+                None => self.insert(object, Arc::new(TableData::new(table)?)),
+                Some(known) if known.columns.len() != table.columns.len() => {
+                    self.insert(object, Arc::new(known.widened(table)?));
+                }
+                Some(_) => {
+                    self.names.write().insert(*id, Arc::clone(object));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a change at `epoch`, where nothing it rests on changed after `read_epoch`.
+    ///
+    /// # Errors
+    /// 40001 where a row it changes was changed meanwhile, 23505 where a key is taken.
+    pub(crate) fn apply(&self, change: &Change, read_epoch: Epoch, epoch: Epoch) -> Result<()> {
+        let table = self.get(change.table)?;
+        if change.delta.schema().fields().len() != table.columns.len() {
+            return Err(Error::new(
+                SqlState::SerializationFailure,
+                "could not serialize access: the table's columns were changed meanwhile",
+            ));
+        }
+        let (_, retracted) = change.delta.split()?;
+        if !retracted.is_empty() {
+            let key = table.key_of(retracted.rows());
+            let changed = table.segments.last_change(&key);
+            if changed.into_iter().flatten().any(|changed| changed > read_epoch) {
+                return Err(lost_race());
+            }
+        }
+        table.segments.apply(epoch, &change.delta).map_err(|error| match error.kind {
+            ApplyErrorKind::DuplicateKey => {
+                self.duplicate(change.table, change.delta.rows(), error.row, &table)
+            }
+            ApplyErrorKind::MissingRow => lost_race(),
+            _ => Error::internal(format!("a change does not fit its table: {error}")),
+        })
+    }
+
+    /// Takes an applied change back, within its epoch.
+    pub(crate) fn undo(&self, change: &Change, epoch: Epoch) {
+        let inverse = invert(&change.delta);
+        let outcome = self.get(change.table).and_then(|table| {
+            table
+                .segments
+                .apply(epoch, &inverse)
+                .map_err(|error| Error::internal(format!("cannot undo a change: {error}")))
+        });
+        if let Err(error) = outcome {
+            // Memory would differ from the log: only a restart brings them together.
+            tracing::error!(%error, "the process ends");
+            std::process::abort();
+        }
+    }
+
+    /// The error for a taken key, as PostgreSQL words it.
+    pub(crate) fn duplicate(
+        &self,
+        id: ObjectId,
+        rows: &RecordBatch,
+        row_idx: usize,
+        table: &TableData,
+    ) -> Error {
+        let names = self.names.read();
+        let Some(object) = names.get(&id) else {
+            return Error::new(SqlState::UniqueViolation, "duplicate key value");
+        };
+        duplicate_key(object, rows, row_idx, table)
+    }
+}
+
+/// The error for a taken key, as PostgreSQL words it.
+pub(crate) fn duplicate_key(
+    object: &Object,
+    rows: &RecordBatch,
+    row_idx: usize,
+    table: &TableData,
+) -> Error {
+    let constraint = match &object.body {
+        ObjectBody::Table(table) => table.primary_key_name.clone().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    for column_idx in &table.key {
+        let column = &object.columns()[*column_idx];
+        columns.push(column.name.clone());
+        let array = rows.column(*column_idx);
+        values.push(match array.is_null(row_idx) {
+            true => "null".to_owned(),
+            false => display(array.as_ref(), row_idx, &column.sql_type),
+        });
+    }
+    Error::new(
+        SqlState::UniqueViolation,
+        format!("duplicate key value violates unique constraint \"{constraint}\""),
+    )
+    .with_detail(format!("Key ({})=({}) already exists.", columns.join(", "), values.join(", ")))
+}
+
+fn lost_race() -> Error {
+    Error::new(
+        SqlState::SerializationFailure,
+        "could not serialize access due to concurrent update",
+    )
+    .with_hint("Retry the transaction.")
+}
+
+/// The change that takes `delta` back.
+fn invert(delta: &Delta) -> Delta {
+    let weights = (0..delta.len()).map(|row_idx| -delta.weight(row_idx)).collect();
+    Delta::new(delta.rows().clone(), weir_delta::Weights::Mixed(weights))
+}

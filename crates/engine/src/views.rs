@@ -1,0 +1,247 @@
+//! Materialized views and sinks that run.
+
+mod input;
+mod task;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use weir_catalog::{Catalog, Object, ObjectBody, OnError, StoredQuery};
+use weir_dataflow::{Maintained, ViewInputs};
+use weir_delta::segments::{Key, Segments};
+use weir_planner::bind::{Binder, NoSystemRelations};
+use weir_planner::incremental::{self, Dataflow};
+use weir_planner::semantics;
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
+
+use crate::shared::Shared;
+use task::Task;
+
+/// A materialized view's content and what its tasks tell of it.
+pub(crate) struct ViewData {
+    /// The rows, a bag.
+    pub(crate) segments: Segments,
+    /// How it is maintained.
+    pub(crate) dataflow: Dataflow,
+    /// The streams and tables it reads.
+    pub(crate) topics: BTreeSet<TopicId>,
+    /// The materialized views it reads.
+    pub(crate) views: Vec<ObjectId>,
+    /// What happens to a row for which the query fails.
+    pub(crate) skips_errors: AtomicBool,
+    /// False for a sink: nobody reads its rows.
+    pub(crate) is_read: bool,
+    /// Backfill: input rows taken in, and all that there were when it began.
+    pub(crate) backfill_rows: AtomicU64,
+    pub(crate) backfill_total: AtomicU64,
+    pub(crate) backfill_began: Timestamp,
+    /// Rows that a sink has taken.
+    pub(crate) n_out: AtomicU64,
+}
+
+/// All running views and sinks.
+#[derive(Default)]
+pub(crate) struct Views {
+    views: RwLock<HashMap<ObjectId, Arc<ViewData>>>,
+    /// Views whose plan could not be made again, with the reason: they are there, and fail.
+    broken: RwLock<HashMap<ObjectId, Error>>,
+}
+
+impl Views {
+    /// The content of that view.
+    ///
+    /// # Errors
+    /// 42P01 where it was dropped.
+    pub(crate) fn get(&self, id: ObjectId) -> Result<Arc<ViewData>> {
+        if let Some(error) = self.broken.read().get(&id) {
+            return Err(error.clone());
+        }
+        self.views.read().get(&id).cloned().ok_or_else(|| {
+            Error::new(
+                SqlState::UndefinedTable,
+                format!("the materialized view with oid {id} was dropped meanwhile"),
+            )
+        })
+    }
+
+    /// All running views and sinks.
+    pub(crate) fn all(&self) -> Vec<(ObjectId, Arc<ViewData>)> {
+        self.views.read().iter().map(|(id, view)| (*id, Arc::clone(view))).collect()
+    }
+
+    /// Starts a view or sink that was just committed, or takes in its changed options.
+    pub(crate) fn start(&self, shared: &Arc<Shared>, object: &Object, _epoch: Epoch) {
+        let known = self.views.read().get(&object.id).cloned();
+        if let Some(known) = known {
+            known.skips_errors.store(skips_errors(object), Ordering::Relaxed);
+            shared.scheduler.retry(object.id);
+            return;
+        }
+        self.resume(shared, object, Epoch::ZERO, None);
+    }
+
+    /// Starts a view whose content, if given, is exact at `processed`.
+    pub(crate) fn resume(
+        &self,
+        shared: &Arc<Shared>,
+        object: &Object,
+        processed: Epoch,
+        content: Option<Segments>,
+    ) {
+        match self.make(shared, object, content) {
+            Ok((data, clock)) => {
+                let data = Arc::new(data);
+                self.views.write().insert(object.id, Arc::clone(&data));
+                let inputs = ViewInputs {
+                    topics: data.topics.clone(),
+                    views: data.views.clone(),
+                    clock,
+                };
+                if clock {
+                    shared.sources.clock_used(object.id);
+                }
+                let task = Task::new(shared, object.id, data);
+                let task: Arc<dyn Maintained> = Arc::new(task);
+                shared.scheduler.add(object.id, inputs, processed, task);
+            }
+            Err(error) => {
+                tracing::error!(view = %object.name, %error, "a view's plan cannot be made");
+                self.broken.write().insert(object.id, error);
+            }
+        }
+    }
+
+    /// Ends a view or sink.
+    pub(crate) fn stop(&self, shared: &Arc<Shared>, id: ObjectId) {
+        self.views.write().remove(&id);
+        self.broken.write().remove(&id);
+        shared.sources.clock_unused(id);
+        // A tick may be at work and wait for the committer, which is the caller: not here.
+        let scheduler = shared.scheduler.clone();
+        weir_env::spawn_thread("weir-drop", move || scheduler.remove(id));
+    }
+
+    /// True where a view has content and no error.
+    ///
+    /// # Errors
+    /// 55000 with the percentage while it is filled; its own error where it failed.
+    pub(crate) fn check_readable(
+        &self,
+        shared: &Shared,
+        catalog: &Catalog,
+        id: ObjectId,
+    ) -> Result<()> {
+        let view = self.get(id)?;
+        let Some(status) = shared.scheduler.status(id) else { return Ok(()) };
+        if let Some((_, error)) = status.failed {
+            return Err(error);
+        }
+        if status.processed > Epoch::ZERO {
+            return Ok(());
+        }
+        let name = catalog.full_name(id);
+        Err(Error::new(
+            SqlState::ObjectNotInPrerequisiteState,
+            format!("materialized view \"{name}\" is being filled: {:.1} %", view.percent()),
+        )
+        .with_hint("Wait, or SET weir.read = 'strict' to let the query wait."))
+    }
+
+    fn make(
+        &self,
+        shared: &Arc<Shared>,
+        object: &Object,
+        content: Option<Segments>,
+    ) -> Result<(ViewData, bool)> {
+        let query = object
+            .query()
+            .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
+        let catalog = shared.catalog();
+        let (dataflow, clock) = plan(shared, &catalog, query)?;
+        let read = catalog.read_set(query.relations.iter().map(|relation| relation.id));
+        let (mut topics, mut views) = (BTreeSet::new(), Vec::new());
+        for id in read {
+            match catalog.get(id).map(|object| &object.body) {
+                Some(ObjectBody::MaterializedView(_)) => views.push(id),
+                Some(ObjectBody::Stream(stream)) => {
+                    topics.insert(stream.topic);
+                }
+                Some(ObjectBody::Table(table)) => {
+                    topics.insert(table.topic);
+                }
+                _ => {}
+            }
+        }
+        let segments = content.unwrap_or_else(|| empty_segments(object));
+        let data = ViewData {
+            segments,
+            dataflow,
+            topics,
+            views,
+            skips_errors: AtomicBool::new(skips_errors(object)),
+            is_read: matches!(object.body, ObjectBody::MaterializedView(_)),
+            backfill_rows: AtomicU64::new(0),
+            backfill_total: AtomicU64::new(0),
+            backfill_began: shared.clock.now(),
+            n_out: AtomicU64::new(0),
+        };
+        Ok((data, clock))
+    }
+}
+
+impl ViewData {
+    /// How much of the backfill is done.
+    pub(crate) fn percent(&self) -> f64 {
+        let total = self.backfill_total.load(Ordering::Relaxed);
+        let done = self.backfill_rows.load(Ordering::Relaxed);
+        if total == 0 { 0.0 } else { 100.0 * done.min(total) as f64 / total as f64 }
+    }
+}
+
+/// The store of a view's rows.
+pub(crate) fn empty_segments(object: &Object) -> Segments {
+    Segments::new(weir_planner::source::schema_of(object.columns()), Key::Bag)
+}
+
+fn skips_errors(object: &Object) -> bool {
+    matches!(&object.body, ObjectBody::MaterializedView(view) if view.on_error != OnError::Fail)
+}
+
+/// How a stored query is maintained, and whether it reads the clock.
+///
+/// # Errors
+/// Of planning.
+pub(crate) fn plan(
+    shared: &Shared,
+    catalog: &Catalog,
+    query: &StoredQuery,
+) -> Result<(Dataflow, bool)> {
+    let config = view_config(shared, query);
+    let path = weir_catalog::SearchPath::default();
+    let binder = Binder {
+        catalog,
+        search_path: &path,
+        functions: &shared.batch.functions(),
+        config: &config,
+        system: &NoSystemRelations,
+        show_hidden: None,
+    };
+    let bound = binder.stored(query)?;
+    let clock = semantics::uses_now(&bound.plan);
+    let plan = shared.batch.optimize(bound.plan, &config)?;
+    Ok((incremental::split(&plan)?, clock))
+}
+
+/// DataFusion's settings for a stored query. One thread: a view's cost must not depend on how many
+/// others run.
+pub(crate) fn view_config(
+    shared: &Shared,
+    query: &StoredQuery,
+) -> datafusion::config::ConfigOptions {
+    let mut config = shared.batch.config();
+    config.execution.target_partitions = 1;
+    config.execution.time_zone = Some(query.time_zone.clone());
+    config
+}

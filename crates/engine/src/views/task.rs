@@ -1,0 +1,240 @@
+//! The ticks of a view.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result as DfResult};
+use weir_catalog::StoredQuery;
+use weir_dataflow::{BatchQuery, Graph, Input, Maintained, Tick, TickClass, recompute};
+use weir_delta::{Delta, Weights};
+use weir_planner::bind::{Binder, NoSystemRelations};
+use weir_planner::incremental::{Dataflow, InputRelation};
+use weir_planner::semantics;
+use weir_types::{Epoch, Error, ObjectId, Result};
+
+use super::input::RelationInput;
+use super::{ViewData, view_config};
+use crate::batch::normalize;
+use crate::read::EpochRows;
+use crate::shared::Shared;
+
+/// A view as the scheduler runs it.
+pub(super) struct Task {
+    /// Weak: the engine owns the scheduler, which owns this.
+    shared: Weak<Shared>,
+    id: ObjectId,
+    data: Arc<ViewData>,
+}
+
+impl Task {
+    pub(super) fn new(shared: &Arc<Shared>, id: ObjectId, data: Arc<ViewData>) -> Self {
+        Self { shared: Arc::downgrade(shared), id, data }
+    }
+}
+
+impl Maintained for Task {
+    fn tick(&self, from: Epoch, upto: Epoch) -> Result<Tick> {
+        let shared = self
+            .shared
+            .upgrade()
+            .ok_or_else(|| Error::new(weir_types::SqlState::AdminShutdown, "the server is shutting down"))?;
+        let run = Run { shared: &shared, id: self.id, data: &self.data };
+        let changed = match &self.data.dataflow {
+            Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto)?,
+            Dataflow::Recompute { .. } => run.recompute(from, upto)?,
+        };
+        Ok(Tick { changed })
+    }
+
+    fn class(&self) -> TickClass {
+        match self.data.dataflow {
+            Dataflow::Linear { .. } => TickClass::Linear,
+            Dataflow::Recompute { .. } => TickClass::Batch,
+        }
+    }
+}
+
+/// One tick.
+struct Run<'a> {
+    shared: &'a Shared,
+    id: ObjectId,
+    data: &'a ViewData,
+}
+
+impl Run<'_> {
+    /// Runs the pipelines over the changes of the inputs. A view without content takes batches in as they
+    /// come; otherwise all or nothing.
+    fn linear(
+        &self,
+        graph: &Graph,
+        inputs: &[InputRelation],
+        from: Epoch,
+        upto: Epoch,
+    ) -> Result<bool> {
+        let backfill = from == Epoch::ZERO;
+        if backfill {
+            self.begin_backfill(inputs, upto)?;
+        }
+        let mut kept: Vec<Delta> = Vec::new();
+        let mut changed = false;
+        let outcome = self.each_output(graph, inputs, from, upto, &mut |delta| {
+            if delta.is_empty() {
+                return Ok(());
+            }
+            changed = true;
+            if !self.data.is_read {
+                self.data.n_out.fetch_add(delta.len() as u64, Ordering::Relaxed);
+            } else if backfill {
+                self.apply(upto, &delta)?;
+            } else {
+                kept.push(delta);
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            if backfill {
+                self.empty(upto)?;
+            }
+            return Err(error);
+        }
+        if !kept.is_empty() {
+            let all = Delta::concat(self.data.segments.schema(), &kept)?;
+            self.apply(upto, &all)?;
+        }
+        Ok(changed)
+    }
+
+    fn each_output(
+        &self,
+        graph: &Graph,
+        inputs: &[InputRelation],
+        from: Epoch,
+        upto: Epoch,
+        each: &mut dyn FnMut(Delta) -> Result<()>,
+    ) -> Result<()> {
+        let skips = self.data.skips_errors.load(Ordering::Relaxed);
+        for (input_idx, relation) in inputs.iter().enumerate() {
+            let input =
+                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
+            let mut on_batch = |delta: Delta| -> DfResult<()> {
+                let pipelines = graph.pipelines.iter().filter(|p| p.input == input_idx);
+                for pipeline in pipelines {
+                    let outputs = if skips {
+                        pipeline.apply_skipping(delta.clone(), &mut |bad| {
+                            tracing::debug!(error = %bad.error, "a row was skipped");
+                        })?
+                    } else {
+                        vec![pipeline.apply(delta.clone())?]
+                    };
+                    for output in outputs {
+                        self.stored(&output).and_then(&mut *each).map_err(external)?;
+                    }
+                }
+                Ok(())
+            };
+            input.changes(from, upto, &mut on_batch).map_err(semantics::to_error)?;
+        }
+        Ok(())
+    }
+
+    /// The output in the types that the view stores.
+    fn stored(&self, output: &Delta) -> Result<Delta> {
+        let rows = normalize(output.rows(), self.data.segments.schema())?;
+        Ok(Delta::new(rows, output.weights().clone()))
+    }
+
+    fn begin_backfill(&self, inputs: &[InputRelation], upto: Epoch) -> Result<()> {
+        self.data.backfill_rows.store(0, Ordering::Relaxed);
+        let mut total = 0;
+        for relation in inputs {
+            let input =
+                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
+            total += input.n_rows_at(upto)?;
+        }
+        self.data.backfill_total.store(total, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn recompute(&self, from: Epoch, upto: Epoch) -> Result<bool> {
+        let catalog = self.shared.catalog();
+        let object = catalog.require(self.id)?;
+        let query = object
+            .query()
+            .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
+        let before: Vec<RecordBatch> = match from {
+            Epoch::ZERO => Vec::new(),
+            from => self.data.segments.snapshot().scan(from, None).collect(),
+        };
+        let query = StoredBatch { shared: self.shared, query, data: self.data };
+        let delta = recompute(&query, &before, upto).map_err(semantics::to_error)?;
+        if delta.is_empty() {
+            return Ok(false);
+        }
+        self.apply(upto, &delta)?;
+        if !self.data.is_read {
+            self.data.n_out.fetch_add(delta.len() as u64, Ordering::Relaxed);
+        }
+        Ok(true)
+    }
+
+    fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<()> {
+        self.data.segments.apply(epoch, delta).map_err(|error| {
+            Error::internal(format!("a change does not fit the view with oid {}: {error}", self.id))
+        })
+    }
+
+    /// Takes back what a failed backfill has put in.
+    fn empty(&self, epoch: Epoch) -> Result<()> {
+        let rows: Vec<RecordBatch> = self.data.segments.snapshot().scan(epoch, None).collect();
+        for batch in rows {
+            self.apply(epoch, &Delta::new(batch, Weights::Neg))?;
+        }
+        Ok(())
+    }
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A view's query as a batch.
+pub(crate) struct StoredBatch<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) query: &'a StoredQuery,
+    pub(crate) data: &'a ViewData,
+}
+
+impl BatchQuery for StoredBatch<'_> {
+    fn run(&self, at: Epoch) -> DfResult<Vec<RecordBatch>> {
+        let batches = run_stored(self.shared, self.query, at).map_err(external)?;
+        let schema = self.data.segments.schema();
+        batches.iter().map(|batch| normalize(batch, schema).map_err(external)).collect()
+    }
+}
+
+/// All rows of a stored query at an epoch, as a batch. For threads that may block.
+///
+/// # Errors
+/// Of the query.
+pub(crate) fn run_stored(
+    shared: &Shared,
+    query: &StoredQuery,
+    at: Epoch,
+) -> Result<Vec<RecordBatch>> {
+    let catalog = shared.catalog();
+    let config = view_config(shared, query);
+    let path = weir_catalog::SearchPath::default();
+    let binder = Binder {
+        catalog: &catalog,
+        search_path: &path,
+        functions: &shared.batch.functions(),
+        config: &config,
+        system: &NoSystemRelations,
+        show_hidden: None,
+    };
+    let bound = binder.stored(query)?;
+    let plan = semantics::bind_now(bound.plan, shared.now_of(at), &query.time_zone)?;
+    let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
+    shared.batch.collect_blocking(plan, &rows, &config)
+}

@@ -1,0 +1,154 @@
+//! COPY in both directions and both protocols, with every way it can fail.
+
+use super::Server;
+use super::client::{bind_plain, cancel, execute, flush, message, parse, query, sync};
+
+const BEGIN: &str = "G 0 0,0";
+
+fn data(text: &str) -> Vec<u8> {
+    message(b'd', text.as_bytes())
+}
+
+fn done() -> Vec<u8> {
+    message(b'c', b"")
+}
+
+fn fail(reason: &str) -> Vec<u8> {
+    message(b'f', format!("{reason}\0").as_bytes())
+}
+
+/// COPY IN by the extended protocol, with a Sync right behind it as rust-postgres sends it.
+fn copy_in_extended() -> Vec<u8> {
+    [parse("", "COPY IN", &[]), bind_plain("", ""), execute("", 0), sync()].concat()
+}
+
+#[tokio::test]
+async fn lines_come_in_by_the_simple_protocol() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&query("COPY IN")).await;
+    assert_eq!(client.lines(1).await, [BEGIN]);
+    // Sync and Flush do not count within a COPY; lines may be cut anywhere.
+    client.send(&[data("a\nb"), sync(), data("c\n"), flush(), done()].concat()).await;
+    assert_eq!(client.until_ready().await, ["C COPY 2", "Z I"]);
+    assert_eq!(server.engine.committed(), ["a", "bc"]);
+}
+
+#[tokio::test]
+async fn lines_come_in_by_the_extended_protocol() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&copy_in_extended()).await;
+    assert_eq!(client.lines(3).await, ["1", "2", BEGIN]);
+    client.send(&[data("a\n"), done(), sync()].concat()).await;
+    assert_eq!(client.until_ready().await, ["C COPY 1", "Z I"]);
+    assert_eq!(server.engine.committed(), ["a"]);
+}
+
+#[tokio::test]
+async fn the_client_can_give_up() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&[query("COPY IN"), data("a\n"), fail("no more")].concat()).await;
+    assert_eq!(
+        client.until_ready().await,
+        [BEGIN, "E ERROR 57014 COPY from stdin failed: no more", "Z I"]
+    );
+    client.send(&[copy_in_extended(), data("a\n"), fail("no more"), sync()].concat()).await;
+    assert_eq!(
+        client.until_ready().await,
+        ["1", "2", BEGIN, "E ERROR 57014 COPY from stdin failed: no more", "Z I"]
+    );
+    assert!(server.engine.committed().is_empty());
+}
+
+#[tokio::test]
+async fn the_rest_of_refused_data_is_skipped() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let rest = [data("bad\n"), data("b\n"), data("c\n"), done()].concat();
+    client.send(&[query("COPY IN"), data("a\n"), rest.clone(), query("INSERT x")].concat()).await;
+    assert_eq!(client.until_ready().await, [BEGIN, "E ERROR 22P04 a bad line", "Z I"]);
+    assert_eq!(client.until_ready().await, ["C INSERT 0 1", "Z I"]);
+
+    client.send(&[copy_in_extended(), rest, sync(), query("INSERT y")].concat()).await;
+    assert_eq!(client.until_ready().await, ["1", "2", BEGIN, "E ERROR 22P04 a bad line", "Z I"]);
+    assert_eq!(client.until_ready().await, ["C INSERT 0 1", "Z I"]);
+    assert_eq!(server.engine.committed(), ["x", "y"]);
+}
+
+#[tokio::test]
+async fn other_messages_end_the_copy() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&[query("COPY IN"), data("a\n"), query("INSERT x")].concat()).await;
+    assert_eq!(
+        client.until_ready().await,
+        [BEGIN, "E ERROR 08P01 unexpected Query message during COPY from stdin", "Z I"]
+    );
+    assert_eq!(client.run("INSERT y").await, ["C INSERT 0 1", "Z I"]);
+    assert_eq!(server.engine.committed(), ["y"]);
+}
+
+#[tokio::test]
+async fn a_copy_can_be_cancelled_while_it_waits_for_data() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&[query("COPY IN"), data("a\n")].concat()).await;
+    assert_eq!(client.lines(1).await, [BEGIN]);
+    server.caller().await.send(&cancel(client.key)).await;
+    let lines = client.until_ready().await;
+    assert_eq!(lines, ["E ERROR 57014 canceling statement due to user request", "Z I"]);
+    server.engine.streams_become(0).await;
+    client.send(&[data("b\n"), done()].concat()).await;
+    assert_eq!(client.run("INSERT x").await, ["C INSERT 0 1", "Z I"]);
+    assert_eq!(server.engine.committed(), ["x"]);
+}
+
+#[tokio::test]
+async fn a_copy_is_one_of_several_statements() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&[query("INSERT x; COPY IN; INSERT y"), data("a\n"), done()].concat()).await;
+    assert_eq!(
+        client.until_ready().await,
+        ["C INSERT 0 1", BEGIN, "C COPY 1", "C INSERT 0 1", "Z I"]
+    );
+}
+
+#[tokio::test]
+async fn lines_go_out_by_both_protocols() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let copy = ["H 0 0,0", "d \"0\\tline\\n\"", "d \"1\\tline\\n\"", "c", "C COPY 2"];
+    assert_eq!(client.run("COPY OUT 2").await, [&copy[..], &["Z I"]].concat());
+    client
+        .send(&[parse("", "COPY OUT 2", &[]), bind_plain("", ""), execute("", 1), sync()].concat())
+        .await;
+    assert_eq!(client.until_ready().await, [&["1", "2"], &copy[..], &["Z I"]].concat());
+}
+
+#[tokio::test]
+async fn lines_of_an_endless_copy_leave_at_once() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(&query("COPY STREAM 1")).await;
+    assert_eq!(client.lines(2).await, ["H 0 0,0", "d \"0\\tline\\n\""]);
+    server.caller().await.send(&cancel(client.key)).await;
+    let lines = client.until_ready().await;
+    assert_eq!(lines, ["E ERROR 57014 canceling statement due to user request", "Z I"]);
+    server.engine.streams_become(0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_has_copied_nothing() {
+    let server = Server::start().await;
+    for goodbye in [&b""[..], b"X\0\0\0\x04"] {
+        let mut client = server.client().await;
+        client.send(&[query("COPY IN"), data("a\n"), goodbye.to_vec()].concat()).await;
+        assert_eq!(client.lines(1).await, [BEGIN]);
+        drop(client);
+        server.engine.sessions_become(0).await;
+    }
+    assert!(server.engine.committed().is_empty());
+}

@@ -1,0 +1,274 @@
+//! Queries to logical plans: names resolved over a catalog snapshot, PostgreSQL's types and functions,
+//! parameters typed.
+
+mod hidden;
+mod provider;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::config::ConfigOptions;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF};
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast as sql;
+use weir_catalog::{Catalog, SearchPath, StoredQuery, StoredRelation};
+use weir_types::{ColumnId, Error, ObjectId, Result, SqlState, SqlType};
+
+use crate::functions::Registry;
+use crate::names;
+use crate::semantics;
+use provider::Provider;
+
+/// Schemas of relations that the engine computes: `pg_catalog`, `information_schema`, `sys`.
+pub trait SystemRelations: Sync {
+    /// The relation's Arrow schema; `None` where there is no such relation.
+    fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef>;
+}
+
+/// No system relations, for tests and for stored queries, which may not use them.
+#[derive(Debug)]
+pub struct NoSystemRelations;
+
+impl SystemRelations for NoSystemRelations {
+    fn schema(&self, _schema: &str, _name: &str) -> Option<SchemaRef> {
+        None
+    }
+}
+
+/// Functions of one statement: the shared ones, and those that answer from the session.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    /// The shared ones.
+    pub registry: Arc<Registry>,
+    /// Those of the session, by lower-case name; they win.
+    pub session: Arc<HashMap<String, Arc<ScalarUDF>>>,
+}
+
+/// All that a query's text is read against.
+#[derive(Clone)]
+pub struct Binder<'a> {
+    /// Objects at one moment.
+    pub catalog: &'a Catalog,
+    /// Where bare names are looked up.
+    pub search_path: &'a SearchPath,
+    /// Functions and types.
+    pub functions: &'a Functions,
+    /// DataFusion's settings, with the session's time zone in `execution.time_zone`.
+    pub config: &'a ConfigOptions,
+    /// Relations that the engine computes.
+    pub system: &'a dyn SystemRelations,
+    /// The table whose hidden columns can be named, for statements that change its rows.
+    pub show_hidden: Option<ObjectId>,
+}
+
+/// An output column of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundColumn {
+    /// The name on the wire.
+    pub name: String,
+    /// The type.
+    pub sql_type: SqlType,
+}
+
+/// A query with its meaning.
+#[derive(Clone, Debug)]
+pub struct BoundQuery {
+    /// Analyzed: every expression has its final type. Relations are `RelationSource`s.
+    pub plan: LogicalPlan,
+    /// Its outputs.
+    pub columns: Vec<BoundColumn>,
+    /// Types of `$1`, `$2`, ..; `text` where nothing told.
+    pub parameters: Vec<SqlType>,
+    /// What each relation name in the text meant, each once.
+    pub relations: Vec<StoredRelation>,
+}
+
+impl Binder<'_> {
+    /// The plan of a query.
+    ///
+    /// # Errors
+    /// Unknown names, types that do not fit, constructs that DataFusion cannot run; with position where
+    /// it is known.
+    pub fn query(&self, query: &sql::Query, parameters: &[Option<SqlType>]) -> Result<BoundQuery> {
+        self.bind(query, parameters, None, &[])
+    }
+
+    /// The plan of a stored query, with the meaning its text had when it was stored.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; the text was valid once, so an error is a defect or a dropped object.
+    pub fn stored(&self, query: &StoredQuery) -> Result<BoundQuery> {
+        let parsed = crate::dialect::parse_query(&query.sql)?;
+        let mut config = self.config.clone();
+        config.execution.time_zone = Some(query.time_zone.clone());
+        let binder = Self { config: &config, ..self.clone() };
+        binder.bind(&parsed, &[], Some(query), &[])
+    }
+
+    /// The plan of a query over relations that the statement brings along, by name; they hide others.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub fn query_over(
+        &self,
+        query: &sql::Query,
+        parameters: &[Option<SqlType>],
+        locals: &[(String, SchemaRef)],
+    ) -> Result<BoundQuery> {
+        self.bind(query, parameters, None, locals)
+    }
+
+    fn bind(
+        &self,
+        query: &sql::Query,
+        parameters: &[Option<SqlType>],
+        pinned: Option<&StoredQuery>,
+        locals: &[(String, SchemaRef)],
+    ) -> Result<BoundQuery> {
+        let mut query = query.clone();
+        names::name_outputs(&mut query);
+        let mentioned = hidden::mentioned(&query);
+        if !mentioned.is_empty() {
+            hidden::exclude_from_wildcards(&mut query, &mentioned);
+        }
+        let provider = Provider::new(self, pinned, mentioned, locals);
+        let known = known_fields(parameters);
+        let plan = self.to_plan(&provider, query.clone(), known.clone())?;
+        let inferred = infer_parameters(&plan, &known)?;
+        // A second pass with every parameter typed: what depends on a type then sees it.
+        let plan = if inferred == known {
+            plan
+        } else {
+            self.to_plan(&provider, query, inferred.clone())?
+        };
+        let plan = semantics::apply(plan, self.config)?;
+        let columns = plan
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| BoundColumn {
+                name: names::wire_name(field.name()).to_owned(),
+                sql_type: weir_delta::schema::sql_type(field),
+            })
+            .collect();
+        let parameters = inferred
+            .iter()
+            .map(|field| field.as_ref().map_or(SqlType::Text, |f| weir_delta::schema::sql_type(f)))
+            .collect();
+        Ok(BoundQuery { plan, columns, parameters, relations: provider.into_relations() })
+    }
+
+    fn to_plan(
+        &self,
+        provider: &Provider<'_>,
+        query: sql::Query,
+        parameters: Vec<Option<FieldRef>>,
+    ) -> Result<LogicalPlan> {
+        let planner = SqlToRel::new_with_options(provider, parser_options());
+        let mut context = PlannerContext::new().with_prepare_param_data_types(parameters);
+        planner
+            .sql_statement_to_plan_with_context(
+                sql::Statement::Query(Box::new(query)),
+                &mut context,
+            )
+            .map_err(semantics::to_error)
+    }
+}
+
+fn parser_options() -> ParserOptions {
+    ParserOptions::new()
+        .with_parse_float_as_decimal(true)
+        .with_map_string_types_to_utf8view(true)
+        .with_collect_spans(true)
+}
+
+fn known_fields(parameters: &[Option<SqlType>]) -> Vec<Option<FieldRef>> {
+    parameters
+        .iter()
+        .map(|sql_type| {
+            // PostgreSQL's `unknown` leaves the choice to the context.
+            let sql_type = sql_type.as_ref().filter(|t| **t != SqlType::Unknown)?;
+            Some(parameter_field(sql_type))
+        })
+        .collect()
+}
+
+fn parameter_field(sql_type: &SqlType) -> FieldRef {
+    Arc::new(weir_delta::schema::field("parameter", sql_type, true))
+}
+
+/// The types of all parameters of the plan: given, told by context, or text.
+fn infer_parameters(
+    plan: &LogicalPlan,
+    known: &[Option<FieldRef>],
+) -> Result<Vec<Option<FieldRef>>> {
+    let found = plan.get_parameter_fields().map_err(semantics::to_error)?;
+    let mut fields = known.to_vec();
+    for (id, field) in found {
+        let number: usize = id.trim_start_matches('$').parse().unwrap_or(0);
+        if number == 0 || number > usize::from(u16::MAX) {
+            return Err(Error::new(
+                SqlState::UndefinedParameter,
+                format!("there is no parameter {id}"),
+            ));
+        }
+        if fields.len() < number {
+            fields.resize(number, None);
+        }
+        let slot = &mut fields[number - 1];
+        if slot.is_none() {
+            let sql_type = match field.as_deref() {
+                Some(field) if !field.data_type().is_null() => weir_delta::schema::sql_type(field),
+                _ => SqlType::Text,
+            };
+            *slot = Some(parameter_field(&sql_type));
+        }
+    }
+    for field in &mut fields {
+        field.get_or_insert_with(|| parameter_field(&SqlType::Text));
+    }
+    Ok(fields)
+}
+
+/// Relations met while planning.
+type Met = RefCell<Vec<StoredRelation>>;
+
+/// The columns of an object as a plan sees them.
+struct Visible {
+    ids: Vec<ColumnId>,
+    schema: SchemaRef,
+    stored: StoredRelation,
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A projection of a view's plan to the names and types that the catalog holds for it.
+fn as_view_columns(
+    plan: LogicalPlan,
+    columns: &[weir_catalog::Column],
+    id: ObjectId,
+) -> Result<LogicalPlan> {
+    if plan.schema().fields().len() != columns.len() {
+        return Err(Error::internal(format!(
+            "view {id} has {} columns and its query {}",
+            columns.len(),
+            plan.schema().fields().len()
+        )));
+    }
+    let outputs: Vec<Expr> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .zip(columns)
+        .map(|(column, defined)| Expr::Column(column).alias(&defined.name))
+        .collect();
+    LogicalPlanBuilder::from(plan)
+        .project(outputs)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(semantics::to_error)
+}

@@ -1,0 +1,12 @@
+//! SQL text to [`Statement`]: PostgreSQL's grammar by sqlparser, Weir's own statements by hand on
+//! top of its tokens.
+
+mod ast;
+mod guard;
+mod lex;
+mod parse;
+mod split;
+
+pub use ast::*;
+pub use guard::check_text;
+pub use parse::{parse_expr, parse_query, parse_sql, sql_type};

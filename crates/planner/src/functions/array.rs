@@ -1,0 +1,198 @@
+//! Functions and operators of arrays. An array has one dimension, counted from 1.
+
+mod change;
+mod series;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::datatypes::Int32Type;
+use arrow::row::{RowConverter, Rows, SortField};
+use weir_types::{Error, Result, SqlState};
+
+use super::call::{Argument, Call};
+use super::overload::{Declaration, declare};
+
+/// The functions of this module.
+pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    READS.iter().chain(change::DECLARATIONS).chain(series::DECLARATIONS)
+}
+
+const READS: &[Declaration] = &[
+    declare("array_length(anyarray, int4) -> int4", |call| length(call, true)).total(),
+    declare("array_upper(anyarray, int4) -> int4", |call| length(call, true)).total(),
+    declare("array_lower(anyarray, int4) -> int4", |call| length(call, false)).total(),
+    declare("array_ndims(anyarray) -> int4", |call| {
+        let lists = call.lists(0);
+        call.each_maybe::<Int32Type>(|row| Ok(lists.range(row).filter(|r| !r.is_empty()).map(|_| 1)))
+    })
+    .total(),
+    declare("array_dims(anyarray) -> text", |call| {
+        let lists = call.lists(0);
+        call.each_maybe_text(|row, out| {
+            let Some(range) = lists.range(row).filter(|range| !range.is_empty()) else { return Ok(false) };
+            out.push_str(&format!("[1:{}]", range.len()));
+            Ok(true)
+        })
+    })
+    .total(),
+    declare("cardinality(anyarray) -> int4", |call| {
+        let lists = call.lists(0);
+        call.each::<Int32Type>(|row| Ok(lists.range(row).map_or(0, |range| range.len() as i32)))
+    })
+    .total(),
+    declare("array_subscript(anyarray, int4) -> anyelement", |call| subscript(call, 1)).total(),
+    // These two count from 0.
+    declare("array_subscript(int2vector, int4) -> int2", |call| subscript(call, 0)).total(),
+    declare("array_subscript(oidvector, int4) -> oid", |call| subscript(call, 0)).total(),
+    declare("array_position(anycompatiblearray, anycompatible) -> int4", position).takes_null(),
+    declare("array_position(anycompatiblearray, anycompatible, int4) -> int4", position).takes_null(),
+    declare("array_positions(anycompatiblearray, anycompatible) -> int4[]", positions).takes_null(),
+    declare("@>(anyarray, anyarray) -> bool", |call| containment(call, 0, 1)).total(),
+    declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
+    declare("&&(anyarray, anyarray) -> bool", overlap).total(),
+];
+
+/// Values as bytes: equal ones have equal bytes, whatever the type.
+struct Keys {
+    rows: Rows,
+}
+
+impl Keys {
+    /// The bytes of several arrays of one type, to be compared with each other.
+    fn of<const N: usize>(arrays: [&ArrayRef; N]) -> Result<[Self; N]> {
+        let internal = |error| Error::internal(format!("array elements cannot be compared: {error}"));
+        let fields = vec![SortField::new(arrays[0].data_type().clone())];
+        let converter = RowConverter::new(fields).map_err(internal)?;
+        let mut keys = Vec::with_capacity(N);
+        for array in arrays {
+            let rows = converter.convert_columns(&[Arc::clone(array)]).map_err(internal)?;
+            keys.push(Self { rows });
+        }
+        keys.try_into().map_err(|_| Error::internal("as many keys as arrays"))
+    }
+
+    fn at(&self, index: usize) -> &[u8] {
+        self.rows.row(index).data()
+    }
+}
+
+fn length(call: &Call<'_>, is_upper: bool) -> Result<ArrayRef> {
+    let (lists, dimensions) = (call.lists(0), call.numbers::<Int32Type>(1));
+    call.each_maybe::<Int32Type>(|row| {
+        let range = lists.range(row).filter(|range| !range.is_empty() && dimensions.at(row) == 1);
+        Ok(range.map(|range| if is_upper { range.len() as i32 } else { 1 }))
+    })
+}
+
+fn take(values: &ArrayRef, indexes: Vec<Option<u32>>) -> Result<ArrayRef> {
+    arrow::compute::take(values, &UInt32Array::from(indexes), None)
+        .map_err(|error| Error::internal(format!("array elements: {error}")))
+}
+
+fn subscript(call: &Call<'_>, first: i64) -> Result<ArrayRef> {
+    let (lists, subscripts) = (call.lists(0), call.numbers::<Int32Type>(1));
+    let indexes = (0..call.n_rows)
+        .map(|row| {
+            let range = if call.is_null(row) { None } else { lists.range(row) }?;
+            let index = usize::try_from(i64::from(subscripts.at(row)) - first).ok()?;
+            (index < range.len()).then(|| (range.start + index) as u32)
+        })
+        .collect();
+    take(lists.elements(), indexes)
+}
+
+/// The place of an argument's value for a row.
+fn value_index(argument: &Argument, row: usize) -> usize {
+    if argument.is_constant { 0 } else { row }
+}
+
+/// Places, from 0, at which the element of a row is in its array.
+fn found<'a>(
+    call: &'a Call<'_>,
+    keys: &'a [Keys; 2],
+    row: usize,
+) -> Option<impl Iterator<Item = usize> + 'a> {
+    let lists = call.lists(0);
+    let range = lists.range(row)?;
+    let wanted = value_index(&call.arguments[1], row);
+    let start = range.start;
+    let found = range.filter(move |index| keys[0].at(*index) == keys[1].at(wanted));
+    Some(found.map(move |index| index - start))
+}
+
+fn position(call: &Call<'_>) -> Result<ArrayRef> {
+    let keys = Keys::of([call.lists(0).elements(), &call.arguments[1].array])?;
+    let starts = (call.arguments.len() > 2).then(|| call.numbers::<Int32Type>(2));
+    call.each_maybe::<Int32Type>(|row| {
+        let start = match &starts {
+            Some(_) if call.arguments[2].is_null(row) => {
+                return Err(Error::new(
+                    SqlState::NullValueNotAllowed,
+                    "initial position must not be null",
+                ));
+            }
+            Some(starts) => starts.at(row),
+            None => 1,
+        };
+        let from = usize::try_from(start - 1).unwrap_or(0);
+        let place = found(call, &keys, row).and_then(|mut places| places.find(|place| *place >= from));
+        Ok(place.map(|place| place as i32 + 1))
+    })
+}
+
+fn positions(call: &Call<'_>) -> Result<ArrayRef> {
+    let keys = Keys::of([call.lists(0).elements(), &call.arguments[1].array])?;
+    let mut lists = arrow::array::ListBuilder::new(arrow::array::Int32Builder::new());
+    for row in 0..call.n_rows {
+        let places = found(call, &keys, row);
+        let is_valid = places.is_some();
+        for place in places.into_iter().flatten() {
+            lists.values().append_value(place as i32 + 1);
+        }
+        lists.append(is_valid);
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+fn containment(call: &Call<'_>, whole: usize, part: usize) -> Result<ArrayRef> {
+    let (whole, part) = (call.lists(whole), call.lists(part));
+    let keys = Keys::of([whole.elements(), part.elements()])?;
+    call.each_bool(|row| {
+        let (Some(whole), Some(mut wanted)) = (whole.range(row), part.range(row)) else {
+            return Ok(false);
+        };
+        // NULL is in no array.
+        Ok(wanted.all(|wanted| {
+            part.elements().is_valid(wanted)
+                && whole.clone().any(|index| keys[0].at(index) == keys[1].at(wanted))
+        }))
+    })
+}
+
+fn overlap(call: &Call<'_>) -> Result<ArrayRef> {
+    let (left, right) = (call.lists(0), call.lists(1));
+    let keys = Keys::of([left.elements(), right.elements()])?;
+    call.each_bool(|row| {
+        let (Some(mut a), Some(b)) = (left.range(row), right.range(row)) else { return Ok(false) };
+        Ok(a.any(|index| {
+            left.elements().is_valid(index)
+                && b.clone().any(|other| keys[0].at(index) == keys[1].at(other))
+        }))
+    })
+}
+
+/// The elements of a list argument of a row, by their indexes among all elements.
+fn indexes(call: &Call<'_>, argument: usize, row: usize) -> Option<std::ops::Range<usize>> {
+    call.lists(argument).range(row)
+}
+
+/// All elements of a list argument.
+fn values(argument: &Argument) -> &ArrayRef {
+    argument.array.as_list::<i32>().values()
+}
+
+/// The error of an array that would have more than one dimension (0A000).
+fn one_dimension() -> Error {
+    Error::unsupported("arrays of more than one dimension are not supported")
+}

@@ -1,0 +1,63 @@
+//! All functions and operators of ours, by name and symbol.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use datafusion::logical_expr::ScalarUDF;
+use weir_types::{Error, Result, SqlState};
+
+use super::overload::{Declaration, Overload};
+use super::scalar::Function;
+use super::{
+    arithmetic, array, clock, conditional, datetime, encoding, json, math, operator, pattern, text,
+};
+
+static FUNCTIONS: LazyLock<BTreeMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
+    let mut by_name: BTreeMap<String, Vec<Overload>> = BTreeMap::new();
+    let comparisons = operator::comparisons();
+    for declaration in declarations().chain(&comparisons) {
+        let overload = declaration.overload();
+        by_name.entry(overload.name.clone()).or_default().push(overload);
+    }
+    by_name
+        .into_iter()
+        .map(|(name, overloads)| {
+            (name, Arc::new(ScalarUDF::new_from_impl(Function::new(overloads))))
+        })
+        .collect()
+});
+
+fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    arithmetic::DECLARATIONS
+        .iter()
+        .chain(arithmetic::numeric::DECLARATIONS)
+        .chain(math::declarations())
+        .chain(text::declarations())
+        .chain(encoding::DECLARATIONS)
+        .chain(pattern::declarations())
+        .chain(datetime::declarations())
+        .chain(clock::DECLARATIONS)
+        .chain(json::declarations())
+        .chain(array::declarations())
+        .chain(conditional::DECLARATIONS)
+}
+
+/// The function of that name, or the operator of that symbol, for plans.
+pub(crate) fn udf(name: &str) -> Result<Arc<ScalarUDF>> {
+    FUNCTIONS.get(name).cloned().ok_or_else(|| {
+        Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
+    })
+}
+
+/// The function of that name, or the operator of that symbol.
+pub(crate) fn function(name: &str) -> Result<&'static Function> {
+    let function = FUNCTIONS.get(name).and_then(|udf| udf.inner().downcast_ref::<Function>());
+    function.ok_or_else(|| {
+        Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
+    })
+}
+
+/// All of them, by name.
+pub(crate) fn all() -> impl Iterator<Item = (&'static String, &'static Arc<ScalarUDF>)> {
+    FUNCTIONS.iter()
+}

@@ -1,0 +1,52 @@
+//! Patterns: POSIX regular expressions, `SIMILAR TO` and the escapes of `LIKE`.
+//!
+//! Regular expressions are run by the `regex` crate. **What differs from PostgreSQL:** of alternatives
+//! the first that matches wins, not the longest; a quantifier's greed is its own, not that of the first
+//! one; back references and lookaround are not supported (0A000).
+
+mod dialect;
+mod functions;
+mod like;
+
+use regex::Regex;
+use weir_types::Result;
+
+use super::overload::Declaration;
+
+/// The functions of this module.
+pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    functions::DECLARATIONS.iter().chain(like::DECLARATIONS)
+}
+
+/// What the letters of a flags argument ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Flags {
+    ignores_case: bool,
+    is_expanded: bool,
+    is_literal: bool,
+    /// `.` and negated brackets do not match a newline.
+    stops_at_newline: bool,
+    /// `^` and `$` match at newlines too.
+    is_multi_line: bool,
+    is_global: bool,
+}
+
+/// The last expression that was compiled: most calls have one pattern for all rows.
+#[derive(Default)]
+struct Compiled {
+    last: Option<(String, Flags, Regex)>,
+}
+
+impl Compiled {
+    fn get(&mut self, pattern: &str, flags: Flags) -> Result<&Regex> {
+        let is_known = self.last.as_ref().is_some_and(|(p, f, _)| p == pattern && *f == flags);
+        if !is_known {
+            let regex = dialect::compile(pattern, flags)?;
+            self.last = Some((pattern.to_owned(), flags, regex));
+        }
+        match &self.last {
+            Some((_, _, regex)) => Ok(regex),
+            None => Err(weir_types::Error::internal("a regular expression was just compiled")),
+        }
+    }
+}

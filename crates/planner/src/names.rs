@@ -1,0 +1,208 @@
+//! Names of output columns, as PostgreSQL gives them.
+//!
+//! DataFusion names an unnamed expression by its text (`Int64(1)`, `count(*)`) and refuses two outputs of
+//! one name. Here every unnamed expression gets PostgreSQL's name as an alias before planning, and a
+//! second output of the same name gets a suffix that cannot be typed; [`wire_name`] takes it off.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self as sql, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+};
+
+/// Separates a name from the number that keeps it apart from its twins.
+const SUFFIX: char = '\u{1}';
+
+/// The name of an output column as clients see it.
+#[must_use]
+pub fn wire_name(name: &str) -> &str {
+    name.split(SUFFIX).next().unwrap_or(name)
+}
+
+/// Gives every unnamed select item of the query and its subqueries PostgreSQL's name.
+pub(crate) fn name_outputs(query: &mut Query) {
+    let _ = VisitMut::visit(query, &mut Namer);
+}
+
+struct Namer;
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        name_set_expr(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_set_expr(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => name_select(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_set_expr(left);
+            name_set_expr(right);
+        }
+        _ => {}
+    }
+}
+
+/// Names the items of one SELECT: columns and aliases keep their names, the rest gets PostgreSQL's.
+pub(crate) fn name_select(select: &mut Select) {
+    name_items(&mut select.projection);
+}
+
+/// Names the items of a RETURNING list or a SELECT.
+pub(crate) fn name_items(items: &mut [SelectItem]) {
+    let mut taken: BTreeSet<String> = items.iter().filter_map(fixed_name).collect();
+    let mut seen_columns = BTreeSet::new();
+    for (item_idx, item) in items.iter_mut().enumerate() {
+        let expr = match item {
+            SelectItem::UnnamedExpr(expr) => expr,
+            SelectItem::ExprWithAlias { alias, .. } => {
+                if !seen_columns.insert(alias.value.clone()) {
+                    *alias = quoted(format!("{}{SUFFIX}{item_idx}", alias.value));
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let name = match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                // Two references to one column are two outputs of one name.
+                if seen_columns.insert(expr.to_string()) {
+                    continue;
+                }
+                format!("{}{SUFFIX}{item_idx}", figure(expr).0)
+            }
+            _ => {
+                let name = figure(expr).0;
+                if taken.insert(name.clone()) { name } else { format!("{name}{SUFFIX}{item_idx}") }
+            }
+        };
+        let expr = std::mem::replace(expr, Expr::Wildcard(sql::helpers::attached_token::AttachedToken::empty()));
+        *item = SelectItem::ExprWithAlias { expr, alias: quoted(name) };
+    }
+}
+
+fn quoted(name: String) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+/// The name that an item has by itself.
+fn fixed_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
+        _ => None,
+    }
+}
+
+fn fold(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// PostgreSQL's `FigureColname`: a name, and how strong its claim is (0 none, 1 weak, 2 strong).
+pub(crate) fn figure(expr: &Expr) -> (String, u8) {
+    let strong = |name: &str| (name.to_owned(), 2);
+    match expr {
+        Expr::Identifier(ident) => (fold(ident), 2),
+        Expr::CompoundIdentifier(idents) => (idents.last().map_or_else(none_name, fold), 2),
+        Expr::Function(function) => match function.name.0.last().and_then(|part| part.as_ident()) {
+            Some(ident) => (fold(ident), 2),
+            None => (none_name(), 0),
+        },
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        Expr::Cast { expr, data_type, .. } => {
+            let (name, strength) = figure(expr);
+            if strength > 1 { (name, strength) } else { (type_name(data_type), 1) }
+        }
+        Expr::TypedString(typed) => (type_name(&typed.data_type), 1),
+        Expr::Interval(_) => ("interval".to_owned(), 1),
+        Expr::Case { else_result, .. } => match else_result.as_deref().map(figure) {
+            Some((name, 2)) => (name, 2),
+            _ => ("case".to_owned(), 1),
+        },
+        Expr::Extract { .. } => strong("extract"),
+        Expr::Position { .. } => strong("position"),
+        Expr::Substring { .. } => strong("substring"),
+        Expr::Trim { trim_where, .. } => strong(match trim_where {
+            Some(sql::TrimWhereField::Leading) => "ltrim",
+            Some(sql::TrimWhereField::Trailing) => "rtrim",
+            _ => "btrim",
+        }),
+        Expr::Overlay { .. } => strong("overlay"),
+        Expr::Ceil { .. } => strong("ceil"),
+        Expr::Floor { .. } => strong("floor"),
+        Expr::AtTimeZone { .. } => strong("timezone"),
+        Expr::Exists { .. } => strong("exists"),
+        Expr::Array(_) => strong("array"),
+        Expr::Tuple(_) => strong("row"),
+        Expr::Subquery(query) => first_output(query),
+        _ => (none_name(), 0),
+    }
+}
+
+fn none_name() -> String {
+    "?column?".to_owned()
+}
+
+/// The name of a scalar subquery is that of its one output.
+fn first_output(query: &Query) -> (String, u8) {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => match select.projection.first() {
+            Some(SelectItem::UnnamedExpr(expr)) => figure(expr),
+            Some(SelectItem::ExprWithAlias { alias, .. }) => {
+                (wire_name(&fold(alias)).to_owned(), 2)
+            }
+            _ => (none_name(), 0),
+        },
+        _ => (none_name(), 0),
+    }
+}
+
+fn type_name(data_type: &sql::DataType) -> String {
+    match crate::dialect::sql_type(data_type) {
+        Ok(sql_type) => sql_type.internal_name(),
+        Err(_) => data_type.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let mut query = crate::dialect::parse_query(text).expect("valid SQL");
+        name_outputs(&mut query);
+        let SetExpr::Select(select) = *query.body else { panic!("a SELECT") };
+        select
+            .projection
+            .iter()
+            .map(|item| match item {
+                SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+                SelectItem::UnnamedExpr(expr) => format!("={expr}"),
+                _ => "*".to_owned(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn unnamed_outputs_get_the_names_that_postgresql_gives() {
+        assert_eq!(
+            names("SELECT 1, count(*), a, t.b, a::text, 1::bigint, CASE WHEN true THEN 1 END, \
+                   extract(year FROM ts), (SELECT max(x) FROM u), lower(a) AS c FROM t"),
+            ["?column?", "count", "=a", "=t.b", "a\u{1}4", "int8", "case", "extract", "max", "c"]
+        );
+    }
+
+    #[test]
+    fn twins_are_kept_apart_and_look_the_same_on_the_wire() {
+        let found = names("SELECT 1, 2, a, a FROM t");
+        assert_eq!(found, ["?column?", "?column?\u{1}1", "=a", "a\u{1}3"]);
+        assert_eq!(wire_name(&found[1]), "?column?");
+        assert_eq!(wire_name(&found[3]), "a");
+    }
+}

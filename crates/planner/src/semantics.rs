@@ -1,0 +1,68 @@
+//! What the text of a query means: PostgreSQL's types, conversions, orders and errors, on top of
+//! DataFusion's plans. The same for ad-hoc queries and for views.
+//!
+//! In this order:
+//! 1. [`prepare`] rewrites what DataFusion's planner does not take, or takes for something else, in the
+//!    parsed text.
+//! 2. DataFusion plans it, with the functions of [`crate::functions::Registry`].
+//! 3. [`apply`] gives the plan its types and its order.
+//! 4. Before a plan runs, [`bind_now`] puts in the time of the statement; behind the optimizer,
+//!    [`guard_filters`] keeps conditions that can fail behind those before them.
+
+mod error;
+mod expression;
+mod filter;
+mod order;
+mod prepare;
+mod resolve;
+mod set_operation;
+mod settings;
+mod time;
+mod typing;
+
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::analyzer::AnalyzerRule;
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+use weir_types::{Result, SqlType};
+
+pub use error::to_error;
+pub use filter::guard_filters;
+pub use prepare::{prepare, prepare_expr};
+pub use settings::TextFormats;
+pub use time::{bind_now, uses_now, volatility_problem};
+
+/// The plan with its final meaning: every expression has its type, set operations are bag-correct, and
+/// results that depend on an order have one order.
+///
+/// The session's time zone is `execution.time_zone` of `config`; other settings of text forms are taken
+/// from [`TextFormats`], if it is there.
+///
+/// # Errors
+/// Types that do not fit (42804, 42883), literals that are none of their type (22P02, 22007).
+pub fn apply(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+    let settings = settings::of(config)?;
+    finish(resolve::resolve(plan, &settings)?, config)
+}
+
+/// As [`apply`], for a query whose rows are to be stored: its outputs are brought to the types of the
+/// columns by assignment.
+///
+/// # Errors
+/// As [`apply`]; 42804 for an output that does not fit its column, 42601 for another number of outputs.
+pub fn apply_for_columns(
+    plan: LogicalPlan,
+    columns: &[(&str, &SqlType)],
+    config: &ConfigOptions,
+) -> Result<LogicalPlan> {
+    let settings = settings::of(config)?;
+    finish(resolve::resolve_for_columns(plan, columns, &settings)?, config)
+}
+
+fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+    let plan = set_operation::rewrite(plan)?;
+    let plan = order::make_canonical(plan)?;
+    let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
+    TypeCoercion::new().analyze(plan, config).map_err(to_error)
+}

@@ -1,0 +1,649 @@
+//! Brings an expression to PostgreSQL's types, from its leaves up.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, ScalarFunction,
+    SetComparison, WindowFunction, WindowFunctionDefinition,
+};
+use datafusion::logical_expr::{AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not};
+use datafusion::scalar::ScalarValue;
+use weir_connect::value::FormatSettings;
+use weir_delta::schema;
+use weir_types::{Error, Result, SqlState, SqlType};
+
+use super::error::to_error;
+use super::resolve::{open, settle, with_output_types};
+use super::typing::{
+    Typed, canonical_type, condition, constant_of, convert, into_exactly, is_comparable_as_is, mismatch,
+    to_common, type_of,
+};
+use crate::functions::aggregate::{Aggregate, BoundAggregate};
+use crate::functions::cast::{self, CAST_FIELD, native};
+use crate::functions::arithmetic::numeric::integer_digits;
+use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
+use crate::functions::datetime::interval::INTERVAL_KEY;
+use crate::functions::operator::{self, Comparison};
+use crate::functions::overload::Constant;
+use crate::functions::scalar::{Bound, Function, external};
+use crate::functions::{conditional, library};
+
+/// Types the expressions of one plan node.
+pub(super) struct Resolver<'a> {
+    /// The columns that the expressions can name.
+    pub(super) schema: &'a DFSchema,
+    pub(super) settings: &'a Arc<FormatSettings>,
+}
+
+/// Integers that PostgreSQL's scanner takes for `integer`: a minus is an operator to it, so the least
+/// integer is none.
+const INTEGER_MAX: i64 = i32::MAX as i64;
+
+/// Digits of the widest decimal in which numerics are compared.
+const WIDE_NUMERIC_DIGITS: i16 = 76;
+
+impl Resolver<'_> {
+    /// The expression with all types told, but that of a bare literal.
+    pub(super) fn expr(&self, expr: Expr) -> DfResult<Expr> {
+        expr.transform_up(|expr| self.node(expr).map(Transformed::yes).map_err(external)).data()
+    }
+
+    fn typed(&self, expr: Expr) -> Result<Typed> {
+        Typed::new(expr, self.schema)
+    }
+
+    fn condition(&self, expr: Expr, what: &str) -> Result<Expr> {
+        condition(expr, what, self.schema, self.settings)
+    }
+
+    fn boxed_condition(&self, expr: Box<Expr>, what: &str) -> Result<Box<Expr>> {
+        Ok(Box::new(self.condition(*expr, what)?))
+    }
+
+    /// A node whose children are resolved.
+    fn node(&self, expr: Expr) -> Result<Expr> {
+        Ok(match expr {
+            Expr::Literal(value, None) => literal(value)?,
+            Expr::Column(_) => self.canonical(expr)?,
+            Expr::Cast(cast) => self.cast(cast)?,
+            Expr::ScalarFunction(call) => self.function(call)?,
+            Expr::BinaryExpr(binary) => self.binary(binary)?,
+            Expr::Negative(operand) => self.call("-", vec![*operand])?,
+            Expr::Not(operand) => Expr::Not(self.boxed_condition(operand, "NOT")?),
+            Expr::IsTrue(operand) => Expr::IsTrue(self.boxed_condition(operand, "IS TRUE")?),
+            Expr::IsFalse(operand) => Expr::IsFalse(self.boxed_condition(operand, "IS FALSE")?),
+            Expr::IsUnknown(operand) => Expr::IsUnknown(self.boxed_condition(operand, "IS UNKNOWN")?),
+            Expr::IsNotTrue(operand) => Expr::IsNotTrue(self.boxed_condition(operand, "IS NOT TRUE")?),
+            Expr::IsNotFalse(operand) => {
+                Expr::IsNotFalse(self.boxed_condition(operand, "IS NOT FALSE")?)
+            }
+            Expr::IsNotUnknown(operand) => {
+                Expr::IsNotUnknown(self.boxed_condition(operand, "IS NOT UNKNOWN")?)
+            }
+            Expr::IsNull(operand) => Expr::IsNull(Box::new(self.settled(*operand)?)),
+            Expr::IsNotNull(operand) => Expr::IsNotNull(Box::new(self.settled(*operand)?)),
+            Expr::Like(like) => self.like(like)?,
+            Expr::SimilarTo(like) => self.similar(like)?,
+            Expr::Between(between) => self.between(between)?,
+            Expr::InList(list) => self.in_list(list)?,
+            Expr::Case(case) => self.case(case)?,
+            Expr::AggregateFunction(call) => Expr::AggregateFunction(self.aggregate(call)?),
+            Expr::WindowFunction(call) => Expr::WindowFunction(Box::new(self.window(*call)?)),
+            Expr::ScalarSubquery(subquery) => Expr::ScalarSubquery(self.subquery(subquery)?),
+            Expr::Exists(mut exists) => {
+                exists.subquery = self.subquery(exists.subquery)?;
+                Expr::Exists(exists)
+            }
+            Expr::InSubquery(in_subquery) => self.in_subquery(in_subquery)?,
+            Expr::SetComparison(comparison) => self.set_comparison(comparison)?,
+            other => other,
+        })
+    }
+
+    /// A literal of unknown type as text, where its place asks for nothing else.
+    fn settled(&self, expr: Expr) -> Result<Expr> {
+        let typed = self.typed(expr)?;
+        if typed.sql_type != SqlType::Unknown {
+            return Ok(typed.expr);
+        }
+        Ok(convert(typed, &SqlType::Text, Context::Implicit, self.settings)?.expr)
+    }
+
+    /// What has an Arrow type that SQL does not have, in the one that SQL has.
+    fn canonical(&self, expr: Expr) -> Result<Expr> {
+        let (_, field) = expr.to_field(self.schema).map_err(to_error)?;
+        Ok(match canonical_type(field.data_type(), &schema::sql_type(&field)) {
+            Some(sql_type) => native(expr, &sql_type),
+            None => expr,
+        })
+    }
+
+    fn cast(&self, cast: Cast) -> Result<Expr> {
+        if cast.field.name() != CAST_FIELD {
+            return self.foreign_cast(cast);
+        }
+        let to = schema::sql_type(&cast.field);
+        let typed = self.typed(*cast.expr)?;
+        Ok(convert(typed, &to, Context::Explicit, self.settings)?.expr)
+    }
+
+    /// DataFusion's planner turns `AT TIME ZONE 'z'` into a cast to a timestamp in nanoseconds, which no
+    /// type of SQL is.
+    fn foreign_cast(&self, cast: Cast) -> Result<Expr> {
+        match cast.field.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) => {
+                let zone = Expr::Literal(ScalarValue::Utf8(Some(zone.to_string())), None);
+                self.call("timezone", vec![zone, *cast.expr])
+            }
+            _ => self.canonical(Expr::Cast(cast)),
+        }
+    }
+
+    /// A call of the function of that name, or the operator of that symbol.
+    fn call(&self, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
+        self.call_of(library::function(name)?, arguments)
+    }
+
+    /// A call of the function that the types of the arguments choose.
+    fn call_of(&self, function: &Function, arguments: Vec<Expr>) -> Result<Expr> {
+        let mut typed = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            typed.push(self.typed(argument)?);
+        }
+        let given: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
+        let constants: Vec<Option<Constant>> = typed.iter().map(|typed| constant_of(&typed.expr)).collect();
+        let (overload, _) = function.choose(&given, &constants)?;
+        // Literals first: a numeric one has the digits of its text, which the result depends on.
+        let mut fitted = Vec::with_capacity(typed.len());
+        let declared = overload
+            .types(&given, &constants)
+            .ok_or_else(|| Error::internal("a chosen function does not take its arguments"))?;
+        for (typed, to) in typed.into_iter().zip(&declared.arguments) {
+            fitted.push(if typed.sql_type == SqlType::Unknown {
+                convert(typed, to, Context::Implicit, self.settings)?
+            } else {
+                typed
+            });
+        }
+        let given: Vec<SqlType> = fitted.iter().map(|typed| typed.sql_type.clone()).collect();
+        let types = overload
+            .types(&given, &constants)
+            .ok_or_else(|| Error::internal("a chosen function does not take its literals"))?;
+        let mut arguments = Vec::with_capacity(fitted.len());
+        for (typed, to) in fitted.into_iter().zip(&types.arguments) {
+            arguments.push(self.argument(typed, to)?);
+        }
+        Ok(Bound::new(overload, types, self.settings).call(arguments))
+    }
+
+    /// An argument of just that type. What is kept as text needs no cast to another such type.
+    fn argument(&self, typed: Typed, to: &SqlType) -> Result<Expr> {
+        if cast::is_kept_as_text(&typed.sql_type) && cast::is_kept_as_text(to) {
+            return Ok(typed.expr);
+        }
+        into_exactly(typed, to, self.settings)
+    }
+
+    fn function(&self, call: ScalarFunction) -> Result<Expr> {
+        let ScalarFunction { func, args } = call;
+        let implementation = func.inner();
+        if implementation.is::<Bound>() {
+            return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)));
+        }
+        if let Some(function) = implementation.downcast_ref::<Function>() {
+            if let Some(comparison) = Comparison::of_symbol(func.name()) {
+                let [left, right] = two(args)?;
+                return self.compare(comparison, left, right);
+            }
+            if let Some(special) = conditional::Special::of(func.name()) {
+                return self.special(special, args);
+            }
+            return self.call_of(function, args);
+        }
+        let mut arguments = Vec::with_capacity(args.len());
+        for argument in args {
+            arguments.push(self.settled(argument)?);
+        }
+        self.canonical(Expr::ScalarFunction(ScalarFunction::new_udf(func, arguments)))
+    }
+
+    fn special(&self, special: conditional::Special, args: Vec<Expr>) -> Result<Expr> {
+        use conditional::Special;
+        match special {
+            Special::Nullif => {
+                let [value, other] = two(args)?;
+                let is_equal = self.compare(Comparison::Equal, value.clone(), other)?;
+                let value = self.settled(value)?;
+                let sql_type = type_of(&value, self.schema)?;
+                let null = cast::null_literal(&sql_type)?;
+                let case = Case::new(None, vec![(Box::new(is_equal), Box::new(null))], Some(Box::new(value)));
+                Ok(labelled(Expr::Case(case), &sql_type))
+            }
+            Special::Common(name, function) => {
+                let mut typed = Vec::with_capacity(args.len());
+                for argument in args {
+                    typed.push(self.typed(argument)?);
+                }
+                let (args, sql_type) = to_common(typed, name, self.settings)?;
+                let call = ScalarFunction::new_udf(function(), args);
+                Ok(labelled(Expr::ScalarFunction(call), &sql_type))
+            }
+            Special::TypeOf => {
+                let [value] = <[Expr; 1]>::try_from(args)
+                    .map_err(|_| Error::internal("pg_typeof takes one argument"))?;
+                let sql_type = type_of(&value, self.schema)?;
+                Ok(conditional::type_literal(&sql_type))
+            }
+        }
+    }
+
+    fn binary(&self, binary: BinaryExpr) -> Result<Expr> {
+        let BinaryExpr { left, op, right } = binary;
+        match op {
+            Operator::And | Operator::Or => {
+                let what = if op == Operator::And { "AND" } else { "OR" };
+                let left = self.boxed_condition(left, what)?;
+                let right = self.boxed_condition(right, what)?;
+                Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
+            }
+            _ => match (Comparison::of_operator(op), operator::symbol_of(op)) {
+                (Some(comparison), _) => self.compare(comparison, *left, *right),
+                (None, Some(symbol)) => self.call(symbol, vec![*left, *right]),
+                (None, None) => Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right))),
+            },
+        }
+    }
+
+    /// A comparison by DataFusion, whose optimizer knows them, of operands brought to one type.
+    pub(super) fn compare(&self, comparison: Comparison, left: Expr, right: Expr) -> Result<Expr> {
+        let (left, right) = self.comparable(comparison.symbol(), left, right)?;
+        let operator = comparison.operator();
+        Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right))))
+    }
+
+    /// The operands of a comparison in one type.
+    fn comparable(&self, symbol: &str, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
+        let (left, right) = (self.typed(left)?, self.typed(right)?);
+        let given = [left.sql_type.clone(), right.sql_type.clone()];
+        let (_, types) = library::function(symbol)?.choose(&given, &[])?;
+        let mut arguments = types.arguments.into_iter();
+        let (left_type, right_type) = (arguments.next(), arguments.next());
+        let (Some(left_type), Some(right_type)) = (left_type, right_type) else {
+            return Err(Error::internal("a comparison takes two operands"));
+        };
+        let left = self.literal_as(left, &left_type)?;
+        let right = self.literal_as(right, &right_type)?;
+        let common = comparison_type(&left.sql_type, &left_type, &right.sql_type, &right_type)?;
+        Ok((self.as_compared(left, &common)?, self.as_compared(right, &common)?))
+    }
+
+    fn literal_as(&self, typed: Typed, to: &SqlType) -> Result<Typed> {
+        if typed.sql_type == SqlType::Unknown {
+            return convert(typed, to, Context::Implicit, self.settings);
+        }
+        Ok(typed)
+    }
+
+    /// An operand in the form in which it compares as in PostgreSQL.
+    fn as_compared(&self, typed: Typed, common: &SqlType) -> Result<Expr> {
+        if *common == SqlType::Interval {
+            let expr = into_exactly(typed, common, self.settings)?;
+            // A month is 30 days and a day 24 hours to a comparison.
+            return self.call(INTERVAL_KEY, vec![expr]);
+        }
+        if is_comparable_as_is(&typed.sql_type, common) {
+            return Ok(typed.expr);
+        }
+        if matches!(common, SqlType::Numeric(Some((precision, _))) if *precision > NUMERIC_DIGITS) {
+            return Ok(native(typed.expr, common));
+        }
+        into_exactly(typed, common, self.settings)
+    }
+
+    /// Two join keys that are equal where SQL's `=` says so.
+    pub(super) fn equal_pair(&self, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
+        self.comparable("=", left, right)
+    }
+
+    fn like(&self, like: Like) -> Result<Expr> {
+        let symbol = match (like.case_insensitive, like.negated) {
+            (false, false) => "~~",
+            (false, true) => "!~~",
+            (true, false) => "~~*",
+            (true, true) => "!~~*",
+        };
+        let mut pattern = *like.pattern;
+        if let Some(escape) = like.escape_char.filter(|escape| *escape != '\\') {
+            let escape = Expr::Literal(ScalarValue::Utf8(Some(escape.to_string())), None);
+            pattern = self.call("like_escape", vec![pattern, escape])?;
+        }
+        let (expr, pattern) = (self.typed(*like.expr)?, self.typed(pattern)?);
+        let given = [expr.sql_type.clone(), pattern.sql_type.clone()];
+        let (_, types) = library::function(symbol)?.choose(&given, &[])?;
+        if types.arguments[0] == SqlType::Bytea {
+            return self.call(symbol, vec![expr.expr, pattern.expr]);
+        }
+        let expr = self.text(expr)?;
+        let pattern = self.text(pattern)?;
+        Ok(Expr::Like(Like::new(
+            like.negated,
+            Box::new(expr),
+            Box::new(pattern),
+            None,
+            like.case_insensitive,
+        )))
+    }
+
+    fn text(&self, typed: Typed) -> Result<Expr> {
+        let typed = self.literal_as(typed, &SqlType::Text)?;
+        self.argument(typed, &SqlType::Text)
+    }
+
+    fn similar(&self, like: Like) -> Result<Expr> {
+        let mut arguments = vec![*like.pattern];
+        if let Some(escape) = like.escape_char {
+            arguments.push(Expr::Literal(ScalarValue::Utf8(Some(escape.to_string())), None));
+        }
+        let pattern = self.call("similar_to_escape", arguments)?;
+        self.call(if like.negated { "!~" } else { "~" }, vec![*like.expr, pattern])
+    }
+
+    fn between(&self, between: Between) -> Result<Expr> {
+        let Between { expr, negated, low, high } = between;
+        let from = self.compare(Comparison::GreaterOrEqual, expr.as_ref().clone(), *low)?;
+        let to = self.compare(Comparison::LessOrEqual, *expr, *high)?;
+        if let (Expr::BinaryExpr(from), Expr::BinaryExpr(to)) = (&from, &to)
+            && from.left == to.left
+        {
+            return Ok(Expr::Between(Between::new(
+                from.left.clone(),
+                negated,
+                from.right.clone(),
+                to.right.clone(),
+            )));
+        }
+        let both = from.and(to);
+        Ok(if negated { not(both) } else { both })
+    }
+
+    fn in_list(&self, in_list: InList) -> Result<Expr> {
+        let InList { expr, list, negated } = in_list;
+        let expr = self.typed(*expr)?;
+        let mut types = vec![expr.sql_type.clone()];
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            let item = self.typed(item)?;
+            types.push(item.sql_type.clone());
+            items.push(item);
+        }
+        let Some(common) = common_type(&types) else {
+            return self.any_equal(&expr.expr, items, negated);
+        };
+        // There must be an equality for the type: json, for one, has none.
+        library::function("=")?.choose(&[common.clone(), common.clone()], &[])?;
+        let common = compared_numeric(common, &types);
+        let item = |typed: Typed| -> Result<Expr> {
+            let typed = self.literal_as(typed, &common)?;
+            self.as_compared(typed, &common)
+        };
+        let expr = item(expr)?;
+        let list = items.into_iter().map(item).collect::<Result<Vec<_>>>()?;
+        Ok(Expr::InList(InList::new(Box::new(expr), list, negated)))
+    }
+
+    /// `IN` over items of types without a common one: each is compared by itself.
+    fn any_equal(&self, expr: &Expr, items: Vec<Typed>, negated: bool) -> Result<Expr> {
+        let mut any: Option<Expr> = None;
+        for item in items {
+            let is_equal = self.compare(Comparison::Equal, expr.clone(), item.expr)?;
+            any = Some(match any {
+                Some(before) => before.or(is_equal),
+                None => is_equal,
+            });
+        }
+        let any = any.ok_or_else(|| Error::internal("an IN list has no items"))?;
+        Ok(if negated { not(any) } else { any })
+    }
+
+    fn case(&self, case: Case) -> Result<Expr> {
+        let mut conditions = Vec::with_capacity(case.when_then_expr.len());
+        let mut results = Vec::with_capacity(case.when_then_expr.len() + 1);
+        for (when, then) in case.when_then_expr {
+            conditions.push(match &case.expr {
+                Some(operand) => self.compare(Comparison::Equal, operand.as_ref().clone(), *when)?,
+                None => self.condition(*when, "CASE/WHEN")?,
+            });
+            results.push(self.typed(*then)?);
+        }
+        let has_else = case.else_expr.is_some();
+        if let Some(otherwise) = case.else_expr {
+            results.push(self.typed(*otherwise)?);
+        }
+        let (mut results, sql_type) = to_common(results, "CASE", self.settings)?;
+        let otherwise = if has_else { results.pop() } else { None };
+        let branches = conditions
+            .into_iter()
+            .zip(results)
+            .map(|(when, then)| (Box::new(when), Box::new(then)))
+            .collect();
+        let case = Case::new(None, branches, otherwise.map(Box::new));
+        Ok(labelled(Expr::Case(case), &sql_type))
+    }
+
+    fn aggregate(&self, call: AggregateFunction) -> Result<AggregateFunction> {
+        let AggregateFunction { mut func, mut params } = call;
+        (func, params.args) = self.bind_aggregate(func, params.args)?;
+        if let Some(filter) = params.filter.take() {
+            params.filter = Some(self.boxed_condition(filter, "FILTER")?);
+        }
+        Ok(AggregateFunction { func, params })
+    }
+
+    fn settled_all(&self, exprs: Vec<Expr>) -> Result<Vec<Expr>> {
+        exprs.into_iter().map(|expr| self.settled(expr)).collect()
+    }
+
+    /// The aggregate that the arguments' types choose, and the arguments in the types that it takes.
+    fn bind_aggregate(
+        &self,
+        func: Arc<AggregateUDF>,
+        args: Vec<Expr>,
+    ) -> Result<(Arc<AggregateUDF>, Vec<Expr>)> {
+        let Some(aggregate) = func.inner().downcast_ref::<Aggregate>() else {
+            let args = if func.inner().is::<BoundAggregate>() { args } else { self.settled_all(args)? };
+            return Ok((func, args));
+        };
+        let mut typed = Vec::with_capacity(args.len());
+        for argument in args {
+            typed.push(self.typed(argument)?);
+        }
+        let given: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
+        let bound = aggregate.choose(&given)?;
+        let mut arguments = Vec::with_capacity(typed.len());
+        for (typed, to) in typed.into_iter().zip(&bound.types.arguments) {
+            let typed = self.literal_as(typed, to)?;
+            arguments.push(self.argument(typed, to)?);
+        }
+        if let Some(row_function) = bound.row_function() {
+            arguments = vec![self.call(row_function, arguments)?];
+        }
+        Ok((Arc::new(AggregateUDF::new_from_impl(bound)), arguments))
+    }
+
+    fn window(&self, call: WindowFunction) -> Result<WindowFunction> {
+        let WindowFunction { mut fun, mut params } = call;
+        match fun {
+            WindowFunctionDefinition::AggregateUDF(func) => {
+                let (func, args) = self.bind_aggregate(func, params.args)?;
+                (fun, params.args) = (WindowFunctionDefinition::AggregateUDF(func), args);
+            }
+            WindowFunctionDefinition::WindowUDF(func) => {
+                params.args = self.window_arguments(func.name(), params.args)?;
+                fun = WindowFunctionDefinition::WindowUDF(func);
+            }
+        }
+        if let Some(filter) = params.filter.take() {
+            params.filter = Some(self.boxed_condition(filter, "FILTER")?);
+        }
+        Ok(WindowFunction { fun, params })
+    }
+
+    /// `lag` and `lead` give their third argument in the type of the first one.
+    fn window_arguments(&self, name: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        let mut args = args.into_iter();
+        let Some(value) = args.next() else { return Ok(Vec::new()) };
+        let value = self.settled(value)?;
+        let mut arguments = vec![value];
+        let sql_type = type_of(&arguments[0], self.schema)?;
+        for (place, argument) in args.enumerate() {
+            let typed = self.typed(argument)?;
+            let is_default = place == 1 && matches!(name, "lag" | "lead");
+            arguments.push(if is_default {
+                into_exactly(typed, &sql_type, self.settings)?
+            } else {
+                self.literal_as(typed, &SqlType::Int4)?.expr
+            });
+        }
+        Ok(arguments)
+    }
+
+    /// A subquery, over the final types of the columns that it takes from outside.
+    fn subquery(&self, subquery: Subquery) -> Result<Subquery> {
+        let Subquery { subquery: plan, outer_ref_columns, spans } = subquery;
+        let plan = self.with_outer_types(Arc::unwrap_or_clone(plan))?;
+        let plan = settle(open(plan, self.settings)?, self.settings)?;
+        let outer_ref_columns = outer_ref_columns
+            .into_iter()
+            .map(|column| self.outer_types(column).data())
+            .collect::<DfResult<Vec<_>>>()
+            .map_err(to_error)?;
+        Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
+    }
+
+    fn with_outer_types(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        plan.transform_down_with_subqueries(|node| node.map_expressions(|expr| self.outer_types(expr)))
+            .data()
+            .map_err(to_error)
+    }
+
+    fn outer_types(&self, expr: Expr) -> DfResult<Transformed<Expr>> {
+        expr.transform_up(|expr| {
+            let Expr::OuterReferenceColumn(_, column) = &expr else { return Ok(Transformed::no(expr)) };
+            match self.schema.field_from_column(column) {
+                Ok(field) => {
+                    Ok(Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(field), column.clone())))
+                }
+                // A column of a query further out.
+                Err(_) => Ok(Transformed::no(expr)),
+            }
+        })
+    }
+
+    fn in_subquery(&self, in_subquery: InSubquery) -> Result<Expr> {
+        let InSubquery { expr, subquery, negated } = in_subquery;
+        let (expr, subquery) = self.compared_subquery(*expr, subquery, "=")?;
+        Ok(Expr::InSubquery(InSubquery::new(Box::new(expr), subquery, negated)))
+    }
+
+    fn set_comparison(&self, comparison: SetComparison) -> Result<Expr> {
+        let SetComparison { expr, subquery, op, quantifier } = comparison;
+        let symbol = Comparison::of_operator(op)
+            .ok_or_else(|| Error::unsupported(format!("{op} ANY/ALL over a subquery is not supported")))?
+            .symbol();
+        let (expr, subquery) = self.compared_subquery(*expr, subquery, symbol)?;
+        Ok(Expr::SetComparison(SetComparison::new(Box::new(expr), subquery, op, quantifier)))
+    }
+
+    /// An operand and the one output of a subquery, in one type.
+    fn compared_subquery(
+        &self,
+        expr: Expr,
+        subquery: Subquery,
+        symbol: &str,
+    ) -> Result<(Expr, Subquery)> {
+        let Subquery { subquery: plan, outer_ref_columns, spans } = self.subquery(subquery)?;
+        let field = match plan.schema().fields().as_ref() {
+            [field] => field,
+            [] => return Err(Error::new(SqlState::SyntaxError, "subquery has too few columns")),
+            _ => return Err(Error::new(SqlState::SyntaxError, "subquery has too many columns")),
+        };
+        let output = schema::sql_type(field);
+        let typed = self.typed(expr)?;
+        let given = [typed.sql_type.clone(), output.clone()];
+        let (_, types) = library::function(symbol)?.choose(&given, &[])?;
+        let typed = self.literal_as(typed, &types.arguments[0])?;
+        let common =
+            comparison_type(&typed.sql_type, &types.arguments[0], &output, &types.arguments[1])?;
+        if common == SqlType::Interval {
+            return Err(Error::unsupported("comparing intervals with a subquery is not supported"));
+        }
+        let plan = if is_comparable_as_is(&output, &common) {
+            plan
+        } else {
+            let plan = Arc::unwrap_or_clone(plan);
+            Arc::new(with_output_types(plan, std::slice::from_ref(&common), self.settings)?)
+        };
+        let expr = self.as_compared(typed, &common)?;
+        Ok((expr, Subquery { subquery: plan, outer_ref_columns, spans }))
+    }
+}
+
+fn two(args: Vec<Expr>) -> Result<[Expr; 2]> {
+    <[Expr; 2]>::try_from(args).map_err(|args| {
+        Error::new(
+            SqlState::UndefinedFunction,
+            format!("function with {} arguments does not exist", args.len()),
+        )
+        .with_hint("No function matches the given name and argument types.")
+    })
+}
+
+/// The type of a numeric literal as PostgreSQL's scanner sees it.
+fn literal(value: ScalarValue) -> Result<Expr> {
+    let value = match value {
+        ScalarValue::Int64(Some(number)) if (-INTEGER_MAX..=INTEGER_MAX).contains(&number) => {
+            ScalarValue::Int32(Some(number as i32))
+        }
+        ScalarValue::UInt64(Some(number)) => ScalarValue::Decimal128(Some(number.into()), 20, 0),
+        ScalarValue::Decimal256(Some(number), _, scale) => {
+            let number = number.to_i128().filter(|_| (0..=38).contains(&scale));
+            let number = number.ok_or_else(crate::functions::arithmetic::numeric::overflow)?;
+            ScalarValue::Decimal128(Some(number), 38, scale)
+        }
+        other => other,
+    };
+    Ok(Expr::Literal(value, None))
+}
+
+/// An expression that would hand on no SQL type with its Arrow type.
+fn labelled(expr: Expr, sql_type: &SqlType) -> Expr {
+    if schema::field("", sql_type, true).metadata().is_empty() { expr } else { native(expr, sql_type) }
+}
+
+/// The type in which two operands of declared types compare.
+fn comparison_type(
+    left: &SqlType,
+    left_declared: &SqlType,
+    right: &SqlType,
+    right_declared: &SqlType,
+) -> Result<SqlType> {
+    let declared = [left_declared.clone(), right_declared.clone()];
+    let common = common_type(&declared).ok_or_else(|| mismatch(&declared, "comparison"))?;
+    Ok(compared_numeric(common, &[left.clone(), right.clone()]))
+}
+
+/// A numeric that holds the values of all, in 256 bits where 38 digits are not enough.
+fn compared_numeric(common: SqlType, types: &[SqlType]) -> SqlType {
+    if !matches!(common, SqlType::Numeric(_)) {
+        return common;
+    }
+    let known = || types.iter().filter(|t| **t != SqlType::Unknown).map(as_numeric);
+    let scale = known().map(|(_, scale)| scale).max().unwrap_or(0);
+    let digits = known().map(integer_digits).max().unwrap_or(0) + i16::from(scale);
+    SqlType::Numeric(Some((digits.clamp(1, WIDE_NUMERIC_DIGITS) as u8, scale)))
+}
+

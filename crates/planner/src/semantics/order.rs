@@ -1,0 +1,235 @@
+//! One order where a result depends on an order that the query leaves open.
+//!
+//! LIMIT, DISTINCT ON, `row_number` and the like take some of several equals, `array_agg` takes its rows
+//! as they come. To give the same result in batch and in a view, on any number of workers, ties are
+//! broken by the remaining columns; of rows that agree in all of them it does not matter which is taken.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort,
+    Window, WindowFrameUnits, WindowFunctionDefinition,
+};
+use weir_types::Result;
+
+use super::error::to_error;
+use crate::functions::aggregate::BoundAggregate;
+
+/// The plan with every order told that its results depend on.
+pub(super) fn make_canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
+    canonical(plan).map_err(to_error)
+}
+
+fn canonical(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    plan.transform_up(|node| {
+        let node = node.map_expressions(|expr| expr.transform_up(in_subquery))?.data;
+        Ok(Transformed::yes(match node {
+            LogicalPlan::Limit(limit) => LogicalPlan::Limit(of_limit(limit)?),
+            LogicalPlan::Distinct(Distinct::On(distinct)) => {
+                LogicalPlan::Distinct(Distinct::On(of_distinct(distinct)?))
+            }
+            LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate)?,
+            LogicalPlan::Window(window) => of_window(window)?,
+            other => other,
+        }))
+    })
+    .data()
+}
+
+/// Subqueries too; but which row lets EXISTS be true does not matter.
+fn in_subquery(expr: Expr) -> DfResult<Transformed<Expr>> {
+    let with = |mut subquery: datafusion::logical_expr::Subquery| -> DfResult<_> {
+        subquery.subquery = Arc::new(canonical(Arc::unwrap_or_clone(subquery.subquery))?);
+        Ok(subquery)
+    };
+    Ok(match expr {
+        Expr::ScalarSubquery(subquery) => Transformed::yes(Expr::ScalarSubquery(with(subquery)?)),
+        Expr::InSubquery(mut in_subquery) => {
+            in_subquery.subquery = with(in_subquery.subquery)?;
+            Transformed::yes(Expr::InSubquery(in_subquery))
+        }
+        Expr::SetComparison(mut comparison) => {
+            comparison.subquery = with(comparison.subquery)?;
+            Transformed::yes(Expr::SetComparison(comparison))
+        }
+        other => Transformed::no(other),
+    })
+}
+
+/// Keys for those expressions that are none yet.
+fn missing_keys(keys: &[SortKey], exprs: impl IntoIterator<Item = Expr>) -> Vec<SortKey> {
+    let mut missing: Vec<SortKey> = Vec::new();
+    for expr in exprs {
+        let is_key = |key: &SortKey| key.expr == expr;
+        let is_constant = matches!(expr, Expr::Literal(..));
+        if !is_constant && !keys.iter().any(is_key) && !missing.iter().any(is_key) {
+            missing.push(SortKey::new(expr, true, false));
+        }
+    }
+    missing
+}
+
+fn columns_of(plan: &LogicalPlan) -> impl Iterator<Item = Expr> + use<> {
+    plan.schema().columns().into_iter().map(Expr::Column)
+}
+
+fn of_limit(mut limit: Limit) -> DfResult<Limit> {
+    limit.input = Arc::new(sorted(Arc::unwrap_or_clone(limit.input))?);
+    Ok(limit)
+}
+
+/// The rows in a total order, which begins with the one that the query tells, if any.
+fn sorted(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    match plan {
+        LogicalPlan::Sort(mut sort) => {
+            let missing = missing_keys(&sort.expr, columns_of(&sort.input));
+            sort.expr.extend(missing);
+            Ok(LogicalPlan::Sort(sort))
+        }
+        // The sort is below the projection where it needs columns that are no outputs.
+        LogicalPlan::Projection(projection) if is_over_sort(&projection.input) => {
+            let Projection { expr, input, .. } = projection;
+            let input = Arc::new(sorted(Arc::unwrap_or_clone(input))?);
+            Projection::try_new(expr, input).map(LogicalPlan::Projection)
+        }
+        other => {
+            let keys = missing_keys(&[], columns_of(&other));
+            if keys.is_empty() {
+                return Ok(other);
+            }
+            Ok(LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(other), fetch: None }))
+        }
+    }
+}
+
+fn is_over_sort(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
+        _ => false,
+    }
+}
+
+fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
+    let mut keys = match &distinct.sort_expr {
+        Some(keys) => keys.clone(),
+        None => distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect(),
+    };
+    keys.extend(missing_keys(&keys, columns_of(&distinct.input)));
+    distinct.with_sort_expr(keys)
+}
+
+fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {
+    let Aggregate { input, group_expr, aggr_expr, .. } = aggregate;
+    let names = NamePreserver::new_for_projection();
+    let aggr_expr = aggr_expr
+        .into_iter()
+        .map(|expr| {
+            let name = names.save(&expr);
+            expr.transform_up(|expr| match expr {
+                Expr::AggregateFunction(call) if depends_on_order(&call) => {
+                    Ok(Transformed::yes(Expr::AggregateFunction(ordered(call))))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+            .data()
+            .map(|expr| name.restore(expr))
+        })
+        .collect::<DfResult<Vec<_>>>()?;
+    Aggregate::try_new(input, group_expr, aggr_expr).map(LogicalPlan::Aggregate)
+}
+
+fn depends_on_order(call: &AggregateFunction) -> bool {
+    match call.func.inner().downcast_ref::<BoundAggregate>() {
+        Some(bound) => bound.is_ordered(),
+        None => matches!(call.func.name(), "first_value" | "last_value" | "nth_value"),
+    }
+}
+
+fn ordered(mut call: AggregateFunction) -> AggregateFunction {
+    let args = if call.params.distinct {
+        // With DISTINCT the rows of one value are one row.
+        call.params.args.iter().take(1).cloned().collect()
+    } else {
+        call.params.args.clone()
+    };
+    let missing = missing_keys(&call.params.order_by, args);
+    call.params.order_by.extend(missing);
+    call
+}
+
+fn of_window(window: Window) -> DfResult<LogicalPlan> {
+    let Window { input, window_expr, .. } = window;
+    let columns: Vec<Expr> = columns_of(&input).collect();
+    let names = NamePreserver::new_for_projection();
+    let mut is_changed = false;
+    let mut plain = Vec::with_capacity(window_expr.len());
+    let mut aliases = Vec::with_capacity(window_expr.len());
+    for expr in window_expr {
+        let name = names.save(&expr);
+        let Expr::WindowFunction(mut call) = expr.unalias() else {
+            return datafusion::common::internal_err!("a window expression is no window function");
+        };
+        if let Some(missing) = window_keys(&call, &columns) {
+            is_changed |= !missing.is_empty();
+            call.params.order_by.extend(missing);
+        }
+        let expr = Expr::WindowFunction(call);
+        aliases.push(name.restore(Expr::Column(datafusion::common::Column::from_name(
+            expr.schema_name().to_string(),
+        ))));
+        plain.push(expr);
+    }
+    if !is_changed {
+        let restored = plain.into_iter().zip(aliases).map(|(expr, alias)| match alias {
+            Expr::Alias(alias) => expr.alias_qualified(alias.relation, alias.name),
+            _ => expr,
+        });
+        return Window::try_new(restored.collect(), input).map(LogicalPlan::Window);
+    }
+    // Functions over different orders are computed by different nodes.
+    let mut unique: Vec<Expr> = Vec::new();
+    for expr in plain {
+        if !unique.contains(&expr) {
+            unique.push(expr);
+        }
+    }
+    let plan = LogicalPlanBuilder::window_plan(Arc::unwrap_or_clone(input), unique)?;
+    LogicalPlanBuilder::from(plan).project(columns.into_iter().chain(aliases))?.build()
+}
+
+/// Keys that break the ties of a window function whose result depends on them; `None` for one whose
+/// result does not.
+fn window_keys(call: &WindowFunction, columns: &[Expr]) -> Option<Vec<SortKey>> {
+    let params = &call.params;
+    let depends = match &call.fun {
+        WindowFunctionDefinition::WindowUDF(function) => match function.name() {
+            "row_number" | "lag" | "lead" | "ntile" => true,
+            // Of a frame of whole peer groups, the first row is that of the order all the same.
+            "first_value" => params.window_frame.start_bound.is_unbounded() || is_by_rows(call),
+            "last_value" | "nth_value" => is_by_rows(call),
+            _ => false,
+        },
+        WindowFunctionDefinition::AggregateUDF(_) => is_by_rows(call) && !is_whole(call),
+    };
+    depends.then(|| {
+        let partition = params.partition_by.iter();
+        let is_partition = |expr: &Expr| partition.clone().any(|key| key == expr);
+        let open = columns.iter().filter(|expr| !is_partition(expr)).cloned();
+        missing_keys(&params.order_by, open)
+    })
+}
+
+fn is_by_rows(call: &WindowFunction) -> bool {
+    call.params.window_frame.units == WindowFrameUnits::Rows
+}
+
+/// True for a frame that is the whole partition.
+fn is_whole(call: &WindowFunction) -> bool {
+    let frame = &call.params.window_frame;
+    frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded()
+}

@@ -1,0 +1,455 @@
+//! Brings a plan to PostgreSQL's types: bottom up, each node's expressions are typed anew over the final
+//! types of its inputs, literals of unknown type get the type that their place asks for, operators and
+//! functions are bound to the types of their arguments.
+//!
+//! The types that DataFusion's planner saw on the way are guesses. Resolving a resolved plan changes
+//! nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, DFSchemaRef, NullEquality};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Distinct, Expr, GroupingSet, Join, JoinType, LogicalPlan, Projection, RecursiveQuery, TableScan,
+    Union, Values,
+};
+use weir_connect::value::FormatSettings;
+use weir_delta::schema;
+use weir_types::{Error, Result, SqlState, SqlType};
+
+use super::error::to_error;
+use super::expression::Resolver;
+use super::typing::{Typed, condition, convert, into_exactly, mismatch, to_common, type_of};
+use crate::functions::coercion::{Context, common_type, same};
+use crate::functions::scalar::external;
+
+/// The plan with all types told.
+pub(super) fn resolve(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let plan = open(plan, settings)?;
+    settle(plan, settings)
+}
+
+/// The plan with all types told, and with outputs of the types of those columns.
+pub(super) fn resolve_for_columns(
+    plan: LogicalPlan,
+    columns: &[(&str, &SqlType)],
+    settings: &Arc<FormatSettings>,
+) -> Result<LogicalPlan> {
+    let n_outputs = plan.schema().fields().len();
+    if n_outputs != columns.len() {
+        let more = if n_outputs > columns.len() {
+            ("expressions", "target columns")
+        } else {
+            ("target columns", "expressions")
+        };
+        return Err(Error::new(
+            SqlState::SyntaxError,
+            format!("INSERT has more {} than {}", more.0, more.1),
+        ));
+    }
+    match plan {
+        LogicalPlan::Values(values) => assign_values(values, columns, settings),
+        plan => assign_outputs(open(plan, settings)?, columns, settings),
+    }
+}
+
+/// A list of values, each brought to the type of its column by itself: `('1'), (2)` is fine.
+fn assign_values(
+    values: Values,
+    columns: &[(&str, &SqlType)],
+    settings: &Arc<FormatSettings>,
+) -> Result<LogicalPlan> {
+    let no_columns = DFSchema::empty();
+    let resolver = Resolver { schema: &no_columns, settings };
+    let mut rows = Vec::with_capacity(values.values.len());
+    for row in values.values {
+        let mut assigned = Vec::with_capacity(row.len());
+        for (item, column) in row.into_iter().zip(columns) {
+            let item = resolver.expr(without_guess(item)).map_err(to_error)?;
+            assigned.push(assign(Typed::new(item, &no_columns)?, *column, settings)?);
+        }
+        rows.push(assigned);
+    }
+    let fields = values.schema.fields().iter().zip(columns);
+    let fields: Vec<_> = fields.map(|(field, (_, t))| schema::field(field.name(), t, true)).collect();
+    let schema =
+        DFSchema::from_unqualified_fields(fields.into(), HashMap::new()).map_err(to_error)?;
+    Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows }))
+}
+
+fn assign_outputs(
+    plan: LogicalPlan,
+    columns: &[(&str, &SqlType)],
+    settings: &Arc<FormatSettings>,
+) -> Result<LogicalPlan> {
+    let (exprs, input) = match plan {
+        LogicalPlan::Projection(projection) => (projection.expr, projection.input),
+        other => {
+            let outputs = other.schema().columns().into_iter().map(Expr::Column).collect();
+            (outputs, Arc::new(settle(other, settings)?))
+        }
+    };
+    let schema = Arc::clone(input.schema());
+    let names = NamePreserver::new_for_projection();
+    let mut assigned = Vec::with_capacity(exprs.len());
+    for (expr, column) in exprs.into_iter().zip(columns) {
+        let name = names.save(&expr);
+        assigned.push(name.restore(assign(Typed::new(expr, &schema)?, *column, settings)?));
+    }
+    Projection::try_new(assigned, input).map(LogicalPlan::Projection).map_err(to_error)
+}
+
+/// The value of a column.
+fn assign(
+    typed: Typed,
+    (name, to): (&str, &SqlType),
+    settings: &Arc<FormatSettings>,
+) -> Result<Expr> {
+    let from = typed.sql_type.clone();
+    convert(typed, to, Context::Assignment, settings).map(|typed| typed.expr).map_err(|error| {
+        if error.state() != SqlState::CannotCoerce {
+            return error;
+        }
+        Error::new(
+            SqlState::DatatypeMismatch,
+            format!("column \"{name}\" is of type {to} but expression is of type {from}"),
+        )
+        .with_hint("You will need to rewrite or cast the expression.")
+    })
+}
+
+/// The plan with all types told but those of its outputs that are bare literals.
+pub(super) fn open(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let plan = recursive_queries(plan, settings)?;
+    plan.transform_up(|node| {
+        node_of(node, settings).map(Transformed::yes).map_err(external)
+    })
+    .data()
+    .map_err(to_error)
+}
+
+fn node_of(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let node = match node {
+        LogicalPlan::Union(union) => return unite(union, settings),
+        LogicalPlan::Values(values) => return list_values(values, settings),
+        LogicalPlan::Join(join) if is_set_operation(&join) => match_columns(join, settings)?,
+        // A DISTINCT below INTERSECT hides literals from it no more than PostgreSQL does.
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            return Ok(LogicalPlan::Distinct(Distinct::All(input)));
+        }
+        other => settle_inputs(other, settings)?,
+    };
+    let schema = expression_schema(&node)?;
+    let resolver = Resolver { schema: &schema, settings };
+    let names = NamePreserver::new(&node);
+    let node = node
+        .map_expressions(|expr| {
+            let expr = match expr {
+                Expr::GroupingSet(set) => Expr::GroupingSet(grouping_set(set, &resolver)?),
+                expr => {
+                    let name = names.save(&expr);
+                    name.restore(resolver.expr(expr)?)
+                }
+            };
+            Ok(Transformed::yes(expr))
+        })
+        .data()
+        .map_err(to_error)?;
+    finish(node, &schema, settings)?.recompute_schema().map_err(to_error)
+}
+
+/// The expressions of a grouping set keep their names one by one: the set has none.
+fn grouping_set(set: GroupingSet, resolver: &Resolver<'_>) -> DfResult<GroupingSet> {
+    let names = NamePreserver::new_for_projection();
+    let list = |exprs: Vec<Expr>| -> DfResult<Vec<Expr>> {
+        exprs
+            .into_iter()
+            .map(|expr| {
+                let name = names.save(&expr);
+                Ok(name.restore(resolver.expr(expr)?))
+            })
+            .collect()
+    };
+    Ok(match set {
+        GroupingSet::Rollup(exprs) => GroupingSet::Rollup(list(exprs)?),
+        GroupingSet::Cube(exprs) => GroupingSet::Cube(list(exprs)?),
+        GroupingSet::GroupingSets(sets) => {
+            GroupingSet::GroupingSets(sets.into_iter().map(list).collect::<DfResult<_>>()?)
+        }
+    })
+}
+
+/// The columns that expressions of the node can name.
+fn expression_schema(node: &LogicalPlan) -> Result<DFSchema> {
+    let mut schema = merge_schema(&node.inputs());
+    if let LogicalPlan::TableScan(scan) = node {
+        let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())
+            .map_err(to_error)?;
+        schema.merge(&source);
+    }
+    Ok(schema)
+}
+
+/// What the clauses of a node ask of the types of their expressions.
+fn finish(
+    node: LogicalPlan,
+    schema: &DFSchema,
+    settings: &Arc<FormatSettings>,
+) -> Result<LogicalPlan> {
+    match node {
+        LogicalPlan::Filter(mut filter) => {
+            let what = if is_having(&filter.input) { "HAVING" } else { "WHERE" };
+            filter.predicate = condition(filter.predicate, what, schema, settings)?;
+            Ok(LogicalPlan::Filter(filter))
+        }
+        LogicalPlan::Join(mut join) => {
+            let resolver = Resolver { schema, settings };
+            let mut on = Vec::with_capacity(join.on.len());
+            for (left, right) in join.on {
+                on.push(resolver.equal_pair(left, right)?);
+            }
+            join.on = on;
+            if let Some(filter) = join.filter.take() {
+                join.filter = Some(condition(filter, "JOIN/ON", schema, settings)?);
+            }
+            Ok(LogicalPlan::Join(join))
+        }
+        other => Ok(other),
+    }
+}
+
+fn is_having(input: &LogicalPlan) -> bool {
+    matches!(input, LogicalPlan::Aggregate(_))
+}
+
+/// Literals of unknown type among the outputs of a query are text.
+pub(super) fn settle(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(projection) = plan else {
+        return match plan {
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let input = settle(Arc::unwrap_or_clone(input), settings)?;
+                Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(input))))
+            }
+            other => Ok(other),
+        };
+    };
+    let schema = Arc::clone(projection.input.schema());
+    let mut is_open = false;
+    for expr in &projection.expr {
+        is_open |= type_of(expr, &schema)? == SqlType::Unknown;
+    }
+    if !is_open {
+        return Ok(LogicalPlan::Projection(projection));
+    }
+    let names = NamePreserver::new_for_projection();
+    let mut exprs = Vec::with_capacity(projection.expr.len());
+    for expr in projection.expr {
+        let name = names.save(&expr);
+        let typed = Typed::new(expr, &schema)?;
+        exprs.push(if typed.sql_type == SqlType::Unknown {
+            name.restore(convert(typed, &SqlType::Text, Context::Implicit, settings)?.expr)
+        } else {
+            typed.expr
+        });
+    }
+    let projection = Projection::try_new(exprs, projection.input).map_err(to_error)?;
+    Ok(LogicalPlan::Projection(projection))
+}
+
+fn settle_inputs(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    node.map_children(|input| settle(input, settings).map(Transformed::yes).map_err(external))
+        .data()
+        .map_err(to_error)
+}
+
+/// The types of a query's outputs; unknown for bare literals.
+fn output_types(plan: &LogicalPlan) -> Result<Vec<SqlType>> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let schema = projection.input.schema();
+            projection.expr.iter().map(|expr| type_of(expr, schema)).collect()
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => output_types(input),
+        other => Ok(other.schema().fields().iter().map(|field| schema::sql_type(field)).collect()),
+    }
+}
+
+/// The query with outputs of just those types. Names stay.
+pub(super) fn with_output_types(
+    plan: LogicalPlan,
+    types: &[SqlType],
+    settings: &Arc<FormatSettings>,
+) -> Result<LogicalPlan> {
+    if output_types(&plan)? == types {
+        return Ok(plan);
+    }
+    let (exprs, input) = match plan {
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let input = with_output_types(Arc::unwrap_or_clone(input), types, settings)?;
+            return Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(input))));
+        }
+        LogicalPlan::Projection(projection) => (projection.expr, projection.input),
+        other => {
+            let columns = other.schema().columns().into_iter().map(Expr::Column).collect();
+            (columns, Arc::new(other))
+        }
+    };
+    let schema = Arc::clone(input.schema());
+    let names = NamePreserver::new_for_projection();
+    let mut converted = Vec::with_capacity(exprs.len());
+    for (expr, to) in exprs.into_iter().zip(types) {
+        let name = names.save(&expr);
+        converted.push(name.restore(into_exactly(Typed::new(expr, &schema)?, to, settings)?));
+    }
+    Projection::try_new(converted, input).map(LogicalPlan::Projection).map_err(to_error)
+}
+
+fn unite(union: Union, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let mut columns: Vec<Vec<SqlType>> = Vec::new();
+    for input in &union.inputs {
+        columns.push(output_types(input)?);
+    }
+    let mut types = Vec::with_capacity(union.schema.fields().len());
+    for column in 0..union.schema.fields().len() {
+        let of_inputs: Vec<SqlType> = columns.iter().map(|types| types[column].clone()).collect();
+        types.push(common_type(&of_inputs).ok_or_else(|| mismatch(&of_inputs, "UNION"))?);
+    }
+    let mut inputs = Vec::with_capacity(union.inputs.len());
+    for input in union.inputs {
+        inputs.push(Arc::new(with_output_types(Arc::unwrap_or_clone(input), &types, settings)?));
+    }
+    let fields = union.schema.iter().zip(&types).enumerate().map(|(column, ((qualifier, field), t))| {
+        let is_nullable = inputs.iter().any(|input| input.schema().field(column).is_nullable());
+        (qualifier.cloned(), Arc::new(schema::field(field.name(), t, is_nullable)))
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), HashMap::new()).map_err(to_error)?;
+    Ok(LogicalPlan::Union(Union { inputs, schema: Arc::new(schema) }))
+}
+
+/// DataFusion plans INTERSECT and EXCEPT as joins on all columns that take NULL for equal to NULL.
+pub(super) fn is_set_operation(join: &Join) -> bool {
+    matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+        && join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+        && join.on.len() == join.left.schema().fields().len()
+}
+
+fn match_columns(mut join: Join, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let what = if join.join_type == JoinType::LeftSemi { "INTERSECT" } else { "EXCEPT" };
+    let (left, right) = (output_types(&join.left)?, output_types(&join.right)?);
+    let mut types = Vec::with_capacity(left.len());
+    for (left, right) in left.into_iter().zip(right) {
+        let pair = [left, right];
+        types.push(common_type(&pair).ok_or_else(|| mismatch(&pair, what))?);
+    }
+    join.left = Arc::new(with_output_types(Arc::unwrap_or_clone(join.left), &types, settings)?);
+    join.right = Arc::new(with_output_types(Arc::unwrap_or_clone(join.right), &types, settings)?);
+    Ok(LogicalPlan::Join(join))
+}
+
+fn list_values(values: Values, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let no_columns = DFSchema::empty();
+    let resolver = Resolver { schema: &no_columns, settings };
+    let n_columns = values.schema.fields().len();
+    let mut columns: Vec<Vec<Typed>> = vec![Vec::with_capacity(values.values.len()); n_columns];
+    for row in values.values {
+        for (column, item) in columns.iter_mut().zip(row) {
+            let item = resolver.expr(without_guess(item)).map_err(to_error)?;
+            column.push(Typed::new(item, &no_columns)?);
+        }
+    }
+    let mut fields = Vec::with_capacity(n_columns);
+    let mut rows: Vec<Vec<Expr>> = vec![Vec::with_capacity(n_columns); columns[0].len()];
+    for (column, field) in columns.into_iter().zip(values.schema.fields()) {
+        let (items, sql_type) = to_common(column, "VALUES", settings)?;
+        fields.push(schema::field(field.name(), &sql_type, true));
+        for (row, item) in rows.iter_mut().zip(items) {
+            row.push(item);
+        }
+    }
+    let schema =
+        DFSchema::from_unqualified_fields(fields.into(), HashMap::new()).map_err(to_error)?;
+    Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows }))
+}
+
+/// DataFusion casts the items of VALUES to the type that it takes for the common one.
+fn without_guess(item: Expr) -> Expr {
+    match item {
+        Expr::Cast(cast) if cast.field.name().is_empty() => *cast.expr,
+        other => other,
+    }
+}
+
+/// The recursive term of a query sees the final types of the other one.
+fn recursive_queries(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    plan.transform_down(|node| {
+        let LogicalPlan::RecursiveQuery(query) = node else { return Ok(Transformed::no(node)) };
+        let query = recursive_query(query, settings).map_err(external)?;
+        Ok(Transformed::yes(LogicalPlan::RecursiveQuery(query)))
+    })
+    .data()
+    .map_err(to_error)
+}
+
+fn recursive_query(
+    query: RecursiveQuery,
+    settings: &Arc<FormatSettings>,
+) -> Result<RecursiveQuery> {
+    let RecursiveQuery { name, static_term, recursive_term, is_distinct, .. } = query;
+    let static_term = resolve(Arc::unwrap_or_clone(static_term), settings)?;
+    let types = output_types(&static_term)?;
+    let recursive = rescan(Arc::unwrap_or_clone(recursive_term), &name, static_term.schema())?;
+    let recursive = open(recursive, settings)?;
+    for (column, (found, wanted)) in output_types(&recursive)?.iter().zip(&types).enumerate() {
+        let is_wider = |found: &SqlType| {
+            *found != SqlType::Unknown
+                && !same(found, wanted)
+                && common_type(&[found.clone(), wanted.clone()]).as_ref() != Some(wanted)
+        };
+        if is_wider(found) {
+            return Err(Error::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "recursive query \"{name}\" column {} has type {wanted} in non-recursive term but \
+                     type {found} overall",
+                    column + 1
+                ),
+            )
+            .with_hint("Cast the output of the non-recursive term to the correct type."));
+        }
+    }
+    let recursive = with_output_types(recursive, &types, settings)?;
+    RecursiveQuery::try_new(name, Arc::new(static_term), Arc::new(recursive), is_distinct)
+        .map_err(to_error)
+}
+
+/// The plan with its scans of the work table of that name over another schema.
+fn rescan(plan: LogicalPlan, name: &str, schema: &DFSchemaRef) -> Result<LogicalPlan> {
+    let columns = Arc::clone(schema.inner());
+    plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let is_work_table = scan.table_name.table() == name
+            && source_as_provider(&scan.source)
+                .is_ok_and(|provider| provider.downcast_ref::<CteWorkTable>().is_some());
+        if !is_work_table {
+            return Ok(Transformed::no(node));
+        }
+        let table = CteWorkTable::new(name, Arc::clone(&columns));
+        let scan = TableScan::try_new(
+            scan.table_name.clone(),
+            provider_as_source(Arc::new(table)),
+            scan.projection.clone(),
+            Vec::new(),
+            None,
+        )?;
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })
+    .data()
+    .map_err(to_error)
+}

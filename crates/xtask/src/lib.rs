@@ -1,0 +1,48 @@
+//! Developer commands: `cargo xtask <command>`.
+//!
+//! Each does the set-up it needs on a fresh Debian machine with a Rust toolchain, and says what it
+//! is at. No heavy dependency, because every command waits until this crate is built.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
+
+pub mod layers;
+pub mod licences;
+
+mod cargo;
+mod demo;
+mod lint;
+mod pg_client;
+mod progress;
+mod setup;
+mod test;
+mod workspace;
+
+/// The result of a command; the error is told to the developer as it is.
+pub type Result<T, E = String> = std::result::Result<T, E>;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [-- FILTERS]  run all tests, in one profile
+  lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
+  demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
+";
+
+/// Runs the command that `arguments` name.
+///
+/// # Errors
+/// Usage, or what failed.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => test::run(rest),
+        ["lint"] => lint::run(),
+        ["demo"] => demo::run(demo::Mode::Stay),
+        ["demo", "--once"] => demo::run(demo::Mode::Once),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("unknown command: {}\n\n{USAGE}", words.join(" "))),
+    }
+}
