@@ -209,6 +209,12 @@ impl Catalog {
         }
     }
 
+    /// The full name of a new object in that schema.
+    #[must_use]
+    pub fn full_name_in(&self, schema: ObjectId, name: &str) -> String {
+        format!("{}.{name}", self.schema_name(schema))
+    }
+
     /// The stream or table of that topic.
     #[must_use]
     pub fn by_topic(&self, topic: TopicId) -> Option<&Arc<Object>> {

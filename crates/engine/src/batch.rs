@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::SessionState;
-use datafusion::execution::memory_pool::{MemoryPool, TrackConsumersPool, GreedyMemoryPool};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -18,6 +18,8 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use weir_planner::bind::Functions;
+use weir_planner::functions::Registry;
 use weir_planner::semantics;
 use weir_planner::source::RelationSource;
 use weir_types::{Error, Result};
@@ -36,6 +38,7 @@ pub(crate) struct BatchEngine {
     runtime: Option<tokio::runtime::Runtime>,
     template: SessionState,
     n_threads: usize,
+    registry: Arc<Registry>,
 }
 
 impl BatchEngine {
@@ -64,7 +67,13 @@ impl BatchEngine {
             .with_runtime_env(env)
             .with_default_features()
             .build();
-        Ok(Self { runtime: Some(runtime), template, n_threads })
+        let registry = Arc::new(Registry::new());
+        Ok(Self { runtime: Some(runtime), template, n_threads, registry })
+    }
+
+    /// The functions that need no session.
+    pub(crate) fn functions(&self) -> Functions {
+        Functions { registry: Arc::clone(&self.registry), session: Arc::default() }
     }
 
     /// DataFusion's settings for Weir's dialect.

@@ -12,6 +12,6 @@ mod syncer;
 mod thread;
 
 pub(crate) use request::{
-    Append, Change, Committed, DdlContext, DdlStep, PartitionRows, Request, WriteSet,
+    Append, Change, DdlContext, DdlEffects, DdlStep, PartitionRows, WriteSet,
 };
 pub(crate) use thread::{Committer, start};

@@ -193,7 +193,6 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) transaction: Transaction,
     pub(crate) statements: HashMap<String, Arc<Prepared>>,
-    pub(crate) cursors: HashMap<String, crate::statement::Cursor>,
     notices: Vec<Notice>,
     parameter_changes: Vec<(String, String)>,
     /// What SET LOCAL changed, to be brought back when the transaction ends: name and value.
@@ -229,7 +228,6 @@ impl Session {
                 settings,
                 transaction: Transaction::None,
                 statements: HashMap::new(),
-                cursors: HashMap::new(),
                 notices: Vec::new(),
                 parameter_changes: Vec::new(),
                 local: Vec::new(),

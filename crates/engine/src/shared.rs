@@ -13,7 +13,7 @@ use weir_log::Log;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp};
 
 use crate::batch::BatchEngine;
-use crate::commit::DdlEffects;
+use crate::commit::{Committer, DdlEffects};
 use crate::connections::Connections;
 use crate::epochs::DurableEpoch;
 use crate::pins::Pins;
@@ -27,8 +27,11 @@ const EPOCH_TIMES_MAX: usize = 1 << 20;
 /// What all parts of an engine share.
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
+    /// When the process began to serve.
+    pub(crate) began: Timestamp,
     pub(crate) data_dir: PathBuf,
     pub(crate) log: Arc<dyn Log>,
+    committer: RwLock<Option<Committer>>,
     pub(crate) durable: Arc<DurableEpoch>,
     pub(crate) scheduler: Scheduler,
     pub(crate) tables: Tables,
@@ -49,6 +52,7 @@ pub(crate) struct Shared {
 
 /// The parts that recovery has made ready.
 pub(crate) struct Parts {
+    pub(crate) began: Timestamp,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) data_dir: PathBuf,
     pub(crate) log: Arc<dyn Log>,
@@ -64,6 +68,8 @@ impl Shared {
         let newest = parts.log.newest_epoch();
         Self {
             clock: parts.clock,
+            began: parts.began,
+            committer: RwLock::new(None),
             data_dir: parts.data_dir,
             log: parts.log,
             durable: Arc::new(DurableEpoch::new(newest)),
@@ -80,6 +86,24 @@ impl Shared {
             next_id: AtomicU64::new(u64::from(parts.catalog.next_id())),
             catalog: RwLock::new(Arc::new(parts.catalog)),
         }
+    }
+
+    /// Where commits go.
+    ///
+    /// # Errors
+    /// 57P01 while the engine stops.
+    pub(crate) fn committer(&self) -> Result<Committer> {
+        self.committer.read().clone().ok_or_else(|| {
+            Error::new(SqlState::AdminShutdown, "the server is shutting down")
+        })
+    }
+
+    pub(crate) fn set_committer(&self, committer: Committer) {
+        *self.committer.write() = Some(committer);
+    }
+
+    pub(crate) fn take_committer(&self) {
+        *self.committer.write() = None;
     }
 
     /// The objects as of the newest commit.

@@ -2,7 +2,6 @@
 
 mod assign;
 mod copy;
-mod cursor;
 mod ddl;
 mod encode;
 mod explain;
@@ -12,7 +11,6 @@ mod query;
 mod row;
 mod setting;
 mod show;
-mod subscribe;
 mod transaction;
 
 use std::sync::Arc;
@@ -22,7 +20,6 @@ use weir_types::{Error, Result, SqlState, SqlType};
 
 use crate::session::{Execution, Parameter, Parsed, Prepared, Session, Work};
 
-pub(crate) use cursor::Cursor;
 pub(crate) use encode::{encode_append, encode_change};
 pub(crate) use row::stored_schema;
 pub(crate) use insert::InsertPlan;
@@ -160,8 +157,6 @@ impl Session {
             | Statement::ShowCreate(_)
             | Statement::Describe(_) => Some(show::columns(self, statement)?),
             Statement::Explain { .. } => Some(explain::columns()),
-            Statement::Fetch { name, is_move: false, .. } => Some(cursor::columns(self, name)?),
-            Statement::Subscribe(subscribe) => Some(subscribe::columns(self, subscribe)?),
             Statement::Execute { name, .. } => transaction::prepared(self, name)?.columns.clone(),
             _ => None,
         })
@@ -189,12 +184,13 @@ impl Session {
             | Statement::Describe(_) => show::run(self, statement, &prepared.columns),
             Statement::Explain { .. } => explain::run(self, statement).await,
             Statement::Declare { .. } | Statement::Fetch { .. } | Statement::Close(_) => {
-                cursor::run(self, statement).await
+                Err(Error::unsupported("cursors are not implemented")
+                    .with_hint("Rows of a plain SELECT leave as they are made."))
             }
             Statement::Copy(copy) => copy::run(self, copy).await,
-            Statement::Subscribe(subscribe) => subscribe::run(self, subscribe).await,
+            Statement::Subscribe(_) => Err(Error::unsupported("SUBSCRIBE is not implemented")),
             Statement::Flush => transaction::flush(self).await,
-            Statement::Checkpoint => transaction::checkpoint(self).await,
+            Statement::Checkpoint => Err(Error::unsupported("CHECKPOINT is not implemented")),
             Statement::Query(_)
             | Statement::Insert(_)
             | Statement::Update(_)

@@ -4,12 +4,11 @@
 //! Every relation of PostgreSQL 15 is there with its oid and its columns; those for which Weir has
 //! nothing to say are empty. Rows are computed on demand from a catalog snapshot and the statement's
 //! [`SystemContext`]. [`rewrite`] turns the forms of SQL in which clients ask for them into forms that
-//! DataFusion plans, and [`decorrelate`] does the same for correlated subqueries of a logical plan.
+//! DataFusion plans,.
 //!
 //! **Left out on purpose:** `sys.*`, Weir's own relations; the engine hands their definitions in by
 //! [`SystemContext::extra`] so that they are listed.
 
-pub mod decorrelate;
 mod definition;
 mod describe;
 mod functions;

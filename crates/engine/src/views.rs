@@ -71,6 +71,15 @@ impl Views {
         self.views.read().iter().map(|(id, view)| (*id, Arc::clone(view))).collect()
     }
 
+    /// The views whose last tick did not fail.
+    pub(crate) fn healthy(&self, shared: &Shared) -> Vec<ObjectId> {
+        let ids = self.views.read().keys().copied().collect::<Vec<_>>();
+        let healthy = |id: &ObjectId| {
+            shared.scheduler.status(*id).is_some_and(|status| status.failed.is_none())
+        };
+        ids.into_iter().filter(healthy).collect()
+    }
+
     /// Starts a view or sink that was just committed, or takes in its changed options.
     pub(crate) fn start(&self, shared: &Arc<Shared>, object: &Object, _epoch: Epoch) {
         let known = self.views.read().get(&object.id).cloned();

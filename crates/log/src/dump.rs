@@ -31,7 +31,7 @@ impl LogDump {
     pub fn open(path: &Path) -> Result<Self> {
         let store = LogStore::open_read_only(&DataDir::log_dir_of(path)?)?;
         let Recovered { topics, newest } = recover::recover(&store)?;
-        let shelf = Arc::new(Shelf { store, tail: Tail::new(0) });
+        let shelf = Arc::new(Shelf { store, tail: Tail::new(0), _owned: None });
         Ok(Self { shelf, topics, epoch: newest.epoch, now: newest.now })
     }
 

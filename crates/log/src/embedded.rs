@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use weir_env::Clock;
 use weir_store::{Batch, DataDir, DurableMark, LogStore, LogStoreOptions, MetaKind};
-use weir_types::{Epoch, Error, Offset, PartitionId, Result, Timestamp, TopicId};
+use weir_types::{Epoch, Error, Offset, PartitionId, Result, SqlState, Timestamp, TopicId};
 
 use crate::block::Block;
 use crate::commit::{Commit, record_key};
@@ -50,7 +50,7 @@ impl LogOptions {
     }
 }
 
-/// The log in a data directory, which it owns while it lives.
+/// The log in a data directory. It keeps the directory while it or one of its readers lives.
 pub struct EmbeddedLog {
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) topics: Arc<Topics>,
@@ -62,7 +62,6 @@ pub struct EmbeddedLog {
     mark: Mutex<Mark>,
     watch: Arc<Watch>,
     pub(crate) reclaimable: Reclaimable,
-    _data: Arc<DataDir>,
 }
 
 #[derive(Clone, Copy)]
@@ -87,8 +86,8 @@ impl EmbeddedLog {
     /// 53100, 58030 and the like.
     pub fn open(data: Arc<DataDir>, options: LogOptions) -> Result<Self> {
         let mark = match DurableMark::open(&data.mark_path()) {
-            // A mark that cannot be read says nothing; the log's own word is taken then.
-            Err(_) if options.accept_loss => None,
+            // A damaged mark says nothing; the log's own word is taken then.
+            Err(e) if options.accept_loss && e.state() == SqlState::DataCorrupted => None,
             mark => mark?,
         };
         let acknowledged = mark.as_ref().map_or(Epoch::ZERO, DurableMark::epoch);
@@ -109,7 +108,7 @@ impl EmbeddedLog {
         watch.announce(epoch);
         let tail = Tail::new(options.tail_bytes_max);
         Ok(Self {
-            shelf: Arc::new(Shelf { store, tail }),
+            shelf: Arc::new(Shelf { store, tail, _owned: Some(data) }),
             topics: Arc::new(topics),
             options,
             writer: Mutex::new(()),
@@ -118,7 +117,6 @@ impl EmbeddedLog {
             mark: Mutex::new(Mark { mark, advanced_at }),
             watch,
             reclaimable: Reclaimable::default(),
-            _data: data,
         })
     }
 
@@ -306,7 +304,8 @@ impl Log for EmbeddedLog {
         partition: PartitionId,
         epoch: Epoch,
     ) -> Result<Offset> {
-        self.shelf.end_at(&self.topics.get(topic)?, partition, epoch)
+        let topic = self.topics.get(topic)?;
+        self.shelf.end_at(&topic, partition, epoch)
     }
 
     fn offset_for_timestamp(

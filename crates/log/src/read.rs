@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use weir_store::LogStore;
+use weir_store::{DataDir, LogStore};
 use weir_types::{Error, Offset, PartitionId, Result, SqlState};
 
 use crate::block::{self, Block};
@@ -21,6 +21,8 @@ const CHUNK_BLOCKS: usize = 1024;
 pub(crate) struct Shelf {
     pub(crate) store: LogStore,
     pub(crate) tail: Tail,
+    /// Nobody else may have the directory while the store is open; the field drops after it.
+    pub(crate) _owned: Option<Arc<DataDir>>,
 }
 
 impl Shelf {
@@ -60,7 +62,11 @@ impl Shelf {
         let mut blocks = Vec::new();
         let mut n_bytes = 0;
         for block in self.stored(topic, partition, from)? {
-            let block = block?;
+            let block = match block {
+                // The good ones first; the next chunk begins with this one.
+                Err(_) if !blocks.is_empty() => break,
+                block => block?,
+            };
             n_bytes += block.n_bytes();
             blocks.push(block);
             if n_bytes >= CHUNK_BYTES || blocks.len() >= CHUNK_BLOCKS {

@@ -27,16 +27,21 @@ mod statement;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use weir_engine::value::FormatSettings;
 use weir_types::{Error, Notice, Result, SqlState, SqlType};
 
 use statement::{Command, split};
+
+/// After this a test hangs, and fails.
+const HANGS: Duration = Duration::from_secs(20);
 
 /// The engine.
 #[derive(Clone, Default)]
@@ -59,7 +64,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn become_n(count: &watch::Sender<usize>, n: usize) {
-    count.subscribe().wait_for(|&found| found == n).await.expect("the engine lives");
+    let mut count = count.subscribe();
+    let reached = timeout(HANGS, count.wait_for(|&found| found == n)).await;
+    reached.expect("the count is never reached").expect("the engine lives");
 }
 
 /// Counts as long as it lives.

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, SearchPath, StoredQuery, StoredRelation};
 use weir_types::{ColumnId, Error, ObjectId, Result, SqlState, SqlType};
 
+use crate::decorrelate;
 use crate::functions::Registry;
 use crate::names;
 use crate::semantics;
@@ -104,7 +105,7 @@ impl Binder<'_> {
         let parsed = crate::dialect::parse_query(&query.sql)?;
         let mut config = self.config.clone();
         config.execution.time_zone = Some(query.time_zone.clone());
-        let binder = Self { config: &config, ..self.clone() };
+        let binder = Binder { config: &config, catalog: self.catalog, search_path: self.search_path, functions: self.functions, system: self.system, show_hidden: None };
         binder.bind(&parsed, &[], Some(query), &[])
     }
 
@@ -130,6 +131,7 @@ impl Binder<'_> {
     ) -> Result<BoundQuery> {
         let mut query = query.clone();
         names::name_outputs(&mut query);
+        semantics::prepare(&mut query)?;
         let mentioned = hidden::mentioned(&query);
         if !mentioned.is_empty() {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
@@ -144,6 +146,7 @@ impl Binder<'_> {
         } else {
             self.to_plan(&provider, query, inferred.clone())?
         };
+        let plan = decorrelate::decorrelate(plan).map_err(semantics::to_error)?;
         let plan = semantics::apply(plan, self.config)?;
         let columns = plan
             .schema()

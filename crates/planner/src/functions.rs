@@ -15,6 +15,7 @@ pub(crate) mod datetime;
 pub(crate) mod encoding;
 pub(crate) mod json;
 pub(crate) mod library;
+mod list_item;
 pub(crate) mod math;
 pub(crate) mod number;
 pub(crate) mod operator;
@@ -34,6 +35,8 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use weir_types::SqlType;
+
+pub(crate) use list_item::{LIST_ITEM, ListItem};
 
 /// All functions that need neither catalog nor session.
 #[derive(Debug)]
@@ -62,6 +65,7 @@ impl Registry {
             insert(&mut scalars, function.name(), function.aliases(), &function);
         }
         scalars.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+        scalars.insert(LIST_ITEM.to_owned(), list_item::udf());
         scalars.extend(library::all().map(|(name, udf)| (name.clone(), Arc::clone(udf))));
 
         let mut aggregates = HashMap::new();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::unnest::NullHandling;
+use datafusion::common::NullHandling;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, Unnest};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use datafusion::physical_planner::PhysicalPlanningContext;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use weir_dataflow::{Graph, Pipeline, Step, UnnestColumns};
 use weir_types::{ColumnId, ObjectId, Result};
 
@@ -108,7 +108,7 @@ fn nonlinear_expr(expr: &Expr) -> Option<&'static str> {
     let _ = expr.apply(|expr| {
         reason = match expr {
             Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => Some("Subquery"),
-            Expr::ScalarFunction(call) if semantics::is_clock(&call.func) => Some("Clock"),
+            Expr::ScalarFunction(call) if call.func.name() == crate::functions::clock::NOW => Some("Clock"),
             _ => None,
         };
         Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })

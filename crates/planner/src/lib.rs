@@ -5,6 +5,7 @@
 //! engine; this crate ends at logical plans and physical expressions.
 
 pub mod bind;
+mod decorrelate;
 pub mod dialect;
 pub mod functions;
 pub mod incremental;

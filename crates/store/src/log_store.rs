@@ -61,9 +61,9 @@ impl LogStore {
     /// # Errors
     /// XX001 where the store is damaged, 58030.
     pub fn open_read_only(path: &Path) -> Result<Self> {
-        // The other process may delete files between their listing and their opening.
+        // The other process may delete files between their listing and their reading.
         const ATTEMPTS: u32 = 5;
-        let instance = options::read_only_instance();
+        let instance = options::read_only_instance()?;
         let mut attempt = 1;
         loop {
             let families = options::log_families();

@@ -25,8 +25,8 @@ const BLOB_FILE_BYTES: u64 = 256 << 20;
 /// At 1 KiB the write amplification is 2.1 with blobs and 3.5 without.
 const BLOB_BYTES_MIN: u64 = 512;
 
-/// What both instances share, for an open that writes.
-fn instance() -> Result<Options> {
+/// What decides how a write-ahead log is read, also by an open for reading.
+fn recovery() -> Result<Options> {
     // The crate has no setters for these two. A new `Options` comes back, so they come first.
     // - track_and_verify_wals: each WAL names its predecessor, so a missing one is found.
     // - max_bgerror_resume_count: no resume after a failed write (see `lib.rs`); RocksDB's leaves
@@ -39,9 +39,15 @@ fn instance() -> Result<Options> {
     // be read is an error: point-in-time recovery would cut acknowledged records off and start.
     // What this mode still lets pass, `wal.rs` looks for.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_paranoid_checks(true);
+    Ok(options)
+}
+
+/// What both instances share, for an open that writes.
+fn instance() -> Result<Options> {
+    let mut options = recovery()?;
     // A recycled file has old records after its end, which this mode cannot tell from damage.
     options.set_recycle_log_file_num(0);
-    options.set_paranoid_checks(true);
     // A write is in the kernel when it returns, so that a killed process loses nothing.
     options.set_manual_wal_flush(false);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
@@ -77,14 +83,11 @@ pub(crate) fn state_instance() -> Result<Options> {
     Ok(options)
 }
 
-/// An instance that another process may be writing: no checks that rest on files which that process
-/// may be deleting.
-pub(crate) fn read_only_instance() -> Options {
-    let mut options = Options::default();
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_paranoid_checks(true);
-    options.set_keep_log_file_num(4);
-    options
+/// The log's instance, for reading. Another process may be writing it, and delete a write-ahead log file
+/// between the moments when the list of tables and that file are read: the open then fails for the
+/// missing file, and is tried again.
+pub(crate) fn read_only_instance() -> Result<Options> {
+    recovery()
 }
 
 /// The column families of the log's instance.

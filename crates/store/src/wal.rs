@@ -49,8 +49,8 @@ struct Run {
 /// 58030 and the like.
 pub(crate) fn repair(dir: &Path, acknowledged: Epoch, accept_loss: bool) -> Result<()> {
     let mut files = Vec::new();
-    for path in list(dir)? {
-        files.push(WalFile::open(&path)?);
+    for (number, path) in list(dir)? {
+        files.push(WalFile::open(number, &path)?);
     }
     let run = follow(&mut files)?;
     let Some(broken) = run.broken else {
@@ -72,7 +72,7 @@ pub(crate) fn repair(dir: &Path, acknowledged: Epoch, accept_loss: bool) -> Resu
 }
 
 /// The files of the write-ahead log, oldest first.
-fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let failed = |e| Error::io(format!("cannot read directory \"{}\"", dir.display()), &e);
     let entries = match std::fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -88,7 +88,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     files.sort();
-    Ok(files.into_iter().map(|(_, path)| path).collect())
+    Ok(files)
 }
 
 /// Follows the records as long as each continues the one before.
@@ -96,27 +96,46 @@ fn follow(files: &mut [WalFile]) -> Result<Run> {
     let mut expected = None;
     let mut newest = None;
     let mut torn = None;
+    let mut before = None;
     for (file_idx, file) in files.iter_mut().enumerate() {
         let mut at = 0;
+        let mut found = file.record(at)?;
+        match (before, file.predecessor) {
+            (Some((number, end)), Some(predecessor)) if predecessor.number == number => {
+                let lost = Break { file_idx: file_idx - 1, at: end };
+                let broken = (predecessor.n_bytes != end).then_some(lost);
+                if broken.is_some() {
+                    return Ok(Run { newest, broken });
+                }
+            }
+            // Begun by a start, or behind files that were deleted in another order than that of their
+            // numbers: tables have what the files before it hold. RocksDB finds out if not.
+            _ if matches!(found, Found::Record(_)) => (expected, torn) = (None, None),
+            _ => {}
+        }
         loop {
-            let record = match file.record(at)? {
-                Found::Record(record) => record,
-                Found::End => break,
+            match found {
+                Found::Record(record) if expected.is_some_and(|next| next != record.sequence) => {
+                    let hole = Break { file_idx, at: record.begin };
+                    return Ok(Run { newest, broken: Some(hole) });
+                }
+                Found::Record(record) => {
+                    expected = Some(record.next_sequence);
+                    newest = newest.max(record.stamp.map(|stamp| stamp.epoch));
+                    at = record.end;
+                }
+                Found::End => {
+                    at = file.n_bytes;
+                    break;
+                }
                 Found::Broken => {
                     torn = torn.or(Some(Break { file_idx, at }));
                     break;
                 }
-            };
-            if expected.is_some_and(|expected| record.sequence != expected) {
-                let here = Break { file_idx, at: record.begin };
-                return Ok(Run { newest, broken: torn.or(Some(here)) });
             }
-            // A torn end that the next file continues was dropped by an earlier start.
-            torn = None;
-            expected = Some(record.next_sequence);
-            newest = newest.max(record.stamp.map(|stamp| stamp.epoch));
-            at = record.end;
+            found = file.record(at)?;
         }
+        before = Some((file.number, at));
     }
     Ok(Run { newest, broken: torn })
 }

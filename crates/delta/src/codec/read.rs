@@ -60,8 +60,8 @@ impl Decoder {
             let id =
                 u32::try_from(cursor.varint()?).map_err(|_| damaged("A column id is too large"))?;
             let form = cursor.byte()?;
-            let end = at.checked_add(cursor.varint()?).filter(|end| *end <= columns_end);
-            let end = end.ok_or_else(|| damaged("A column ends after the block"))?;
+            let end = at.checked_add(cursor.varint()?);
+            let end = end.ok_or_else(|| damaged("A column is too long"))?;
             columns.push(Entry { id: ColumnId(id), form, bytes: at..end });
             at = end;
         }

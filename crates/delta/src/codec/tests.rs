@@ -133,8 +133,10 @@ fn columns_and_weights_are_found_by_id() {
     assert_eq!(&text, rows.column(1));
     let missing = decoder.column(ColumnId(4), &DataType::Utf8).expect_err("no such column");
     assert_eq!(missing.state(), SqlState::InternalError);
-    let wrong = decoder.column(ColumnId(3), &DataType::Int64).expect_err("another type");
-    assert_eq!(wrong.state(), SqlState::DataCorrupted);
+    for (id, other) in [(3, DataType::Int64), (70_000, DataType::FixedSizeBinary(8))] {
+        let wrong = decoder.column(ColumnId(id), &other).expect_err("another type");
+        assert_eq!(wrong.state(), SqlState::DataCorrupted);
+    }
     let plain = Decoder::new(Bytes::from(encode(&rows, &ids(&rows), None).expect("a block")));
     assert_eq!(plain.expect("a block").weights(), None);
 }
@@ -214,6 +216,11 @@ fn same_rows_give_the_same_bytes() {
     let block = encode(&slice, &ids(&slice), None).expect("a block");
     let read = decode(Bytes::from(block.clone()), &slice);
     assert_eq!(encode(&read, &ids(&read), None).expect("a block"), block);
+    let bits: ArrayRef = Arc::new(BooleanArray::from(vec![true; 8]));
+    let cut = batch_of(vec![bits.slice(0, 3)]);
+    let whole = batch_of(vec![Arc::new(BooleanArray::from(vec![true; 3]))]);
+    let block = |rows: &RecordBatch| encode(rows, &[ColumnId(0)], None).expect("a block");
+    assert_eq!(block(&cut), block(&whole));
 }
 
 /// Reads all that the bytes hold; damage is an error of that state, never a panic.

@@ -189,3 +189,50 @@ impl List {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use weir_types::Epoch;
+
+    use super::{List, RECENT_MAX, Segment};
+    use crate::rows;
+
+    /// A segment of ten rows.
+    fn segment(base: u64) -> Segment {
+        let rows = rows::batch(Arc::new(Schema::empty()), Vec::new(), 10).expect("a batch");
+        Segment::dense(base, rows, Epoch(1))
+    }
+
+    #[test]
+    fn numbers_are_located_among_settled_and_recent_segments() {
+        let mut list = List::default();
+        for n in 0..2 * RECENT_MAX as u64 {
+            // Ten numbers after each segment are of no row.
+            list.push(segment(n * 20));
+        }
+        assert!(!list.settled.is_empty() && list.recent.len() <= RECENT_MAX);
+        for number in 0..40 * RECENT_MAX as u64 {
+            let found = list.locate(number).map(|(segment, row)| (segment.base(), row));
+            let (base, row) = (number / 20 * 20, (number % 20) as usize);
+            assert_eq!(found, (row < 10).then_some((base, row)));
+        }
+    }
+
+    #[test]
+    fn only_segments_that_are_all_there_are_replaced() {
+        for n_pushed in [4, 2 * RECENT_MAX as u64] {
+            let mut list = List::default();
+            (0..n_pushed).for_each(|n| list.push(segment(n * 10)));
+            let old: Vec<Arc<Segment>> = list.iter().skip(1).take(2).cloned().collect();
+            assert!(list.replace(&old[..1], Some(segment(10))));
+            assert!(!list.replace(&old, None), "the first is another one now");
+            assert_eq!(list.n_rows() as u64, n_pushed * 10);
+            assert!(list.replace(&old[1..], None));
+            assert_eq!(list.n_rows() as u64, n_pushed * 10 - 10);
+            assert!(list.locate(15).is_some() && list.locate(25).is_none());
+        }
+    }
+}

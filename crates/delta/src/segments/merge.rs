@@ -31,15 +31,6 @@ const SMALL_MAX: usize = 32;
 /// Compaction merges no fewer segments that are merely small.
 const SMALL_RUN_MIN: usize = 4;
 
-/// Up to which epochs row versions need not be told apart.
-#[derive(Clone, Copy)]
-struct Horizons {
-    /// No reader is before it.
-    readers: Epoch,
-    /// Nobody needs to know which of the epochs up to it created a row.
-    settled: Epoch,
-}
-
 fn tier(segment: &Segment) -> u32 {
     segment.size().max(1).ilog(FANOUT)
 }
@@ -49,10 +40,9 @@ fn is_full(segment: &Segment) -> bool {
 }
 
 impl Segments {
-    fn horizons(&self) -> Horizons {
-        let readers = Epoch(self.horizon.load(Ordering::Relaxed));
-        let released = Epoch(self.released.load(Ordering::Relaxed));
-        Horizons { readers, settled: readers.min(released) }
+    /// No reader is at an earlier epoch.
+    fn horizon(&self) -> Epoch {
+        Epoch(self.horizon.load(Ordering::Relaxed))
     }
 
     /// Restores the order of tiers after a segment was added. Called by the writer.
@@ -75,11 +65,11 @@ impl Segments {
 
     /// The rows of the segments that somebody may still see, with their deletions left out.
     fn merged(&self, sources: &[Arc<Segment>]) -> Result<Option<Segment>> {
-        let Horizons { readers, settled } = self.horizons();
+        let horizon = self.horizon();
         let mut batches = Vec::with_capacity(sources.len());
         let (mut numbers, mut created) = (Vec::new(), Vec::new());
         for source in sources {
-            let is_kept = |row: usize| !source.is_gone(row, readers);
+            let is_kept = |row: usize| !source.is_gone(row, horizon);
             let kept = BooleanBuffer::collect_bool(source.len(), is_kept);
             for row in kept.set_indices() {
                 numbers.push(source.number(row));
@@ -95,7 +85,7 @@ impl Segments {
             return Ok(None);
         }
         let rows = rows::compact(&rows::concat(&self.schema, &batches)?)?;
-        Ok(Some(Segment::numbered(&numbers, rows, Created::new(created, settled))))
+        Ok(Some(Segment::numbered(&numbers, rows, Created::new(created))))
     }
 
     /// Puts the merged segment in the place of its sources, with all that was deleted in them. The
@@ -118,20 +108,20 @@ impl Segments {
     pub fn compact(&self, horizon: Epoch) -> bool {
         self.horizon.fetch_max(horizon.0, Ordering::Relaxed);
         let Some(_guard) = self.compacting.try_lock() else { return false };
-        let horizons = self.horizons();
+        let horizon = self.horizon();
         let has_many_small = has_many_small(&self.list.read());
         if !has_many_small && !is_worth_a_look(&self.list.read()) {
             return false;
         }
-        self.settle_epochs(horizons.settled);
+        self.settle_epochs();
         let segments: Vec<Arc<Segment>> = self.list.read().iter().cloned().collect();
-        if let Some(run) = dead_run(&segments, horizons.readers) {
+        if let Some(run) = dead_run(&segments, horizon) {
             let _writer = self.state.write();
             self.list.write().replace(&segments[run], None);
             return true;
         }
         let small = || if has_many_small { small_run(&segments) } else { None };
-        let Some(run) = shrunken_run(&segments, horizons.readers).or_else(small) else {
+        let Some(run) = shrunken_run(&segments, horizon).or_else(small) else {
             return false;
         };
         let sources = &segments[run];
@@ -142,7 +132,9 @@ impl Segments {
     }
 
     /// Forgets the epoch of creation of each row where nobody tells them apart any more.
-    fn settle_epochs(&self, settled: Epoch) {
+    fn settle_epochs(&self) {
+        let released = Epoch(self.released.load(Ordering::Relaxed));
+        let settled = self.horizon().min(released);
         let is_settled = |segment: &&Arc<Segment>| matches!(segment.creations(), Created::Each { max, .. } if *max <= settled);
         let segments: Vec<Arc<Segment>> =
             self.list.read().iter().filter(is_settled).cloned().collect();

@@ -22,15 +22,11 @@ pub(super) enum Created {
 }
 
 impl Created {
-    /// The short form, where all are the same or so old that nobody tells them apart (`settled`).
-    pub(super) fn new(epochs: Vec<Epoch>, settled: Epoch) -> Self {
+    /// The short form, where all are the same.
+    pub(super) fn new(epochs: Vec<Epoch>) -> Self {
         let min = epochs.iter().min().copied().unwrap_or_default();
         let max = epochs.iter().max().copied().unwrap_or_default();
-        if min == max || max <= settled {
-            Self::All(max)
-        } else {
-            Self::Each { epochs: epochs.into(), min, max }
-        }
+        if min == max { Self::All(max) } else { Self::Each { epochs: epochs.into(), min, max } }
     }
 
     pub(super) fn min(&self) -> Epoch {

@@ -213,7 +213,6 @@ impl Session {
     pub(crate) fn end_transaction(&self) {
         let mut state = self.state.lock();
         state.transaction = Transaction::None;
-        state.cursors.retain(|_, cursor| cursor.hold);
         for (name, value) in std::mem::take(&mut state.local).into_iter().rev() {
             // The value was valid before.
             let _ = state.settings.set(&name, value.as_deref());

@@ -195,7 +195,7 @@ pub(crate) async fn stream_plan(
         locals,
     };
     let config = config(session);
-    let plan = semantics::bind_now(plan, session.now(), &session.time_zone())?;
+    let plan = semantics::bind_now(plan, session.now())?;
     let schema = Arc::clone(plan.schema().inner());
     let physical = session.interrupt.or(session.shared.batch.plan(plan, &rows, &config)).await?;
     let stream = session.shared.batch.run(physical, &config);

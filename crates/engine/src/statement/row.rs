@@ -51,7 +51,7 @@ impl RowExpressions {
             binder.query_over(&parsed, &[], &locals)
         })?;
         let types = bound.columns.iter().map(|column| column.sql_type.clone()).collect();
-        let plan = semantics::bind_now(bound.plan, session.now(), &session.time_zone())?;
+        let plan = semantics::bind_now(bound.plan, session.now())?;
         let LogicalPlan::Projection(projection) = &plan else {
             return Err(Error::unsupported("cannot use aggregates in a column's expression"));
         };

@@ -234,7 +234,7 @@ pub(crate) fn run_stored(
         show_hidden: None,
     };
     let bound = binder.stored(query)?;
-    let plan = semantics::bind_now(bound.plan, shared.now_of(at), &query.time_zone)?;
+    let plan = semantics::bind_now(bound.plan, shared.now_of(at))?;
     let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
     shared.batch.collect_blocking(plan, &rows, &config)
 }

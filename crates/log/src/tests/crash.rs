@@ -180,6 +180,7 @@ fn damaged_block_is_named_and_the_others_are_read() {
     assert_eq!(read(&log, P1, 20, 40).len(), 2);
     // The last block tells where the partition ends: without it there is no start.
     drop(log);
+    drop(blocks);
     flip(&blob, 17_000);
     let error = refused(dir.path());
     assert!(error.message().contains("topic \"orders\" partition 1"), "{error}");

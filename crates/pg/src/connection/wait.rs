@@ -72,7 +72,7 @@ impl Connection {
         tokio::select! {
             biased;
             step = step.as_mut() => return step,
-            flushed = async { std::io::Result::Ok(()) } => flushed?,
+            flushed = self.outbox.flush() => flushed?,
         }
         if !may_suspend {
             return step.await;

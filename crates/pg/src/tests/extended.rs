@@ -227,6 +227,18 @@ async fn portals_end_with_their_transaction() {
 }
 
 #[tokio::test]
+async fn an_error_ends_the_streams_of_its_block() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.run("BEGIN").await;
+    run(&mut client, [parse("", "SELECT stream 1", &[]), bind_plain("p", ""), execute("p", 1)])
+        .await;
+    server.engine.streams_become(1).await;
+    assert_eq!(client.run("FAIL 22012").await.last().expect("a line"), "Z E");
+    server.engine.streams_become(0).await;
+}
+
+#[tokio::test]
 async fn a_failed_block_takes_only_its_end() {
     let server = Server::start().await;
     let mut client = server.client().await;

@@ -3,10 +3,11 @@
 mod change;
 mod series;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use weir_types::{Error, Result, SqlState};
 
@@ -51,6 +52,19 @@ const READS: &[Declaration] = &[
     declare("@>(anyarray, anyarray) -> bool", |call| containment(call, 0, 1)).total(),
     declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
     declare("&&(anyarray, anyarray) -> bool", overlap).total(),
+    // `x = ANY (array)` and so on.
+    declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq)).total(),
+    declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne)).total(),
+    declare("any <(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_lt)).total(),
+    declare("any <=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_le)).total(),
+    declare("any >(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_gt)).total(),
+    declare("any >=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ge)).total(),
+    declare("all =(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_eq)).total(),
+    declare("all <>(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ne)).total(),
+    declare("all <(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_lt)).total(),
+    declare("all <=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_le)).total(),
+    declare("all >(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_gt)).total(),
+    declare("all >=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ge)).total(),
 ];
 
 /// Values as bytes: equal ones have equal bytes, whatever the type.
@@ -66,7 +80,7 @@ impl Keys {
         let converter = RowConverter::new(fields).map_err(internal)?;
         let mut keys = Vec::with_capacity(N);
         for array in arrays {
-            let rows = converter.convert_columns(&[Arc::clone(array)]).map_err(internal)?;
+            let rows = converter.convert_columns(&[unsigned_zeros(array)]).map_err(internal)?;
             keys.push(Self { rows });
         }
         keys.try_into().map_err(|_| Error::internal("as many keys as arrays"))
@@ -74,6 +88,19 @@ impl Keys {
 
     fn at(&self, index: usize) -> &[u8] {
         self.rows.row(index).data()
+    }
+}
+
+/// Floats with -0.0 as 0.0, which it equals.
+fn unsigned_zeros(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float64 => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
+        }
+        DataType::Float32 => {
+            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
+        }
+        _ => Arc::clone(array),
     }
 }
 
@@ -179,6 +206,34 @@ fn overlap(call: &Call<'_>) -> Result<ArrayRef> {
             left.elements().is_valid(index)
                 && b.clone().any(|other| keys[0].at(index) == keys[1].at(other))
         }))
+    })
+}
+
+fn any(call: &Call<'_>, holds: fn(Ordering) -> bool) -> Result<ArrayRef> {
+    quantified(call, holds, true)
+}
+
+fn all(call: &Call<'_>, holds: fn(Ordering) -> bool) -> Result<ArrayRef> {
+    quantified(call, holds, false)
+}
+
+/// A comparison with each element: the first that says `decisive` decides; else NULL if an element is
+/// NULL, else the opposite.
+fn quantified(call: &Call<'_>, holds: fn(Ordering) -> bool, decisive: bool) -> Result<ArrayRef> {
+    let lists = call.lists(1);
+    let keys = Keys::of([&call.arguments[0].array, lists.elements()])?;
+    call.each_maybe_bool(|row| {
+        let Some(range) = lists.range(row) else { return Ok(None) };
+        let value = keys[0].at(value_index(&call.arguments[0], row));
+        let mut has_null = false;
+        for index in range {
+            if lists.elements().is_null(index) {
+                has_null = true;
+            } else if holds(value.cmp(keys[1].at(index))) == decisive {
+                return Ok(Some(decisive));
+            }
+        }
+        Ok((!has_null).then_some(!decisive))
     })
 }
 

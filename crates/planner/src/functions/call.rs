@@ -300,11 +300,18 @@ impl Booleans<'_> {
 }
 
 /// An argument of numbers, dates or times.
-#[derive(Clone, Copy)]
 pub(crate) struct Numbers<'a, T: ArrowPrimitiveType> {
     pub(crate) values: &'a ScalarBuffer<T::Native>,
     pub(crate) is_constant: bool,
 }
+
+impl<T: ArrowPrimitiveType> Clone for Numbers<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ArrowPrimitiveType> Copy for Numbers<'_, T> {}
 
 impl<T: ArrowPrimitiveType> Numbers<'_, T> {
     pub(crate) fn at(&self, row: usize) -> T::Native {

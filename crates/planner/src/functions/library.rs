@@ -15,8 +15,8 @@ use super::{
 static FUNCTIONS: LazyLock<BTreeMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let mut by_name: BTreeMap<String, Vec<Overload>> = BTreeMap::new();
     let comparisons = operator::comparisons();
-    for declaration in declarations().chain(&comparisons) {
-        let overload = declaration.overload();
+    let comparisons = comparisons.iter().map(Declaration::overload);
+    for overload in declarations().map(Declaration::overload).chain(comparisons) {
         by_name.entry(overload.name.clone()).or_default().push(overload);
     }
     by_name

@@ -90,9 +90,9 @@ impl Declaration {
     }
 
     pub(crate) fn overload(&self) -> Overload {
-        let malformed = || panic!("malformed declaration: {}", self.text);
-        let (name, rest) = self.text.split_once('(').unwrap_or_else(malformed);
-        let (arguments, result) = rest.rsplit_once(") -> ").unwrap_or_else(malformed);
+        let malformed = || -> ! { panic!("malformed declaration: {}", self.text) };
+        let (name, rest) = self.text.split_once('(').unwrap_or_else(|| malformed());
+        let (arguments, result) = rest.rsplit_once(") -> ").unwrap_or_else(|| malformed());
         let mut overload = Overload {
             name: name.to_owned(),
             arguments: Vec::new(),
@@ -163,6 +163,12 @@ pub(crate) struct Overload {
     pub(crate) can_fail: bool,
     pub(crate) uses_settings: bool,
     is_widened: bool,
+}
+
+impl std::fmt::Debug for Overload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{:?}", self.name, self.arguments)
+    }
 }
 
 /// The types in which a call takes its arguments, and that of its result.

@@ -30,7 +30,7 @@ use crate::functions::datetime::interval::INTERVAL_KEY;
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
-use crate::functions::{conditional, library};
+use crate::functions::{ListItem, clock, conditional, library};
 
 /// Types the expressions of one plan node.
 pub(super) struct Resolver<'a> {
@@ -191,6 +191,9 @@ impl Resolver<'_> {
     fn function(&self, call: ScalarFunction) -> Result<Expr> {
         let ScalarFunction { func, args } = call;
         let implementation = func.inner();
+        if implementation.is::<ListItem>() {
+            return args.into_iter().next().ok_or_else(|| Error::internal("an item of VALUES is empty"));
+        }
         if implementation.is::<Bound>() {
             return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)));
         }
@@ -202,6 +205,9 @@ impl Resolver<'_> {
             if let Some(special) = conditional::Special::of(func.name()) {
                 return self.special(special, args);
             }
+            if let Some(time) = self.statement_time(func.name(), &args)? {
+                return Ok(time);
+            }
             return self.call_of(function, args);
         }
         let mut arguments = Vec::with_capacity(args.len());
@@ -209,6 +215,32 @@ impl Resolver<'_> {
             arguments.push(self.settled(argument)?);
         }
         self.canonical(Expr::ScalarFunction(ScalarFunction::new_udf(func, arguments)))
+    }
+
+    /// The functions that tell the time of the statement, by the one that is bound to it.
+    fn statement_time(&self, name: &str, args: &[Expr]) -> Result<Option<Expr>> {
+        let now = || self.call(clock::NOW, Vec::new());
+        let local = |to: &SqlType| {
+            let now = Typed { expr: now()?, sql_type: SqlType::Timestamptz };
+            convert(now, to, Context::Explicit, self.settings).map(|typed| typed.expr)
+        };
+        Ok(match (name, args) {
+            (name, []) if clock::SYNONYMS.contains(&name) => Some(now()?),
+            ("localtimestamp", []) => Some(local(&SqlType::Timestamp)?),
+            ("current_date", []) => Some(local(&SqlType::Date)?),
+            ("localtime", []) => Some(local(&SqlType::Time)?),
+            // The age at the midnight that today began with.
+            ("age", [since]) => {
+                let today = Typed { expr: local(&SqlType::Date)?, sql_type: SqlType::Date };
+                let to = match type_of(since, self.schema)? {
+                    SqlType::Timestamp => SqlType::Timestamp,
+                    _ => SqlType::Timestamptz,
+                };
+                let today = convert(today, &to, Context::Implicit, self.settings)?.expr;
+                Some(self.call("age", vec![today, since.clone()])?)
+            }
+            _ => None,
+        })
     }
 
     fn special(&self, special: conditional::Special, args: Vec<Expr>) -> Result<Expr> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, NullEquality};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};

@@ -120,7 +120,7 @@ fn modes_that_decide_what_survives_are_set() {
         .into_iter()
         .filter(|(path, _)| path.to_string_lossy().contains("OPTIONS-"))
         .map(|(_, bytes)| String::from_utf8(bytes).expect("text"))
-        .last()
+        .next_back()
         .expect("RocksDB writes its options down");
     for mode in [
         "wal_recovery_mode=kTolerateCorruptedTailRecords",

@@ -10,6 +10,10 @@
 //! | 6 | kind: 1 whole record, 2 first, 3 middle, 4 last fragment of one, 9, 10 and 130 about the file |
 //! | 7.. | payload |
 //!
+//! Kind 130 comes before all records: number u64 and bytes u64 of the file before. RocksDB writes it
+//! when it goes on to the next file. The first file after a start has none: all that the files before
+//! it hold is in tables by then.
+//!
 //! A record is a write batch: sequence number u64 of its first entry, number of entries u32, entries.
 //! Batches of [`crate::LogStore`] begin with a log-data entry, which RocksDB keeps in the WAL only:
 //!
@@ -36,8 +40,9 @@ const WHOLE: u8 = 1;
 const FIRST: u8 = 2;
 const MIDDLE: u8 = 3;
 const LAST: u8 = 4;
-/// Compression, timestamp sizes, predecessor.
-const ABOUT_THE_FILE: [u8; 3] = [9, 10, 130];
+const PREDECESSOR: u8 = 130;
+/// Compression and timestamp sizes, which are not in use, and the predecessor.
+const ABOUT_THE_FILE: [u8; 3] = [9, 10, PREDECESSOR];
 
 /// What each batch of the log store says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +95,20 @@ enum Fragment {
     Broken,
 }
 
+/// The file before another one, as it was when that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Predecessor {
+    pub(super) number: u64,
+    pub(super) n_bytes: u64,
+}
+
 /// One file of the write-ahead log.
 #[derive(Debug)]
 pub(super) struct WalFile {
+    pub(super) number: u64,
     pub(super) path: PathBuf,
+    /// What it says of the file before; known once its first record was asked for.
+    pub(super) predecessor: Option<Predecessor>,
     pub(super) n_bytes: u64,
     file: File,
     page: Vec<u8>,
@@ -101,11 +116,19 @@ pub(super) struct WalFile {
 }
 
 impl WalFile {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(number: u64, path: &Path) -> Result<Self> {
         let failed = |e: std::io::Error| read_error(path, &e);
         let file = File::open(path).map_err(failed)?;
         let n_bytes = file.metadata().map_err(failed)?.len();
-        Ok(Self { path: path.to_owned(), n_bytes, file, page: Vec::new(), page_idx: None })
+        Ok(Self {
+            number,
+            path: path.to_owned(),
+            predecessor: None,
+            n_bytes,
+            file,
+            page: Vec::new(),
+            page_idx: None,
+        })
     }
 
     /// The record at or after `at`, which must be a position where one may begin.
@@ -123,6 +146,9 @@ impl WalFile {
                 (WHOLE | FIRST, None) => begin = Some(end - (HEADER_BYTES + payload.len()) as u64),
                 (MIDDLE | LAST, Some(_)) => {}
                 (kind, None) if ABOUT_THE_FILE.contains(&kind) => {
+                    if kind == PREDECESSOR {
+                        self.predecessor = read_predecessor(&self.page[payload]);
+                    }
                     at = end;
                     continue;
                 }
@@ -195,6 +221,11 @@ impl WalFile {
         self.page_idx = Some(page_idx);
         Ok(())
     }
+}
+
+fn read_predecessor(info: &[u8]) -> Option<Predecessor> {
+    let (number, rest) = info.split_at_checked(8)?;
+    Some(Predecessor { number: read_u64(number), n_bytes: read_u64(rest.get(..8)?) })
 }
 
 fn read_head(head: &[u8], begin: u64, end: u64) -> Option<Record> {

@@ -301,7 +301,12 @@ fn single_row_deltas_do_not_leave_many_segments() {
     for key in 0..5_000 {
         apply(&store, key as u64 + 1, &[(1, key, LONG)]);
         if key % 500 == 0 {
-            assert!(store.snapshot().scan(Epoch(key as u64 + 1), None).count() < 40);
+            let batches: Vec<RecordBatch> =
+                store.snapshot().scan(Epoch(key as u64 + 1), None).collect();
+            assert!(batches.len() < 40);
+            let n_buffers =
+                |batch: &RecordBatch| batch.column(1).as_string_view().data_buffers().len();
+            assert!(batches.iter().all(|batch| n_buffers(batch) <= 4));
         }
     }
     assert_eq!(store.n_live(), 5_000);
@@ -345,8 +350,10 @@ fn compaction_rewrites_full_segments_that_are_mostly_dead() {
     assert_eq!(before.n_rows(Epoch(2)), 20_000);
     let rest: Vec<(i64, &str)> = all.iter().copied().filter(|(key, _)| key % 10 == 0).collect();
     store.apply(Epoch(3), &Delta::retractions(batch(&rest))).expect("a valid delta");
+    store.release(Epoch(3));
     while store.compact(Epoch(3)) {}
     assert_eq!(store.snapshot().scan(Epoch(3), None).count(), 0);
+    assert!(store.n_bytes() < 50_000, "{} bytes", store.n_bytes());
     assert_eq!(before.n_rows(Epoch(1)), 200_000);
 }
 

@@ -8,7 +8,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Int32Type};
 use weir_delta::schema::arrow_type;
-use weir_types::{Error, Result, SqlState, SqlType};
+use weir_types::{Error, Result, SqlState};
 
 use super::{Keys, indexes, one_dimension, value_index, values};
 use crate::functions::call::Call;

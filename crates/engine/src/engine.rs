@@ -1,0 +1,181 @@
+//! The engine of one data directory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use weir_dataflow::Scheduler;
+use weir_env::{Clock, Rng, SystemClock};
+use weir_log::{EmbeddedLog, Log, LogOptions};
+use weir_store::DataDir;
+use weir_types::{Epoch, Error, Result, SqlState};
+
+use crate::auth::ScramVerifier;
+use crate::batch::BatchEngine;
+use crate::commit;
+use crate::config::{EngineConfig, Metric, MetricKind};
+use crate::connections::Connections;
+use crate::recover;
+use crate::session::{Session, SessionStartup};
+use crate::shared::{Parts, Shared};
+use crate::storage::{self, MetaSpace};
+use crate::upkeep::Upkeep;
+
+/// The engine of one data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    verifier: Option<ScramVerifier>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    upkeep: Mutex<Option<Upkeep>>,
+}
+
+impl Engine {
+    /// Opens the data directory, or makes it, and recovers what is there. Blocks.
+    ///
+    /// # Errors
+    /// 55006 where another process has the directory, XX001 for damage and lost commits, 0A000 for a newer
+    /// format.
+    pub fn open(config: EngineConfig) -> Result<Self> {
+        if config.password.is_some() {
+            return Err(Error::unsupported("passwords are not implemented")
+                .with_hint("Listen on loopback, or start with --insecure."));
+        }
+        let mut rng = Rng::from_os();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let data = Arc::new(DataDir::open(&config.data_dir, &mut rng)?);
+        let log = EmbeddedLog::open(data, LogOptions::new(Arc::clone(&clock)))?;
+        let log: Arc<dyn Log> = Arc::new(log);
+        let verifier = match log.meta(MetaSpace::Password as u8, &[])? {
+            Some(bytes) => Some(storage::decode_json(&bytes, "the password's verifier")?),
+            None => None,
+        };
+        let catalog = recover::catalog(log.as_ref())?;
+        let last_now = log.newest_now();
+        let scheduler = Scheduler::start(config.workers, log.newest_epoch());
+        let shared = Arc::new(Shared::new(Parts {
+            began: clock.now(),
+            clock,
+            data_dir: config.data_dir,
+            log,
+            scheduler,
+            batch: BatchEngine::new(config.workers, config.memory_limit)?,
+            connections: Connections::new(rng),
+            catalog,
+            last_now,
+        }));
+        let (committer, threads) = commit::start(&shared);
+        shared.set_committer(committer);
+        recover::start(&shared)?;
+        let upkeep = Upkeep::start(&shared);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                verifier,
+                threads: Mutex::new(threads),
+                upkeep: Mutex::new(Some(upkeep)),
+            }),
+        })
+    }
+
+    /// A session for a client.
+    ///
+    /// # Errors
+    /// 3D000 for an unknown database, 53300 with too many connections, 22023 for bad settings.
+    pub fn session(&self, startup: SessionStartup) -> Result<Arc<Session>> {
+        if self.inner.shared.committer().is_err() {
+            return Err(Error::new(SqlState::AdminShutdown, "the server is shutting down"));
+        }
+        Session::new(&self.inner.shared, startup)
+    }
+
+    /// How clients prove that they know the password; `None` lets everybody in.
+    #[must_use]
+    pub fn password_verifier(&self) -> Option<ScramVerifier> {
+        self.inner.verifier.clone()
+    }
+
+    /// Ends the running statement of a session, where the secret is right.
+    pub fn cancel(&self, pid: i32, secret: i32) {
+        self.inner.shared.connections.cancel(pid, secret);
+    }
+
+    /// The newest durable epoch.
+    #[must_use]
+    pub fn newest_epoch(&self) -> Epoch {
+        self.inner.shared.durable.newest()
+    }
+
+    /// True once queries are answered.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.inner.shared.committer().is_ok()
+    }
+
+    /// Numbers for monitoring.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let shared = &self.inner.shared;
+        let gauge = |name, help, value: f64| Metric {
+            name,
+            help,
+            kind: MetricKind::Gauge,
+            labels: Vec::new(),
+            value,
+        };
+        let mut metrics = vec![
+            gauge("weir_epoch", "Newest durable epoch.", shared.durable.newest().0 as f64),
+            gauge("weir_connections", "Open connections.", shared.connections.len() as f64),
+        ];
+        let catalog = shared.catalog();
+        for (id, view) in shared.views.all() {
+            let label = vec![("view", catalog.full_name(id))];
+            let lag = shared.scheduler.status(id).map_or(0, |status| status.n_waiting);
+            metrics.push(Metric {
+                labels: label.clone(),
+                ..gauge("weir_view_rows", "Rows of a view.", view.segments.n_live() as f64)
+            });
+            metrics.push(Metric {
+                labels: label,
+                ..gauge("weir_view_lag_epochs", "Commits a view has not taken in.", lag as f64)
+            });
+        }
+        metrics.sort_by_key(|metric| metric.name);
+        metrics
+    }
+
+    /// Ends all statements, makes everything durable, closes. Later calls of sessions fail.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub async fn shutdown(&self) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        let close = move || {
+            let shared = &inner.shared;
+            shared.connections.terminate_all();
+            shared.sources.stop_all();
+            if let Some(mut upkeep) = inner.upkeep.lock().take() {
+                upkeep.stop();
+            }
+            shared.take_committer();
+            shared.scheduler.stop();
+            let threads = std::mem::take(&mut *inner.threads.lock());
+            // Requests that wait are committed first; a committer in use elsewhere does not hold the end up.
+            for thread in threads {
+                let mut tries = 0;
+                while !thread.is_finished() && tries < 200 {
+                    std::thread::sleep(Duration::from_millis(10));
+                    tries += 1;
+                }
+            }
+            shared.log.close()
+        };
+        tokio::task::spawn_blocking(close)
+            .await
+            .map_err(|_| Error::internal("closing the engine panicked"))?
+    }
+}

@@ -1,0 +1,103 @@
+//! Recovery: the catalog and the tables from the log, then everything that runs.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use weir_catalog::{Catalog, Object, ObjectBody, decode_object};
+use weir_delta::codec::Decoder;
+use weir_delta::{Delta, Weights};
+use weir_log::Log;
+use weir_types::{Epoch, Error, PartitionId, Result};
+
+use crate::relation::{StoredColumn, TableData, batch, schema, table_of};
+use crate::shared::Shared;
+use crate::storage::{self, MetaSpace};
+
+/// The catalog as of the newest commit.
+///
+/// # Errors
+/// XX001 for damage.
+pub(crate) fn catalog(log: &dyn Log) -> Result<Catalog> {
+    let mut catalog = Catalog::new();
+    for (_, value) in log.scan_meta(MetaSpace::Object as u8)? {
+        catalog.put(decode_object(&value)?);
+    }
+    if let Some(bytes) = log.meta(MetaSpace::NextId as u8, &[])? {
+        catalog.set_next_id(storage::read_id(&bytes)?);
+    }
+    Ok(catalog)
+}
+
+/// Fills the tables, then starts views and sources.
+///
+/// # Errors
+/// XX001 for damage.
+pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
+    let catalog = shared.catalog();
+    for object in catalog.objects() {
+        if matches!(object.body, ObjectBody::Table(_)) {
+            let table = replay(shared.log.as_ref(), object)?;
+            shared.tables.insert(object, Arc::new(table));
+        }
+    }
+    for object in in_order(&catalog) {
+        shared.views.resume(shared, object, Epoch::ZERO, None);
+    }
+    for object in catalog.objects() {
+        if let ObjectBody::Stream(stream) = &object.body
+            && stream.source.is_some()
+        {
+            shared.sources.start(shared, object);
+        }
+    }
+    Ok(())
+}
+
+/// Materialized views and sinks, each after those it reads.
+fn in_order(catalog: &Catalog) -> Vec<&Arc<Object>> {
+    // A view is created after what it reads, and ids ascend.
+    let runs = |object: &&Arc<Object>| {
+        matches!(object.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
+    };
+    catalog.objects().filter(runs).collect()
+}
+
+/// The rows of a table from its topic.
+fn replay(log: &dyn Log, object: &Object) -> Result<TableData> {
+    let definition = table_of(object)?;
+    let table = TableData::new(definition)?;
+    let columns =
+        definition.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+    let row_schema = schema(&columns);
+    let hidden = definition.columns.iter().position(|column| column.hidden);
+    let partition = PartitionId(0);
+    let start = log.start_offset(definition.topic, partition)?;
+    let end = log.end_offset(definition.topic, partition)?;
+    if start >= end {
+        return Ok(table);
+    }
+    for block in log.read(definition.topic, partition, start, end)? {
+        let block = block?;
+        let decoder = Decoder::new(block.payload.clone())?;
+        let arrays: Vec<ArrayRef> =
+            columns.iter().map(|column| column.read(&decoder)).collect::<Result<_>>()?;
+        if let Some(hidden) = hidden {
+            let ids = arrays[hidden].as_primitive::<arrow::datatypes::Int64Type>();
+            if let Some(newest) = arrow::compute::max(ids) {
+                table.saw_row_id(newest);
+            }
+        }
+        let rows = batch(Arc::clone(&row_schema), arrays, decoder.n_rows())?;
+        let weights = match decoder.weights() {
+            None => Weights::One,
+            Some(weights) => Weights::Mixed(weights.into_iter().map(i64::from).collect()),
+        };
+        table.segments.apply(block.header.epoch, &Delta::new(rows, weights)).map_err(|error| {
+            Error::corrupt(format!(
+                "table \"{}\" cannot be replayed at offset {}: {error}",
+                object.name, block.header.base_offset
+            ))
+        })?;
+    }
+    Ok(table)
+}

@@ -1,0 +1,204 @@
+//! COPY: rows in and out in bulk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use weir_catalog::{Object, ObjectBody};
+use weir_connect::copy::{self as format, CopyDecoder, CopyEncoder};
+use weir_planner::dialect::{Copy, CopyFormat, CopyOptions, CopyTarget};
+use weir_types::{Epoch, Error, Result, SqlState, SqlType};
+
+use super::insert::{self, column_position, generated, quoted};
+use super::{query, row};
+use crate::session::{CopyIn, Execution, Session};
+
+/// Rows gathered before they are written, outside a block.
+const ROWS_MIN: usize = 65_536;
+
+pub(super) async fn run(session: &Session, copy: &Copy) -> Result<Execution> {
+    if copy.from { from_stdin(session, copy) } else { to_stdout(session, copy).await }
+}
+
+fn options(options: &CopyOptions, names: &[String]) -> Result<format::CopyOptions> {
+    let quoted = |name: &String| options.force_quote_all || options.force_quote.contains(name);
+    let format = match options.format {
+        CopyFormat::Text => format::CopyFormat::Text,
+        CopyFormat::Csv => format::CopyFormat::Csv,
+        CopyFormat::Binary => format::CopyFormat::Binary,
+    };
+    let options = format::CopyOptions {
+        format,
+        delimiter: options.delimiter,
+        null: options.null.clone(),
+        header: options.header,
+        quote: options.quote,
+        escape: options.escape,
+        force_quote: names.iter().map(quoted).collect(),
+    };
+    options.check()?;
+    Ok(options)
+}
+
+fn from_stdin(session: &Session, copy: &Copy) -> Result<Execution> {
+    session.check_writable("COPY FROM")?;
+    let CopyTarget::Relation { name, columns } = &copy.target else {
+        return Err(Error::syntax("COPY FROM needs the name of a table or stream"));
+    };
+    let catalog = session.catalog();
+    let object = Arc::clone(catalog.resolve(name, &session.search_path())?);
+    if !matches!(object.body, ObjectBody::Table(_) | ObjectBody::Stream(_)) {
+        return Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("cannot copy to {} \"{}\"", object.kind(), object.name),
+        ));
+    }
+    let targets = targets(&object, columns)?;
+    let typed: Vec<(String, SqlType)> = targets
+        .iter()
+        .map(|target| &object.columns()[*target])
+        .map(|column| (column.name.clone(), column.sql_type.clone()))
+        .collect();
+    let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
+    let options = options(&copy.options, &names)?;
+    let decoder = CopyDecoder::new(&options, typed, &session.format_settings(), &object.name)?;
+    let session = session
+        .this
+        .upgrade()
+        .ok_or_else(|| Error::internal("the session of a statement has ended"))?;
+    Ok(Execution::CopyIn {
+        columns: targets.len(),
+        binary: copy.options.format == CopyFormat::Binary,
+        copy: Box::new(IntoRelation { session, object, targets, decoder, n_rows: 0 }),
+    })
+}
+
+fn targets(object: &Object, names: &[String]) -> Result<Vec<usize>> {
+    if names.is_empty() {
+        let writable = object.columns().iter().enumerate();
+        return Ok(writable
+            .filter(|(_, column)| !column.hidden && column.generated.is_none())
+            .map(|(column_idx, _)| column_idx)
+            .collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            let target = column_position(object, name)?;
+            match object.columns()[target].generated {
+                Some(_) => Err(generated(name)),
+                None => Ok(target),
+            }
+        })
+        .collect()
+}
+
+/// COPY FROM STDIN into a relation. Outside a block it commits in chunks.
+struct IntoRelation {
+    session: Arc<Session>,
+    object: Arc<Object>,
+    targets: Vec<usize>,
+    decoder: CopyDecoder,
+    n_rows: u64,
+}
+
+impl IntoRelation {
+    async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let given: HashMap<usize, _> =
+            self.targets.iter().copied().zip(batch.columns().iter().cloned()).collect();
+        let n_rows = batch.num_rows();
+        let session = &self.session;
+        match &self.object.body {
+            ObjectBody::Table(_) => {
+                let table = session.shared.tables.get(self.object.id).ok();
+                let rows =
+                    row::complete(session, &self.object, table.as_deref(), given, n_rows)?;
+                let none = RecordBatch::new_empty(rows.schema());
+                insert::apply(session, &self.object, &none, &rows, Epoch::MAX).await?;
+            }
+            _ => {
+                let rows = row::complete(session, &self.object, None, given, n_rows)?;
+                insert::append(session, &self.object, &rows).await?;
+            }
+        }
+        self.n_rows += n_rows as u64;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CopyIn for IntoRelation {
+    async fn data(&mut self, data: Bytes) -> Result<()> {
+        self.decoder.push(&data)?;
+        while let Some(batch) = self.decoder.take_batch(ROWS_MIN)? {
+            self.write(&batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<String> {
+        if let Some(batch) = self.decoder.finish()? {
+            self.write(&batch).await?;
+        }
+        Ok(format!("COPY {}", self.n_rows))
+    }
+
+    async fn abort(self: Box<Self>, reason: String) -> Error {
+        Error::new(SqlState::QueryCanceled, format!("COPY from stdin failed: {reason}"))
+            .with_context(format!("COPY {}, after {} rows", self.object.name, self.n_rows))
+    }
+}
+
+async fn to_stdout(session: &Session, copy: &Copy) -> Result<Execution> {
+    let catalog = session.catalog();
+    let parsed = match &copy.target {
+        CopyTarget::Query(query) => query.clone(),
+        CopyTarget::Relation { name, columns } => {
+            let object = catalog.resolve(name, &session.search_path())?;
+            let targets = targets(object, columns)?;
+            let list: Vec<String> =
+                targets.iter().map(|target| quoted(&object.columns()[*target].name)).collect();
+            let schema = quoted(catalog.schema_name(object.schema));
+            let text =
+                format!("SELECT {} FROM {schema}.{}", list.join(", "), quoted(&object.name));
+            weir_planner::dialect::parse_query(&text)?
+        }
+        CopyTarget::Subscribe(_) => {
+            return Err(Error::unsupported("SUBSCRIBE is not implemented"));
+        }
+    };
+    let bound =
+        crate::stack::on_planner_stack(|| query::bind(session, &catalog, &parsed, &[]))?;
+    let typed: Vec<(String, SqlType)> = bound
+        .columns
+        .iter()
+        .map(|column| (column.name.clone(), column.sql_type.clone()))
+        .collect();
+    let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
+    let n_columns = typed.len();
+    let options = options(&copy.options, &names)?;
+    let mut encoder = CopyEncoder::new(&options, typed, &session.format_settings())?;
+    let (stream, _pin) = query::stream(session, &catalog, &bound, &[]).await?;
+    let rows = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&rows);
+    let header = encoder.header();
+    let trailer = encoder.trailer();
+    let body = stream.map(move |batch| {
+        let batch = batch?;
+        counted.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        encoder.encode(&batch)
+    });
+    let data = futures::stream::iter(header.map(Ok))
+        .chain(body)
+        .chain(futures::stream::iter(trailer.map(Ok)));
+    Ok(Execution::CopyOut {
+        columns: n_columns,
+        binary: copy.options.format == CopyFormat::Binary,
+        data: Box::pin(data),
+        rows,
+    })
+}

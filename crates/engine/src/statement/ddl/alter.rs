@@ -1,0 +1,233 @@
+//! ALTER and COMMENT ON.
+
+use std::sync::Arc;
+
+use weir_catalog::{Catalog, Column, Object, ObjectBody, ObjectKind, ObjectName};
+use weir_planner::dialect::{AlterAction, ColumnDefinition, CommentTarget, RelationKind};
+use weir_types::{ColumnId, Error, Notice, Result, SqlState};
+
+use super::drop::find;
+use super::{change, check_columns, check_free, object_kind, relation, view};
+use crate::commit::DdlContext;
+use crate::session::{Execution, Session};
+use crate::statement::row;
+
+type Edit = Arc<dyn Fn(&mut Object, &mut Catalog) -> Result<()> + Send + Sync>;
+
+pub(super) async fn run(
+    session: &Session,
+    kind: RelationKind,
+    name: &ObjectName,
+    if_exists: bool,
+    action: &AlterAction,
+) -> Result<Execution> {
+    let catalog = session.catalog();
+    let tag = format!("ALTER {}", object_kind(kind).as_str().to_uppercase());
+    let Some(object) = find(session, &catalog, kind, name, if_exists)? else {
+        return Ok(Execution::Done { tag });
+    };
+    let edit: Edit = match action {
+        AlterAction::Rename(new) => rename(new.clone()),
+        AlterAction::SetSchema(schema) => set_schema(&catalog, schema)?,
+        AlterAction::Owner(owner) => {
+            let owner = owner.clone();
+            Arc::new(move |object, _| {
+                object.owner.clone_from(&owner);
+                Ok(())
+            })
+        }
+        AlterAction::RenameColumn { from, to } => {
+            column_position(&object, from)?;
+            rename_column(from.clone(), to.clone())
+        }
+        AlterAction::AddColumn { column, if_not_exists } => {
+            let exists = object.columns().iter().any(|known| known.name == column.name);
+            if exists && *if_not_exists {
+                session.notice(Notice::new(format!(
+                    "column \"{}\" of relation \"{}\" already exists, skipping",
+                    column.name, object.name
+                )));
+                return Ok(Execution::Done { tag });
+            }
+            add_column(session, &object, column)?
+        }
+        AlterAction::SetOptions(options) => set_options(&object, options)?,
+    };
+    edit_object(session, object.id, edit, &tag).await
+}
+
+async fn edit_object(
+    session: &Session,
+    id: weir_types::ObjectId,
+    edit: Edit,
+    tag: &str,
+) -> Result<Execution> {
+    let step = move |context: &mut DdlContext<'_>| {
+        let mut object = context.catalog.require(id)?.as_ref().clone();
+        edit(&mut object, context.catalog)?;
+        context.put(object);
+        Ok(())
+    };
+    change(session, Arc::new(step), tag).await
+}
+
+fn rename(new: String) -> Edit {
+    Arc::new(move |object, catalog| {
+        if object.kind() == ObjectKind::Schema {
+            if catalog.schema_id(&new).is_some() {
+                return Err(Error::new(
+                    SqlState::DuplicateSchema,
+                    format!("schema \"{new}\" already exists"),
+                ));
+            }
+        } else {
+            check_free(catalog, object.schema, &new)?;
+        }
+        object.name.clone_from(&new);
+        Ok(())
+    })
+}
+
+fn set_schema(catalog: &Catalog, schema: &str) -> Result<Edit> {
+    let id = catalog.creation_schema(
+        &ObjectName::qualified(schema, ""),
+        &weir_catalog::SearchPath::default(),
+    )?;
+    Ok(Arc::new(move |object, catalog| {
+        check_free(catalog, id, &object.name)?;
+        object.schema = id;
+        Ok(())
+    }))
+}
+
+fn column_position(object: &Object, name: &str) -> Result<usize> {
+    crate::statement::insert::column_position(object, name)
+}
+
+fn rename_column(from: String, to: String) -> Edit {
+    Arc::new(move |object, _| {
+        let position = column_position(object, &from)?;
+        let columns = object
+            .columns_mut()
+            .ok_or_else(|| Error::internal("an object with columns has none"))?;
+        columns[position].name.clone_from(&to);
+        let columns = columns.clone();
+        check_columns(&columns)
+    })
+}
+
+/// ADD COLUMN: stored blocks stay as they are, old rows read the default.
+fn add_column(
+    session: &Session,
+    object: &Object,
+    definition: &ColumnDefinition,
+) -> Result<Edit> {
+    if !matches!(object.body, ObjectBody::Stream(_) | ObjectBody::Table(_)) {
+        return Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("\"{}\" is not a stream or table", object.name),
+        ));
+    }
+    if definition.primary_key || definition.generated.is_some() || !definition.checks.is_empty() {
+        return Err(Error::unsupported(
+            "ADD COLUMN with PRIMARY KEY, CHECK or GENERATED is not implemented",
+        ));
+    }
+    let next = object.columns().iter().map(|column| column.id.0).max().unwrap_or(0) + 1;
+    let mut column = relation::column(ColumnId(next), definition)?;
+    column.missing = match &definition.default {
+        Some(text) => Some(constant(session, &column, text)?),
+        None => None,
+    };
+    if !column.nullable && column.missing.is_none() {
+        return Err(Error::new(
+            SqlState::NotNullViolation,
+            format!("column \"{}\" of relation \"{}\" contains null values", column.name, object.name),
+        )
+        .with_hint("Give the column a DEFAULT, which old rows read."));
+    }
+    Ok(Arc::new(move |object, _| {
+        let version = match &mut object.body {
+            ObjectBody::Stream(stream) => &mut stream.schema_version,
+            ObjectBody::Table(table) => &mut table.schema_version,
+            _ => return Err(Error::internal("only streams and tables get columns")),
+        };
+        *version += 1;
+        let added_in = *version;
+        let columns = object
+            .columns_mut()
+            .ok_or_else(|| Error::internal("an object with columns has none"))?;
+        columns.push(Column { added_in, ..column.clone() });
+        let columns = columns.clone();
+        check_columns(&columns)
+    }))
+}
+
+/// The value of a constant default, as text.
+fn constant(session: &Session, column: &Column, text: &str) -> Result<String> {
+    use arrow::array::Array;
+    let value = crate::stack::on_planner_stack(|| {
+        row::default_value(session, &Column { default: Some(text.to_owned()), ..column.clone() })
+    })?;
+    if value.is_null(0) {
+        return Err(Error::unsupported("ADD COLUMN .. DEFAULT NULL needs no default"));
+    }
+    Ok(weir_connect::value::display(value.as_ref(), 0, &column.sql_type))
+}
+
+fn set_options(
+    object: &Object,
+    options: &std::collections::BTreeMap<String, String>,
+) -> Result<Edit> {
+    let ObjectBody::MaterializedView(_) = &object.body else {
+        return Err(Error::unsupported(format!(
+            "ALTER {} .. SET is not implemented",
+            object.kind().as_str().to_uppercase()
+        )));
+    };
+    if let Some(name) = options.keys().find(|name| *name != "on_error") {
+        return Err(Error::new(
+            SqlState::InvalidParameterValue,
+            format!("unrecognized option \"{name}\" of a materialized view"),
+        ));
+    }
+    let on_error = view::on_error(options.get("on_error").map(String::as_str))?;
+    Ok(Arc::new(move |object, _| {
+        if let ObjectBody::MaterializedView(view) = &mut object.body {
+            view.on_error = on_error;
+        }
+        Ok(())
+    }))
+}
+
+pub(super) async fn comment(
+    session: &Session,
+    target: &CommentTarget,
+    text: Option<&str>,
+) -> Result<Execution> {
+    let catalog = session.catalog();
+    let text = text.map(str::to_owned);
+    let (object, edit): (_, Edit) = match target {
+        CommentTarget::Object(kind, name) => {
+            let object = find(session, &catalog, *kind, name, false)?;
+            let edit = move |object: &mut Object, _: &mut Catalog| {
+                object.comment.clone_from(&text);
+                Ok(())
+            };
+            (object, Arc::new(edit))
+        }
+        CommentTarget::Column(name, column) => {
+            let object = Arc::clone(catalog.resolve(name, &session.search_path())?);
+            let position = column_position(&object, column)?;
+            let edit = move |object: &mut Object, _: &mut Catalog| {
+                if let Some(columns) = object.columns_mut() {
+                    columns[position].comment.clone_from(&text);
+                }
+                Ok(())
+            };
+            (Some(object), Arc::new(edit))
+        }
+    };
+    let object = object.ok_or_else(|| Error::internal("COMMENT found nothing"))?;
+    edit_object(session, object.id, edit, "COMMENT").await
+}

@@ -1,0 +1,248 @@
+//! CREATE VIEW, CREATE MATERIALIZED VIEW, CREATE SINK.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_catalog::{
+    Catalog, Column, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
+};
+use weir_planner::bind::{Binder, BoundQuery};
+use weir_planner::dialect::{CreateSink, CreateView};
+use weir_planner::incremental::{self, Dataflow};
+use weir_planner::semantics;
+use weir_types::{Error, Notice, Result, SqlState, SqlType};
+
+use super::relation::{new_object, numbered};
+use super::{change, check_columns, check_free, free_name};
+use crate::commit::DdlContext;
+use crate::session::{Execution, Session};
+use crate::statement::query;
+
+/// Plans a query that is to be stored: without parameters and system relations.
+fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
+    crate::stack::on_planner_stack(|| {
+        let parsed = weir_planner::dialect::parse_query(text)?;
+        let config = query::config(session);
+        let path = session.search_path();
+        let binder = Binder {
+            catalog,
+            search_path: &path,
+            functions: &session.shared.batch.functions(),
+            config: &config,
+            system: &StoredOnly,
+            show_hidden: None,
+        };
+        let bound = binder.query(&parsed, &[])?;
+        if !bound.parameters.is_empty() {
+            return Err(Error::new(
+                SqlState::UndefinedParameter,
+                "views and sinks cannot have parameters",
+            ));
+        }
+        Ok(bound)
+    })
+}
+
+/// System relations are there, to be refused by name.
+struct StoredOnly;
+
+impl weir_planner::bind::SystemRelations for StoredOnly {
+    fn schema(&self, _schema: &str, _name: &str) -> Option<arrow::datatypes::SchemaRef> {
+        None
+    }
+}
+
+fn stored(session: &Session, text: &str, bound: &BoundQuery) -> StoredQuery {
+    StoredQuery {
+        sql: text.to_owned(),
+        time_zone: session.time_zone(),
+        relations: bound.relations.clone(),
+    }
+}
+
+/// The view's columns: the query's, renamed as asked.
+fn view_columns(bound: &BoundQuery, names: &[String]) -> Result<Vec<Column>> {
+    if names.len() > bound.columns.len() {
+        return Err(Error::syntax("CREATE VIEW specifies more column names than columns"));
+    }
+    let named = bound.columns.iter().enumerate().map(|(idx, column)| {
+        let name = names.get(idx).cloned().unwrap_or_else(|| column.name.clone());
+        let sql_type = match &column.sql_type {
+            SqlType::Unknown => SqlType::Text,
+            sql_type => sql_type.clone(),
+        };
+        (name, sql_type)
+    });
+    let columns = numbered(named.collect());
+    check_columns(&columns)?;
+    Ok(columns)
+}
+
+pub(super) async fn create_view(session: &Session, create: &CreateView) -> Result<Execution> {
+    let catalog = session.catalog();
+    let tag = if create.materialized { "CREATE MATERIALIZED VIEW" } else { "CREATE VIEW" };
+    let path = session.search_path();
+    let replaced = match create.or_replace {
+        true => catalog.lookup(&create.name, &path).cloned(),
+        false => None,
+    };
+    let schema = match &replaced {
+        Some(object) => object.schema,
+        None => match free_name(session, &catalog, &create.name, create.if_not_exists)? {
+            Some(schema) => schema,
+            None => return Ok(Execution::Done { tag: tag.to_owned() }),
+        },
+    };
+    let bound = bind(session, &catalog, &create.query_text)?;
+    let columns = view_columns(&bound, &create.columns)?;
+    let query = stored(session, &create.query_text, &bound);
+    let mut options = create.options.clone();
+    let body = if create.materialized {
+        notices(session, &bound)?;
+        let on_error = on_error(options.remove("on_error").as_deref())?;
+        ObjectBody::MaterializedView(MaterializedView { query, columns, on_error })
+    } else {
+        ObjectBody::View(View { query, columns })
+    };
+    if let Some(name) = options.keys().next() {
+        return Err(Error::new(
+            SqlState::InvalidParameterValue,
+            format!("unrecognized option \"{name}\" of a view"),
+        ));
+    }
+    if let Some(old) = replaced {
+        return replace(session, &catalog, &old, body).await;
+    }
+    let id = session.shared.allocate_id();
+    let object = new_object(session, id, schema, &create.name.name, body);
+    let step = move |context: &mut DdlContext<'_>| {
+        check_free(context.catalog, object.schema, &object.name)?;
+        check_inputs(context.catalog, &object)?;
+        context.put(Object { created: context.epoch, ..object.clone() });
+        Ok(())
+    };
+    change(session, Arc::new(step), tag).await
+}
+
+/// Refuses a query over something that was dropped meanwhile.
+fn check_inputs(catalog: &Catalog, object: &Object) -> Result<()> {
+    object.uses().try_for_each(|used| catalog.require(used).map(|_| ()))
+}
+
+/// Refuses what cannot be maintained, and says what costs more than the change.
+fn notices(session: &Session, bound: &BoundQuery) -> Result<()> {
+    if let Some(function) = semantics::volatility_problem(&bound.plan) {
+        return Err(Error::unsupported(format!(
+            "function {function}() cannot be used in a materialized view"
+        ))
+        .with_detail("Its result differs from call to call, so the view would not equal its query.")
+        .with_hint("Call it in INSERT, or in a column's DEFAULT, where its value is stored."));
+    }
+    let config = query::config(session);
+    let plan = session.shared.batch.optimize(bound.plan.clone(), &config)?;
+    if let Dataflow::Recompute { because } = incremental::split(&plan)? {
+        session.notice(
+            Notice::new(format!(
+                "the view runs its whole query again at each tick, because of {}",
+                because.join(", ")
+            ))
+            .with_hint("EXPLAIN CREATE MATERIALIZED VIEW shows the plan."),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn on_error(text: Option<&str>) -> Result<OnError> {
+    match text {
+        None | Some("fail") => Ok(OnError::Fail),
+        Some("skip") => Ok(OnError::Skip),
+        Some(other) => Err(Error::new(
+            SqlState::InvalidParameterValue,
+            format!("invalid value for option \"on_error\": \"{other}\""),
+        )
+        .with_hint("Use 'fail' or 'skip'.")),
+    }
+}
+
+/// CREATE OR REPLACE: the same columns may only be followed by further ones.
+async fn replace(
+    session: &Session,
+    catalog: &Catalog,
+    old: &Arc<Object>,
+    body: ObjectBody,
+) -> Result<Execution> {
+    let (ObjectBody::View(before), ObjectBody::View(after)) = (&old.body, &body) else {
+        return Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("\"{}\" is not a view", old.name),
+        )
+        .with_hint("Only plain views can be replaced; DROP and CREATE the others."));
+    };
+    let uses_it = |id: &weir_types::ObjectId| {
+        catalog.get(*id).is_some_and(|o| {
+            matches!(o.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
+        })
+    };
+    if let Some(user) = catalog.transitive_users(old.id).into_iter().find(uses_it) {
+        return Err(Error::new(
+            SqlState::DependentObjectsStillExist,
+            format!(
+                "cannot replace view \"{}\" because materialized view \"{}\" uses it",
+                old.name,
+                catalog.full_name(user)
+            ),
+        )
+        .with_hint("Drop the materialized view first, or create a view of another name."));
+    }
+    for (idx, column) in before.columns.iter().enumerate() {
+        let same = after
+            .columns
+            .get(idx)
+            .is_some_and(|new| new.name == column.name && new.sql_type == column.sql_type);
+        if !same {
+            return Err(Error::new(
+                SqlState::InvalidTableDefinition,
+                format!("cannot change column \"{}\" of view \"{}\"", column.name, old.name),
+            )
+            .with_hint("DROP the view and create it again."));
+        }
+    }
+    let object = Object { body, ..old.as_ref().clone() };
+    let step = move |context: &mut DdlContext<'_>| {
+        context.catalog.require(object.id)?;
+        context.put(object.clone());
+        Ok(())
+    };
+    change(session, Arc::new(step), "CREATE VIEW").await
+}
+
+pub(super) async fn create_sink(session: &Session, create: &CreateSink) -> Result<Execution> {
+    let catalog = session.catalog();
+    let tag = "CREATE SINK";
+    let Some(schema) = free_name(session, &catalog, &create.name, create.if_not_exists)? else {
+        return Ok(Execution::Done { tag: tag.to_owned() });
+    };
+    let mut options: BTreeMap<String, String> = create.options.clone();
+    let connector = options.remove("connector").unwrap_or_default();
+    if connector != "blackhole" {
+        return Err(Error::new(
+            SqlState::InvalidParameterValue,
+            format!("unknown sink connector \"{connector}\""),
+        )
+        .with_hint("The connector of a sink is 'blackhole'."));
+    }
+    let bound = bind(session, &catalog, &create.query_text)?;
+    view_columns(&bound, &[])?;
+    notices(session, &bound)?;
+    let query = stored(session, &create.query_text, &bound);
+    let id = session.shared.allocate_id();
+    let body = ObjectBody::Sink(Sink { query, connector, options });
+    let object = new_object(session, id, schema, &create.name.name, body);
+    let step = move |context: &mut DdlContext<'_>| {
+        check_free(context.catalog, object.schema, &object.name)?;
+        check_inputs(context.catalog, &object)?;
+        context.put(Object { created: context.epoch, ..object.clone() });
+        Ok(())
+    };
+    change(session, Arc::new(step), tag).await
+}

@@ -1,0 +1,122 @@
+//! What has to be done now and then: the clock's epochs, versions that nobody sees, retention.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use weir_planner::incremental::Dataflow;
+use weir_types::{Epoch, ObjectId, Offset, PartitionId, Result, TopicId};
+
+use crate::commit::WriteSet;
+use crate::shared::Shared;
+
+/// Time between rounds. Views that read the clock get an epoch each round.
+const ROUND: Duration = Duration::from_secs(1);
+/// Rounds between looks at retention.
+const RETENTION_ROUNDS: u32 = 30;
+
+/// The thread that does it.
+pub(crate) struct Upkeep {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Upkeep {
+    pub(crate) fn start(shared: &Arc<Shared>) -> Self {
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let (shared, signal) = (Arc::downgrade(shared), Arc::clone(&stop));
+        let thread = weir_env::spawn_thread("weir-upkeep", move || run(&shared, &signal));
+        Self { stop, thread: Some(thread) }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        *self.stop.0.lock() = true;
+        self.stop.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was logged; stopping goes on.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Weak<Shared>, stop: &(Mutex<bool>, Condvar)) {
+    let mut round = 0;
+    loop {
+        {
+            let mut stopped = stop.0.lock();
+            if !*stopped {
+                stop.1.wait_for(&mut stopped, ROUND);
+            }
+            if *stopped {
+                return;
+            }
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        round += 1;
+        if let Err(error) = once(&shared, round) {
+            tracing::error!(%error, "upkeep failed");
+        }
+    }
+}
+
+fn once(shared: &Arc<Shared>, round: u32) -> Result<()> {
+    if shared.sources.needs_clock() {
+        let writes = WriteSet { timer: true, ..WriteSet::default() };
+        shared.committer()?.commit_blocking(writes)?;
+    }
+    compact(shared);
+    if round.is_multiple_of(RETENTION_ROUNDS) {
+        let hold = |topic: TopicId, partition: PartitionId| hold(shared, topic, partition);
+        shared.log.enforce_retention(shared.clock.now(), &hold)?;
+    }
+    Ok(())
+}
+
+/// Drops row versions that nobody can see.
+fn compact(shared: &Shared) {
+    // Before the pins are looked at: whoever pins later pins at least this.
+    let durable = shared.durable.newest();
+    let oldest = shared.pins.oldest().map_or(durable, |pinned| pinned.min(durable));
+    let processed: BTreeMap<ObjectId, Epoch> = shared.scheduler.processed().into_iter().collect();
+    let views = shared.views.all();
+    // What a view reads stays as far back as the view is behind.
+    let needed = |reads: &dyn Fn(&crate::views::ViewData) -> bool| {
+        let readers = views.iter().filter(|(_, view)| reads(view));
+        readers.filter_map(|(id, _)| processed.get(id)).copied().fold(oldest, Epoch::min)
+    };
+    let catalog = shared.catalog();
+    for (id, table) in shared.tables.all() {
+        let topic = catalog.get(id).and_then(|object| object.topic());
+        let horizon = needed(&|view| topic.is_some_and(|topic| view.topics.contains(&topic)));
+        table.segments.release(horizon);
+        table.segments.compact(horizon);
+    }
+    for (id, view) in &views {
+        let own = processed.get(id).copied().unwrap_or(Epoch::ZERO);
+        let horizon = needed(&|reader| reader.views.contains(id)).min(own.max(Epoch::ZERO));
+        view.segments.release(horizon);
+        view.segments.compact(horizon);
+    }
+}
+
+/// The first offset of a partition that a view still needs: all of it for one that runs its query again.
+fn hold(shared: &Shared, topic: TopicId, partition: PartitionId) -> Option<Offset> {
+    let mut lowest: Option<Offset> = None;
+    for (id, view) in shared.views.all() {
+        if !view.topics.contains(&topic) {
+            continue;
+        }
+        let processed = shared.scheduler.status(id).map_or(Epoch::ZERO, |status| status.processed);
+        let offset = match view.dataflow {
+            // The content is not checkpointed: a restart fills the view from the log again.
+            Dataflow::Recompute { .. } | Dataflow::Linear { .. } => {
+                let _ = processed;
+                shared.log.start_offset(topic, partition)
+            }
+        };
+        let Ok(offset) = offset else { continue };
+        lowest = Some(lowest.map_or(offset, |known| known.min(offset)));
+    }
+    lowest
+}

@@ -1,0 +1,178 @@
+//! Forms of SQL that DataFusion's planner does not take, or takes for something else, in forms that it
+//! does.
+//!
+//! To be called behind the naming of output columns, as some forms become calls of functions of other
+//! names, and before planning.
+
+mod build;
+mod expression;
+mod relation;
+mod sublink;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, LimitClause, Query, SetExpr, TableFactor, Value, Values, VisitMut, VisitorMut,
+};
+use weir_types::{Error, Result};
+
+use self::build::{call, list_item};
+
+/// Rewrites a query and the queries in it.
+///
+/// # Errors
+/// 0A000 for forms that cannot be planned.
+pub fn prepare(query: &mut Query) -> Result<()> {
+    finish(VisitMut::visit(query, &mut Rewriter))
+}
+
+/// Rewrites an expression and the queries in it.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_expr(expr: &mut Expr) -> Result<()> {
+    finish(VisitMut::visit(expr, &mut Rewriter))
+}
+
+fn finish(flow: ControlFlow<Error>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter;
+
+fn step(result: Result<()>) -> ControlFlow<Error> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+impl VisitorMut for Rewriter {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        step(fetch_as_limit(query))?;
+        lists(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<Error> {
+        step(relation::rewrite(relation))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        step(sublink::rewrite(expr))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        step(expression::rewrite(expr))
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is LIMIT.
+fn fetch_as_limit(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    if fetch.with_ties || fetch.percent {
+        let form = if fetch.with_ties { "WITH TIES" } else { "PERCENT" };
+        return Err(Error::unsupported(format!("FETCH .. {form} is not supported")));
+    }
+    let quantity = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(quantity),
+        other => {
+            *other = Some(LimitClause::LimitOffset {
+                limit: Some(quantity),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Marks the items of VALUES, as DataFusion would bring them to a common type by its own rules.
+fn lists(body: &mut SetExpr) {
+    match body {
+        SetExpr::Values(Values { rows, .. }) => {
+            for item in rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
+                if !matches!(item, Expr::Value(_)) {
+                    let inner = std::mem::replace(item, Expr::value(Value::Null));
+                    *item = call(list_item(), vec![inner]);
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            lists(left);
+            lists(right);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{prepare, prepare_expr};
+    use crate::dialect;
+
+    fn expression(text: &str) -> String {
+        let mut expr = dialect::parse_expr(text).expect("an expression");
+        prepare_expr(&mut expr).expect("can be planned");
+        expr.to_string()
+    }
+
+    fn query(text: &str) -> String {
+        let mut query = dialect::parse_query(text).expect("a query");
+        prepare(&mut query).expect("can be planned");
+        query.to_string()
+    }
+
+    #[test]
+    fn expressions_become_what_can_be_planned() {
+        for (text, expected) in [
+            ("a AT TIME ZONE 'UTC'", "\"timezone\"('UTC', a)"),
+            ("INTERVAL '1 day'", "'1 day'::INTERVAL"),
+            ("INTERVAL '2' day", "'2 DAY'::INTERVAL"),
+            ("(a, b) = (1, 2)", "(a = 1 AND b = 2)"),
+            ("(a, b) < (1, 2)", "(a < 1 OR a = 1 AND b < 2)"),
+            ("x = ANY(y)", "\"any =\"(x, y)"),
+            ("x <> ALL(y)", "\"all <>\"(x, y)"),
+            ("'t'::regclass", "\"regclass\"('t')"),
+            ("'t'::regclass::text", "\"regclass_text\"('t')"),
+            ("@ -5", "\"@\"(-5)"),
+            ("generate_series(1, 3)", "\"unnest\"(\"generate_series_list\"(1, 3))"),
+            ("make_interval(days => 3)", "\"make_interval\"(0, 0, 0, 3, 0, 0, 0)"),
+            ("pg_catalog.lower('A')", "lower('A')"),
+            ("a COLLATE \"C\"", "a"),
+        ] {
+            assert_eq!(expression(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn functions_in_from_become_relations() {
+        for (text, expected) in [
+            (
+                "SELECT * FROM generate_series(1, 3) g",
+                "SELECT * FROM UNNEST(\"generate_series_list\"(1, 3)) AS g (g)",
+            ),
+            (
+                "SELECT * FROM unnest(a) AS t(x)",
+                "SELECT * FROM UNNEST(a) AS t (x)",
+            ),
+            (
+                "SELECT * FROM lower('A')",
+                "SELECT * FROM (SELECT lower('A') AS \"lower\") AS \"lower\"",
+            ),
+            (
+                "SELECT ARRAY(SELECT x FROM t ORDER BY y)",
+                "SELECT (SELECT coalesce(array_agg(x ORDER BY y), '{}') FROM t)",
+            ),
+            ("SELECT 1 FETCH FIRST 2 ROWS ONLY", "SELECT 1 LIMIT 2"),
+        ] {
+            assert_eq!(query(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Expressions whose parts are rewritten already.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan,
+};
+use datafusion::sql::sqlparser::ast::AccessExpr;
+use weir_types::{Error, Result};
+
+use super::build::{array_function, builtin_name, call, cast};
+
+/// Types that name objects: their casts need the catalog, and are functions of the session.
+const OBJECT_TYPES: &[&str] = &[
+    "regclass", "regtype", "regproc", "regnamespace", "regrole", "regoperator", "regprocedure", "regoper",
+];
+
+pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
+    let taken = std::mem::replace(expr, Expr::value(Value::Null));
+    *expr = match taken {
+        Expr::Nested(inner) if matches!(*inner, Expr::Tuple(_)) => *inner,
+        Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![*time_zone, *timestamp]),
+        Expr::Interval(interval) => of_interval(interval),
+        Expr::UnaryOp { op, expr } => of_unary(op, expr),
+        Expr::BinaryOp { left, op, right } => of_binary(*left, op, *right)?,
+        Expr::AnyOp { left, compare_op, right, .. } if !is_query(&right) => {
+            call(&format!("any {}", symbol(&compare_op)), vec![*left, *right])
+        }
+        Expr::AllOp { left, compare_op, right } if !is_query(&right) => {
+            call(&format!("all {}", symbol(&compare_op)), vec![*left, *right])
+        }
+        Expr::InList { expr, list, negated } => of_in_list(*expr, list, negated)?,
+        Expr::Cast { kind, expr, data_type, array, format } => {
+            match object_cast(&expr, &data_type) {
+                Some(function) => call(&function, vec![object_operand(*expr, &data_type)]),
+                None => Expr::Cast { kind, expr, data_type, array, format },
+            }
+        }
+        Expr::Like { negated, any: false, expr, pattern, escape_char: Some(escape) }
+            if is_empty(&escape) =>
+        {
+            let pattern = Box::new(without_escape(*pattern));
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None }
+        }
+        Expr::ILike { negated, any: false, expr, pattern, escape_char: Some(escape) }
+            if is_empty(&escape) =>
+        {
+            let pattern = Box::new(without_escape(*pattern));
+            Expr::ILike { negated, any: false, expr, pattern, escape_char: None }
+        }
+        Expr::Collate { expr, collation } => of_collation(*expr, &collation)?,
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            Expr::CompoundFieldAccess { root, access_chain: bounded_slices(access_chain) }
+        }
+        Expr::Function(function) => of_function(function)?,
+        other => other,
+    };
+    Ok(())
+}
+
+fn is_query(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery(_) => true,
+        Expr::Nested(inner) => is_query(inner),
+        _ => false,
+    }
+}
+
+fn symbol(op: &BinaryOperator) -> String {
+    match op {
+        BinaryOperator::PGCustomBinaryOperator(path) => path.last().cloned().unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// Literals of intervals are read by the type's input function.
+fn of_interval(interval: Interval) -> Expr {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) = *interval.value
+    else {
+        return Expr::Interval(interval);
+    };
+    // A unit behind the literal is that of a bare number.
+    let is_number = !text.trim().is_empty()
+        && text.trim().trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
+    let text = match unit {
+        Some(unit) if is_number => format!("{} {unit}", text.trim()),
+        _ => text,
+    };
+    let literal = Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span });
+    cast(literal, DataType::Interval { fields: None, precision: None })
+}
+
+fn of_unary(op: UnaryOperator, operand: Box<Expr>) -> Expr {
+    let name = match op {
+        UnaryOperator::PGAbs => "@",
+        UnaryOperator::BitwiseNot => "~",
+        UnaryOperator::PGSquareRoot => "|/",
+        UnaryOperator::PGCubeRoot => "||/",
+        op => return Expr::UnaryOp { op, expr: operand },
+    };
+    call(name, vec![*operand])
+}
+
+fn items(expr: &Expr) -> Option<&[Expr]> {
+    match expr {
+        Expr::Tuple(items) => Some(items),
+        Expr::Nested(inner) => items(inner),
+        _ => None,
+    }
+}
+
+/// Comparisons of rows, item by item.
+fn of_binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
+    let (Some(a), Some(b)) = (items(&left), items(&right)) else {
+        return Ok(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) });
+    };
+    if a.len() != b.len() {
+        return Err(Error::syntax("unequal number of entries in row expressions"));
+    }
+    let compared = compare_rows(a, &op, b)
+        .ok_or_else(|| Error::unsupported(format!("operator {op} on rows is not supported")))?;
+    Ok(Expr::Nested(Box::new(compared)))
+}
+
+fn compare_rows(a: &[Expr], op: &BinaryOperator, b: &[Expr]) -> Option<Expr> {
+    use BinaryOperator as B;
+    let each = a.iter().zip(b).map(|(a, b)| binary(a.clone(), op.clone(), b.clone()));
+    match op {
+        B::Eq => each.reduce(|all, one| binary(all, B::And, one)),
+        B::NotEq => each.reduce(|any, one| binary(any, B::Or, one)),
+        B::Lt | B::LtEq | B::Gt | B::GtEq => {
+            let (first_a, rest_a) = a.split_first()?;
+            let (first_b, rest_b) = b.split_first()?;
+            if rest_a.is_empty() {
+                return Some(binary(first_a.clone(), op.clone(), first_b.clone()));
+            }
+            let strict = if matches!(op, B::Lt | B::LtEq) { B::Lt } else { B::Gt };
+            let before = binary(first_a.clone(), strict, first_b.clone());
+            let equal = binary(first_a.clone(), B::Eq, first_b.clone());
+            let rest = compare_rows(rest_a, op, rest_b)?;
+            let rest = if rest_a.len() > 1 { Expr::Nested(Box::new(rest)) } else { rest };
+            Some(binary(before, B::Or, binary(equal, B::And, rest)))
+        }
+        _ => None,
+    }
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+/// `(a, b) IN ((1, 2), (3, 4))`
+fn of_in_list(expr: Expr, list: Vec<Expr>, negated: bool) -> Result<Expr> {
+    if items(&expr).is_none() {
+        return Ok(Expr::InList { expr: Box::new(expr), list, negated });
+    }
+    let mut any: Option<Expr> = None;
+    for item in list {
+        let is_equal = of_binary(expr.clone(), BinaryOperator::Eq, item)?;
+        any = Some(match any {
+            Some(before) => binary(before, BinaryOperator::Or, is_equal),
+            None => is_equal,
+        });
+    }
+    let any = Expr::Nested(Box::new(any.ok_or_else(|| Error::syntax("an IN list has no items"))?));
+    Ok(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any })
+}
+
+/// The name of a type that names objects.
+fn object_type(data_type: &DataType) -> Option<String> {
+    let name = match data_type {
+        DataType::Regclass => "regclass".to_owned(),
+        DataType::Custom(name, _) => builtin_name(name)?,
+        _ => return None,
+    };
+    OBJECT_TYPES.contains(&name.as_str()).then_some(name)
+}
+
+/// The function of a cast to a type that names objects, or from one to its text.
+fn object_cast(expr: &Expr, data_type: &DataType) -> Option<String> {
+    if let Some(name) = object_type(data_type) {
+        return Some(name);
+    }
+    let is_text = match data_type {
+        DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) => true,
+        DataType::Custom(name, _) => {
+            matches!(builtin_name(name).as_deref(), Some("text" | "name" | "varchar"))
+        }
+        _ => false,
+    };
+    let Expr::Function(function) = unnested(expr) else { return None };
+    let name = builtin_name(&function.name)?;
+    (is_text && OBJECT_TYPES.contains(&name.as_str())).then(|| format!("{name}_text"))
+}
+
+fn unnested(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(inner),
+        other => other,
+    }
+}
+
+/// What the function of an object's cast takes: of a cast to text, the operand of the inner cast.
+fn object_operand(expr: Expr, data_type: &DataType) -> Expr {
+    if object_type(data_type).is_some() {
+        return expr;
+    }
+    let expr = match expr {
+        Expr::Nested(inner) => *inner,
+        other => other,
+    };
+    match expr {
+        Expr::Function(Function { args: FunctionArguments::List(mut list), .. }) => match list.args.pop() {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))) => operand,
+            _ => Expr::value(Value::Null),
+        },
+        other => other,
+    }
+}
+
+fn is_empty(literal: &ValueWithSpan) -> bool {
+    matches!(&literal.value, Value::SingleQuotedString(text) if text.is_empty())
+}
+
+fn without_escape(pattern: Expr) -> Expr {
+    let empty = Expr::value(Value::SingleQuotedString(String::new()));
+    call("like_escape", vec![pattern, empty])
+}
+
+/// There is one collation, by code points; others would order otherwise.
+fn of_collation(expr: Expr, collation: &ObjectName) -> Result<Expr> {
+    match builtin_name(collation).as_deref() {
+        Some("C" | "POSIX" | "ucs_basic" | "default" | "c" | "posix") => Ok(expr),
+        _ => Err(Error::unsupported(format!("collation {collation} is not supported"))
+            .with_hint("Texts compare by code points: collation \"C\".")),
+    }
+}
+
+/// Slices without a bound reach to the end.
+fn bounded_slices(chain: Vec<AccessExpr>) -> Vec<AccessExpr> {
+    let number = |text: &str| Expr::value(Value::Number(text.to_owned(), false));
+    chain
+        .into_iter()
+        .map(|access| match access {
+            AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+                AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound: Some(lower_bound.unwrap_or_else(|| number("1"))),
+                    upper_bound: Some(upper_bound.unwrap_or_else(|| number("2147483647"))),
+                    stride,
+                })
+            }
+            other => other,
+        })
+        .collect()
+}
+
+/// The parameters of `make_interval`, which is called by name mostly.
+const MAKE_INTERVAL: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+
+fn of_function(mut function: Function) -> Result<Expr> {
+    let Some(name) = builtin_name(&function.name) else { return Ok(Expr::Function(function)) };
+    if function.name.0.len() > 1 {
+        function.name.0.drain(..function.name.0.len() - 1);
+    }
+    if name == "make_interval" && let Some(args) = named_arguments(&function.args, &MAKE_INTERVAL)? {
+        return Ok(call("make_interval", args));
+    }
+    if let Some(list_function) = array_function(&name)
+        && function.over.is_none()
+    {
+        function.name = ObjectName::from(Ident::with_quote('"', list_function));
+        return Ok(call("unnest", vec![Expr::Function(function)]));
+    }
+    Ok(Expr::Function(function))
+}
+
+/// All arguments in order, 0 where there is none; `None` for a call without names.
+fn named_arguments(arguments: &FunctionArguments, names: &[&str]) -> Result<Option<Vec<Expr>>> {
+    let FunctionArguments::List(list) = arguments else { return Ok(None) };
+    if list.args.iter().all(|arg| matches!(arg, FunctionArg::Unnamed(_))) {
+        return Ok(None);
+    }
+    let zero = Expr::value(Value::Number("0".to_owned(), false));
+    let mut all = vec![zero; names.len()];
+    for (place, argument) in list.args.iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(place), value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                let name = name.value.to_lowercase();
+                (names.iter().position(|known| *known == name), value)
+            }
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), ..
+            } => {
+                let name = name.value.to_lowercase();
+                (names.iter().position(|known| *known == name), value)
+            }
+            other => return Err(Error::syntax(format!("bad argument: {other}"))),
+        };
+        let slot = place.and_then(|place| all.get_mut(place)).ok_or_else(|| {
+            Error::new(
+                weir_types::SqlState::UndefinedFunction,
+                format!("the function has no argument like {argument}"),
+            )
+        })?;
+        slot.clone_from(value);
+    }
+    Ok(Some(all))
+}
