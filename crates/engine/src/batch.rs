@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::config::{ConfigNonZeroUsize, ConfigOptions};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, TrackConsumersPool};
@@ -211,7 +211,8 @@ impl Drop for AbortOnDrop {
 fn config(n_threads: usize) -> ConfigOptions {
     let mut config = ConfigOptions::new();
     config.execution.target_partitions = n_threads.max(1);
-    config.execution.batch_size = weir_types::limits::BATCH_ROWS;
+    config.execution.batch_size = ConfigNonZeroUsize::try_new(weir_types::limits::BATCH_ROWS)
+        .expect("a batch has rows");
     config.execution.time_zone = Some("UTC".to_owned());
     config.sql_parser.map_string_types_to_utf8view = true;
     config.sql_parser.parse_float_as_decimal = true;

@@ -221,9 +221,10 @@ impl Settings {
     /// How values are shown in text.
     pub(crate) fn format(&self) -> FormatSettings {
         FormatSettings {
-            time_zone: TimeZone::parse(self.time_zone()).unwrap_or_default(),
-            date_style: DateStyle::parse(self.known("datestyle")).unwrap_or_default(),
-            interval_style: IntervalStyle::parse(self.known("intervalstyle")).unwrap_or_default(),
+            time_zone: TimeZone::parse(self.time_zone()).unwrap_or_else(|_| TimeZone::utc()),
+            date_style: date_style(self.known("datestyle")).unwrap_or(FormatSettings::default().date_style),
+            interval_style: IntervalStyle::parse(self.known("intervalstyle"))
+                .unwrap_or(FormatSettings::default().interval_style),
             extra_float_digits: self.known("extra_float_digits").parse().unwrap_or(1),
             bytea_escape: self.known("bytea_output") == "escape",
         }
@@ -273,7 +274,7 @@ impl Definition {
                 Err(bad().with_hint(format!("Available values: {}.", values.join(", "))))
             }
             Check::TimeZone => TimeZone::parse(value.trim()).map(|zone| zone.to_string()),
-            Check::DateStyle => DateStyle::parse(value).map(|style| style.to_string()),
+            Check::DateStyle => date_style(value).map(|style| style.to_string()),
             Check::IntervalStyle => IntervalStyle::parse(&lower).map(|style| style.to_string()),
             Check::Utf8 if ["utf8", "utf-8", "unicode"].contains(&lower.as_str()) => {
                 Ok("UTF8".to_owned())
@@ -285,6 +286,10 @@ impl Definition {
             )),
         }
     }
+}
+
+fn date_style(text: &str) -> Result<DateStyle> {
+    FormatSettings::default().date_style.with(text)
 }
 
 fn millis(text: &str) -> Option<u64> {

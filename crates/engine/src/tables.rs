@@ -15,7 +15,7 @@ use crate::commit::{Change, DdlEffects};
 use crate::relation::TableData;
 
 /// The rows of all tables.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Tables {
     tables: RwLock<HashMap<ObjectId, Arc<TableData>>>,
     /// The definitions in force, for messages.

@@ -18,6 +18,7 @@ pub(crate) mod library;
 mod list_item;
 pub(crate) mod math;
 pub(crate) mod number;
+mod number_format;
 pub(crate) mod operator;
 pub(crate) mod overload;
 pub(crate) mod pattern;

@@ -166,7 +166,15 @@ impl List {
     /// Puts `new` in the place of the segments `old`, which follow each other. False, and nothing
     /// done, when they are not all here any more.
     pub(super) fn replace(&mut self, old: &[Arc<Segment>], new: Option<Segment>) -> bool {
-        let in_recent = self.recent.first().is_some_and(|(base, _)| *base <= old[0].base());
+        let last = old[old.len() - 1].base();
+        if self.recent.first().is_some_and(|(base, _)| old[0].base() < *base) {
+            // They may begin among the settled ones and end among the recent ones.
+            let n = self.recent.partition_point(|(base, _)| *base <= last);
+            if n > 0 {
+                Arc::make_mut(&mut self.settled).extend(self.recent.drain(..n));
+            }
+        }
+        let in_recent = self.recent.first().is_some_and(|(base, _)| *base <= last);
         let part = if in_recent { &self.recent } else { &*self.settled };
         let start = part.partition_point(|(base, _)| *base < old[0].base());
         let end = start + old.len();
@@ -234,5 +242,18 @@ mod tests {
             assert_eq!(list.n_rows() as u64, n_pushed * 10 - 10);
             assert!(list.locate(15).is_some() && list.locate(25).is_none());
         }
+    }
+
+    #[test]
+    fn segments_both_settled_and_recent_are_replaced() {
+        let mut list = List::default();
+        (0..2 * RECENT_MAX as u64).for_each(|n| list.push(segment(n * 10)));
+        let all: Vec<Arc<Segment>> = list.iter().cloned().collect();
+        let start = list.settled.len() - 2;
+        assert!(list.replace(&all[start..start + 5], None));
+        let left: Vec<u64> = list.iter().map(|segment| segment.base()).collect();
+        let expected = (0..all.len()).filter(|at| !(start..start + 5).contains(at));
+        assert_eq!(left, expected.map(|at| at as u64 * 10).collect::<Vec<_>>());
+        assert_eq!(list.locate(10 * all.len() as u64 - 1).expect("a row").1, 9);
     }
 }

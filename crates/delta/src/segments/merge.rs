@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::BooleanArray;
 use arrow::buffer::BooleanBuffer;
-use weir_types::{Epoch, Result};
+use weir_types::Epoch;
 
 use super::Segments;
 use super::list::List;
@@ -24,6 +24,9 @@ const FANOUT: usize = 8;
 const FULL_SIZE: usize = SEGMENT_SIZE / 2;
 /// Merging makes no larger segments, so that it never takes long.
 const MERGED_SIZE_MAX: usize = 2 * SEGMENT_SIZE;
+/// Segments that shrunk are merged when they were no larger together: what is left of them is
+/// estimated, and may be most of their bytes.
+const SHRUNKEN_SIZE_MAX: usize = 16 * SEGMENT_SIZE;
 /// A segment spans fewer numbers.
 const SPAN_MAX: u64 = u32::MAX as u64;
 /// Compaction leaves this many small segments alone.
@@ -58,13 +61,13 @@ impl Segments {
             if total > MERGED_SIZE_MAX || span(&sources) >= SPAN_MAX {
                 return;
             }
-            let Ok(merged) = self.merged(&sources) else { return };
-            self.put(&sources, merged);
+            self.put(&sources, self.merged(&sources));
         }
     }
 
-    /// The rows of the segments that somebody may still see, with their deletions left out.
-    fn merged(&self, sources: &[Arc<Segment>]) -> Result<Option<Segment>> {
+    /// The rows of the segments that somebody may still see, with their deletions left out. The
+    /// segments are one, or together small enough for Arrow's offsets.
+    fn merged(&self, sources: &[Arc<Segment>]) -> Option<Segment> {
         let horizon = self.horizon();
         let mut batches = Vec::with_capacity(sources.len());
         let (mut numbers, mut created) = (Vec::new(), Vec::new());
@@ -75,17 +78,19 @@ impl Segments {
                 numbers.push(source.number(row));
                 created.push(source.created(row));
             }
-            batches.push(if source.n_deleted() == 0 {
-                source.rows().clone()
+            batches.push(if kept.has_false() {
+                let mask = BooleanArray::new(kept, None);
+                rows::filter(source.rows(), &mask).expect("a mask of the same length")
             } else {
-                rows::filter(source.rows(), &BooleanArray::new(kept, None))?
+                source.rows().clone()
             });
         }
         if numbers.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let rows = rows::compact(&rows::concat(&self.schema, &batches)?)?;
-        Ok(Some(Segment::numbered(&numbers, rows, Created::new(created))))
+        let rows = rows::concat(&self.schema, &batches).and_then(|rows| rows::compact(&rows));
+        let rows = rows.expect("small segments of one schema");
+        Some(Segment::numbered(&numbers, rows, Created::new(created)))
     }
 
     /// Puts the merged segment in the place of its sources, with all that was deleted in them. The
@@ -125,7 +130,7 @@ impl Segments {
             return false;
         };
         let sources = &segments[run];
-        let Ok(merged) = self.merged(sources) else { return false };
+        let merged = self.merged(sources);
         let _writer = self.state.write();
         self.put(sources, merged);
         true
@@ -135,7 +140,10 @@ impl Segments {
     fn settle_epochs(&self) {
         let released = Epoch(self.released.load(Ordering::Relaxed));
         let settled = self.horizon().min(released);
-        let is_settled = |segment: &&Arc<Segment>| matches!(segment.creations(), Created::Each { max, .. } if *max <= settled);
+        let is_settled = |segment: &&Arc<Segment>| {
+            matches!(segment.creations(), Created::Each { .. })
+                && segment.creations().max() <= settled
+        };
         let segments: Vec<Arc<Segment>> =
             self.list.read().iter().filter(is_settled).cloned().collect();
         for segment in &segments {
@@ -205,8 +213,10 @@ fn shrunken_run(segments: &[Arc<Segment>], horizon: Epoch) -> Option<Range<usize
     let at = segments.iter().position(is_shrunken)?;
     let (mut start, mut end) = (at, at + 1);
     let mut size = size_left(&segments[at], horizon);
-    let fits =
-        |run: Range<usize>, size: usize| size <= SEGMENT_SIZE && span(&segments[run]) < SPAN_MAX;
+    let fits = |run: Range<usize>, size: usize| {
+        let before: usize = segments[run.clone()].iter().map(|segment| segment.size()).sum();
+        size <= SEGMENT_SIZE && before <= SHRUNKEN_SIZE_MAX && span(&segments[run]) < SPAN_MAX
+    };
     while end < segments.len() {
         let next = size_left(&segments[end], horizon);
         if next >= FULL_SIZE || !fits(start..end + 1, size + next) {

@@ -1,5 +1,6 @@
 //! What readers see: scans at an epoch, and the changes between two.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -83,6 +84,21 @@ impl Snapshot {
             }
         }
         Delta::concat(&self.schema, &deltas)?.consolidate()
+    }
+
+    /// Every epoch at which a row that is still known came or went, ascending: applying
+    /// [`Self::changes`] from each to the next gives the rows with their history.
+    #[must_use]
+    pub fn epochs(&self) -> Vec<Epoch> {
+        let mut epochs = BTreeSet::new();
+        for segment in self.list.iter() {
+            for row in 0..segment.len() {
+                epochs.insert(segment.created(row));
+                epochs.insert(segment.deleted(row));
+            }
+        }
+        epochs.remove(&Epoch::MAX);
+        epochs.into_iter().collect()
     }
 
     /// Number of rows at that epoch.

@@ -13,7 +13,6 @@ use super::provider::{Batches, RowSource};
 use super::stored::{self, StoredColumn};
 
 /// The rows of a table.
-#[derive(Debug)]
 pub(crate) struct TableData {
     /// All columns, hidden ones included, in the order of the catalog.
     pub(crate) segments: Segments,

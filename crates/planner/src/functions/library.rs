@@ -9,7 +9,8 @@ use weir_types::{Error, Result, SqlState};
 use super::overload::{Declaration, Overload};
 use super::scalar::Function;
 use super::{
-    arithmetic, array, clock, conditional, datetime, encoding, json, math, operator, pattern, text,
+    arithmetic, array, clock, conditional, datetime, encoding, json, math, number_format, operator, pattern,
+    text,
 };
 
 static FUNCTIONS: LazyLock<BTreeMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
@@ -32,6 +33,7 @@ fn declarations() -> impl Iterator<Item = &'static Declaration> {
         .iter()
         .chain(arithmetic::numeric::DECLARATIONS)
         .chain(math::declarations())
+        .chain(number_format::DECLARATIONS)
         .chain(text::declarations())
         .chain(encoding::DECLARATIONS)
         .chain(pattern::declarations())
