@@ -7,7 +7,9 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
 
 use crate::name::{ObjectName, SearchPath};
 use crate::object::{Object, ObjectBody, ObjectKind, Schema};
-use crate::{DLQ_ID, FIRST_USER_ID, INFORMATION_SCHEMA_ID, LATE_ID, PG_CATALOG_ID, PUBLIC_ID, SYS_ID};
+use crate::{
+    DLQ_ID, FIRST_USER_ID, INFORMATION_SCHEMA_ID, LATE_ID, PG_CATALOG_ID, PUBLIC_ID, SYS_ID,
+};
 
 /// All objects at one moment. Cloning is cheap enough for DDL: objects are shared.
 #[derive(Clone, Debug)]
@@ -176,17 +178,15 @@ impl Catalog {
     pub fn creation_schema(&self, name: &ObjectName, path: &SearchPath) -> Result<ObjectId> {
         let schema = match &name.schema {
             Some(schema) => schema,
-            None => path
-                .0
-                .iter()
-                .find(|schema| self.schema_id(schema).is_some())
-                .ok_or_else(|| {
+            None => {
+                path.0.iter().find(|schema| self.schema_id(schema).is_some()).ok_or_else(|| {
                     Error::new(
                         SqlState::InvalidSchemaName,
                         "no schema has been selected to create in",
                     )
                     .with_hint("Name the schema, or SET search_path.")
-                })?,
+                })?
+            }
         };
         let id = self.schema_id(schema).ok_or_else(|| unknown_schema(schema))?;
         if [PG_CATALOG_ID, INFORMATION_SCHEMA_ID, SYS_ID].contains(&id) {

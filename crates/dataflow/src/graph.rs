@@ -76,7 +76,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// Only of putting batches together, which their equal schema excludes.
-    pub fn apply_skipping(&self, delta: Delta, bad: &mut dyn FnMut(RowError)) -> Result<Vec<Delta>> {
+    pub fn apply_skipping(
+        &self,
+        delta: Delta,
+        bad: &mut dyn FnMut(RowError),
+    ) -> Result<Vec<Delta>> {
         let mut good = Vec::new();
         // Halves still to do, the first on top, so that rows keep their order.
         let mut stack = vec![delta];

@@ -85,7 +85,11 @@ impl BatchEngine {
     ///
     /// # Errors
     /// Of the optimizer.
-    pub(crate) fn optimize(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+    pub(crate) fn optimize(
+        &self,
+        plan: LogicalPlan,
+        config: &ConfigOptions,
+    ) -> Result<LogicalPlan> {
         let state = self.state(config);
         state.optimizer().optimize(plan, &state, |_, _| {}).map_err(semantics::to_error)
     }
@@ -211,8 +215,8 @@ impl Drop for AbortOnDrop {
 fn config(n_threads: usize) -> ConfigOptions {
     let mut config = ConfigOptions::new();
     config.execution.target_partitions = n_threads.max(1);
-    config.execution.batch_size = ConfigNonZeroUsize::try_new(weir_types::limits::BATCH_ROWS)
-        .expect("a batch has rows");
+    config.execution.batch_size =
+        ConfigNonZeroUsize::try_new(weir_types::limits::BATCH_ROWS).expect("a batch has rows");
     config.execution.time_zone = Some("UTC".to_owned());
     config.sql_parser.map_string_types_to_utf8view = true;
     config.sql_parser.parse_float_as_decimal = true;

@@ -170,9 +170,7 @@ impl<'a> EpochRows<'a> {
                 let base = self.shared.tables.get(id)?.at(self.epoch, columns, schema)?;
                 match self.overlays.get(&id) {
                     None => Arc::new(base),
-                    Some(overlay) => {
-                        Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) })
-                    }
+                    Some(overlay) => Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) }),
                 }
             }
             ObjectBody::MaterializedView(view) => {

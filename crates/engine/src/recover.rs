@@ -66,8 +66,7 @@ fn in_order(catalog: &Catalog) -> Vec<&Arc<Object>> {
 fn replay(log: &dyn Log, object: &Object) -> Result<TableData> {
     let definition = table_of(object)?;
     let table = TableData::new(definition)?;
-    let columns =
-        definition.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+    let columns = definition.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
     let row_schema = schema(&columns);
     let hidden = definition.columns.iter().position(|column| column.hidden);
     let partition = PartitionId(0);

@@ -222,7 +222,8 @@ impl Settings {
     pub(crate) fn format(&self) -> FormatSettings {
         FormatSettings {
             time_zone: TimeZone::parse(self.time_zone()).unwrap_or_else(|_| TimeZone::utc()),
-            date_style: date_style(self.known("datestyle")).unwrap_or(FormatSettings::default().date_style),
+            date_style: date_style(self.known("datestyle"))
+                .unwrap_or(FormatSettings::default().date_style),
             interval_style: IntervalStyle::parse(self.known("intervalstyle"))
                 .unwrap_or(FormatSettings::default().interval_style),
             extra_float_digits: self.known("extra_float_digits").parse().unwrap_or(1),

@@ -93,9 +93,10 @@ impl Shared {
     /// # Errors
     /// 57P01 while the engine stops.
     pub(crate) fn committer(&self) -> Result<Committer> {
-        self.committer.read().clone().ok_or_else(|| {
-            Error::new(SqlState::AdminShutdown, "the server is shutting down")
-        })
+        self.committer
+            .read()
+            .clone()
+            .ok_or_else(|| Error::new(SqlState::AdminShutdown, "the server is shutting down"))
     }
 
     pub(crate) fn set_committer(&self, committer: Committer) {

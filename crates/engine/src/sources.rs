@@ -278,8 +278,8 @@ fn dead_letters(dlq: &Object, bad: &[BadRow], now: Timestamp) -> Result<RecordBa
         Arc::new(bad.iter().map(|row| Some(of(row))).collect::<StringViewArray>())
     };
     let place: Int64Array = bad.iter().map(|row| Some(row.place)).collect();
-    let time = arrow::array::TimestampMicrosecondArray::from(vec![now.0; bad.len()])
-        .with_timezone("UTC");
+    let time =
+        arrow::array::TimestampMicrosecondArray::from(vec![now.0; bad.len()]).with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![
         Arc::new(raw),
         text(&|row| match row.error.context() {

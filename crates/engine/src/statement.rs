@@ -21,9 +21,9 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use crate::session::{Execution, Parameter, Parsed, Prepared, Session, Work};
 
 pub(crate) use encode::{encode_append, encode_change};
-pub(crate) use row::stored_schema;
 pub(crate) use insert::InsertPlan;
 pub(crate) use modify::ModifyPlan;
+pub(crate) use row::stored_schema;
 
 impl Session {
     /// Plans a statement.

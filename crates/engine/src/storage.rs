@@ -45,9 +45,9 @@ pub(crate) fn decode_json<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &s
     match bytes.split_first() {
         Some((1, json)) => serde_json::from_slice(json)
             .map_err(|e| Error::corrupt(format!("cannot decode {what}: {e}"))),
-        Some((format, _)) => Err(Error::corrupt(format!(
-            "{what} has format {format}, this version reads format 1"
-        ))),
+        Some((format, _)) => {
+            Err(Error::corrupt(format!("{what} has format {format}, this version reads format 1")))
+        }
         None => Err(Error::corrupt(format!("{what} is empty"))),
     }
 }

@@ -14,11 +14,7 @@ use crate::system::SystemRelation;
 /// A row as texts; `None` is NULL.
 type Row = Vec<Option<String>>;
 
-fn relation(
-    oid: u32,
-    name: &'static str,
-    columns: &[(&'static str, SqlType)],
-) -> SystemRelation {
+fn relation(oid: u32, name: &'static str, columns: &[(&'static str, SqlType)]) -> SystemRelation {
     SystemRelation {
         oid,
         schema: "sys",
@@ -186,9 +182,9 @@ fn streams(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
                 state.map(str::to_owned),
                 source.as_ref().map(|s| s.n_rows.load(Ordering::Relaxed).to_string()),
                 source.as_ref().map(|s| s.n_bad.load(Ordering::Relaxed).to_string()),
-                source.as_ref().and_then(|s| {
-                    s.error.lock().as_ref().map(|error| error.message().to_owned())
-                }),
+                source
+                    .as_ref()
+                    .and_then(|s| s.error.lock().as_ref().map(|error| error.message().to_owned())),
             ]);
         }
     }

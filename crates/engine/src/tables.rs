@@ -158,7 +158,11 @@ pub(crate) fn duplicate_key(
         SqlState::UniqueViolation,
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
-    .with_detail(format!("Key ({})=({}) already exists.", columns.join(", "), values.join(", ")))
+    .with_detail(format!(
+        "Key ({})=({}) already exists.",
+        columns.join(", "),
+        values.join(", ")
+    ))
 }
 
 fn lost_race() -> Error {

@@ -103,11 +103,8 @@ impl Views {
             Ok((data, clock)) => {
                 let data = Arc::new(data);
                 self.views.write().insert(object.id, Arc::clone(&data));
-                let inputs = ViewInputs {
-                    topics: data.topics.clone(),
-                    views: data.views.clone(),
-                    clock,
-                };
+                let inputs =
+                    ViewInputs { topics: data.topics.clone(), views: data.views.clone(), clock };
                 if clock {
                     shared.sources.clock_used(object.id);
                 }

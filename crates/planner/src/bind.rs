@@ -105,7 +105,14 @@ impl Binder<'_> {
         let parsed = crate::dialect::parse_query(&query.sql)?;
         let mut config = self.config.clone();
         config.execution.time_zone = Some(query.time_zone.clone());
-        let binder = Binder { config: &config, catalog: self.catalog, search_path: self.search_path, functions: self.functions, system: self.system, show_hidden: None };
+        let binder = Binder {
+            config: &config,
+            catalog: self.catalog,
+            search_path: self.search_path,
+            functions: self.functions,
+            system: self.system,
+            show_hidden: None,
+        };
         binder.bind(&parsed, &[], Some(query), &[])
     }
 

@@ -34,7 +34,9 @@ use std::sync::Arc;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+};
 use weir_types::SqlType;
 
 pub(crate) use list_item::{LIST_ITEM, ListItem};
@@ -53,8 +55,16 @@ pub struct Registry {
 /// Functions of DataFusion that tell of the run or of files, or mean something else than their namesakes
 /// in PostgreSQL.
 const HIDDEN: &[&str] = &[
-    "any_value", "arrow_cast", "current_date", "current_time", "current_timestamp", "file_row_index",
-    "input_file_name", "now", "today", "version",
+    "any_value",
+    "arrow_cast",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "file_row_index",
+    "input_file_name",
+    "now",
+    "today",
+    "version",
 ];
 
 impl Registry {
@@ -77,7 +87,9 @@ impl Registry {
         aggregates.extend(aggregate::all().map(|udaf| (udaf.name().to_owned(), udaf)));
 
         let mut windows = HashMap::new();
-        for function in SessionStateDefaults::default_window_functions().into_iter().chain(window::all()) {
+        for function in
+            SessionStateDefaults::default_window_functions().into_iter().chain(window::all())
+        {
             insert(&mut windows, function.name(), function.aliases(), &function);
         }
         let mut higher_order = HashMap::new();
@@ -173,7 +185,12 @@ impl Default for Registry {
     }
 }
 
-fn insert<F>(functions: &mut HashMap<String, Arc<F>>, name: &str, aliases: &[String], function: &Arc<F>) {
+fn insert<F>(
+    functions: &mut HashMap<String, Arc<F>>,
+    name: &str,
+    aliases: &[String],
+    function: &Arc<F>,
+) {
     for name in aliases.iter().map(String::as_str).chain([name]) {
         functions.insert(name.to_owned(), Arc::clone(function));
     }

@@ -6,9 +6,9 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::NullHandling;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, Unnest};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use weir_dataflow::{Graph, Pipeline, Step, UnnestColumns};
 use weir_types::{ColumnId, ObjectId, Result};
 
@@ -108,7 +108,9 @@ fn nonlinear_expr(expr: &Expr) -> Option<&'static str> {
     let _ = expr.apply(|expr| {
         reason = match expr {
             Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => Some("Subquery"),
-            Expr::ScalarFunction(call) if call.func.name() == crate::functions::clock::NOW => Some("Clock"),
+            Expr::ScalarFunction(call) if call.func.name() == crate::functions::clock::NOW => {
+                Some("Clock")
+            }
             _ => None,
         };
         Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
@@ -152,7 +154,9 @@ fn compile(
 /// The operator of this node alone; `None` where it only renames or joins pipelines.
 fn step_of(plan: &LogicalPlan) -> Result<Option<Step>> {
     Ok(match plan {
-        LogicalPlan::Filter(filter) => Some(Step::Filter(physical(&filter.predicate, &filter.input)?)),
+        LogicalPlan::Filter(filter) => {
+            Some(Step::Filter(physical(&filter.predicate, &filter.input)?))
+        }
         LogicalPlan::Projection(projection) => {
             let exprs = projection
                 .expr
@@ -203,11 +207,13 @@ fn input_of(scan: &TableScan, inputs: &mut Vec<InputRelation>) -> usize {
     let Target::Object(id) = source.target else { unreachable!("checked by `source`") };
     let all: Vec<usize> = (0..source.columns.len()).collect();
     let read = scan.projection.as_ref().unwrap_or(&all);
-    let columns: Vec<ColumnId> = read.iter().map(|column_idx| source.columns[*column_idx]).collect();
+    let columns: Vec<ColumnId> =
+        read.iter().map(|column_idx| source.columns[*column_idx]).collect();
     let known = inputs.iter().position(|input| input.id == id && input.columns == columns);
     known.unwrap_or_else(|| {
         let schema = scan.projected_schema.inner();
-        let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let fields: Vec<Field> =
+            schema.fields().iter().map(|field| field.as_ref().clone()).collect();
         inputs.push(InputRelation { id, columns, schema: Arc::new(Schema::new(fields)) });
         inputs.len() - 1
     })

@@ -80,7 +80,10 @@ pub(crate) fn name_items(items: &mut [SelectItem]) {
                 if taken.insert(name.clone()) { name } else { format!("{name}{SUFFIX}{item_idx}") }
             }
         };
-        let expr = std::mem::replace(expr, Expr::Wildcard(sql::helpers::attached_token::AttachedToken::empty()));
+        let expr = std::mem::replace(
+            expr,
+            Expr::Wildcard(sql::helpers::attached_token::AttachedToken::empty()),
+        );
         *item = SelectItem::ExprWithAlias { expr, alias: quoted(name) };
     }
 }
@@ -192,8 +195,10 @@ mod tests {
     #[test]
     fn unnamed_outputs_get_the_names_that_postgresql_gives() {
         assert_eq!(
-            names("SELECT 1, count(*), a, t.b, a::text, 1::bigint, CASE WHEN true THEN 1 END, \
-                   extract(year FROM ts), (SELECT max(x) FROM u), lower(a) AS c FROM t"),
+            names(
+                "SELECT 1, count(*), a, t.b, a::text, 1::bigint, CASE WHEN true THEN 1 END, \
+                   extract(year FROM ts), (SELECT max(x) FROM u), lower(a) AS c FROM t"
+            ),
             ["?column?", "count", "=a", "=t.b", "a\u{1}4", "int8", "case", "extract", "max", "c"]
         );
     }

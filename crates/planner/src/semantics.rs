@@ -20,6 +20,9 @@ mod settings;
 mod time;
 mod typing;
 
+#[cfg(test)]
+mod tests;
+
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::analyzer::AnalyzerRule;

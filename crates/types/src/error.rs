@@ -270,7 +270,9 @@ impl Error {
     /// A failed read or write of a file: 53100 for a full disk, 58P01 for a missing file, else 58030.
     pub fn io(what: impl fmt::Display, source: &std::io::Error) -> Self {
         let state = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => SqlState::DiskFull,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                SqlState::DiskFull
+            }
             std::io::ErrorKind::NotFound => SqlState::UndefinedFile,
             std::io::ErrorKind::PermissionDenied => SqlState::InsufficientPrivilege,
             _ => SqlState::IoError,

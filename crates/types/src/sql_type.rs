@@ -233,9 +233,7 @@ impl SqlType {
         }
         let length = (typmod - 4).unsigned_abs();
         match self {
-            Self::Numeric(_) => {
-                Self::Numeric(Some(((length >> 16) as u8, (length & 0x7FF) as i8)))
-            }
+            Self::Numeric(_) => Self::Numeric(Some(((length >> 16) as u8, (length & 0x7FF) as i8))),
             Self::Varchar(_) => Self::Varchar(Some(length)),
             Self::Char(_) => Self::Char(length),
             Self::Array(element) => Self::Array(Box::new(element.with_typmod(typmod))),
@@ -313,10 +311,7 @@ impl SqlType {
     /// True for every type whose values are kept as text.
     #[must_use]
     pub fn is_text_like(&self) -> bool {
-        matches!(
-            self,
-            Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Name | Self::Unknown
-        )
+        matches!(self, Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Name | Self::Unknown)
     }
 }
 

@@ -80,7 +80,9 @@ impl Lists {
                 cast(column, &DataType::List(Arc::clone(field)))?
             }
             other => {
-                return Err(DataFusionError::Execution(format!("cannot unnest a value of {other}")));
+                return Err(DataFusionError::Execution(format!(
+                    "cannot unnest a value of {other}"
+                )));
             }
         };
         let list = datafusion::common::cast::as_list_array(&list)?;
@@ -154,7 +156,8 @@ mod tests {
         assert_eq!(out.rows().column(0).as_ref(), &id as &dyn Array);
         assert_eq!(out.rows().column(1).as_ref(), &x as &dyn Array);
         assert!(matches!(out.weights(), Weights::Mixed(w) if *w == [1, 1, -4]));
-        let kept = unnest(&delta, &UnnestColumns { keep_null: true, ..spec.clone() }).expect("lists");
+        let kept =
+            unnest(&delta, &UnnestColumns { keep_null: true, ..spec.clone() }).expect("lists");
         assert_eq!(kept.len(), 4);
         let kept = unnest(&delta, &UnnestColumns { keep_empty: true, ..spec }).expect("lists");
         assert_eq!(kept.len(), 4);

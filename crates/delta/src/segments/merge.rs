@@ -193,9 +193,8 @@ fn is_worth_a_look(list: &List) -> bool {
 
 /// Segments that follow each other and have no row that somebody may see.
 fn dead_run(segments: &[Arc<Segment>], horizon: Epoch) -> Option<Range<usize>> {
-    let is_dead = |segment: &Arc<Segment>| segment.n_gone(horizon) == segment.len();
-    let start = segments.iter().position(is_dead)?;
-    let n = segments[start..].iter().take_while(|segment| is_dead(segment)).count();
+    let start = segments.iter().position(|segment| segment.is_all_gone(horizon))?;
+    let n = segments[start..].iter().take_while(|segment| segment.is_all_gone(horizon)).count();
     Some(start..start + n)
 }
 
@@ -207,10 +206,7 @@ fn size_left(segment: &Segment, horizon: Epoch) -> usize {
 
 /// A segment more than half of whose rows nobody can see, with the small ones around it.
 fn shrunken_run(segments: &[Arc<Segment>], horizon: Epoch) -> Option<Range<usize>> {
-    let is_shrunken = |segment: &Arc<Segment>| {
-        segment.n_deleted() * 2 > segment.len() && segment.n_gone(horizon) * 2 > segment.len()
-    };
-    let at = segments.iter().position(is_shrunken)?;
+    let at = segments.iter().position(|segment| segment.is_mostly_gone(horizon))?;
     let (mut start, mut end) = (at, at + 1);
     let mut size = size_left(&segments[at], horizon);
     let fits = |run: Range<usize>, size: usize| {

@@ -57,6 +57,8 @@ struct Deletions {
     n: AtomicUsize,
     first: AtomicU64,
     last: AtomicU64,
+    /// The epoch at which more than half of the rows were deleted, once it is known.
+    most: OnceLock<Epoch>,
 }
 
 /// A run of row versions, in order of their numbers.
@@ -97,6 +99,7 @@ impl Segment {
             n: AtomicUsize::new(0),
             first: AtomicU64::new(Epoch::MAX.0),
             last: AtomicU64::new(0),
+            most: OnceLock::new(),
         });
         let row_bytes = rows::bytes_used(&rows);
         Self { base, numbers, rows, created, deletions, row_bytes }
@@ -185,9 +188,10 @@ impl Segment {
         let live = || (0..self.len()).map(|_| AtomicU64::new(Epoch::MAX.0)).collect();
         let epochs = self.deletions.epochs.get_or_init(live);
         epochs[row].store(epoch.0, Ordering::Relaxed);
-        self.deletions.n.fetch_add(1, Ordering::Relaxed);
         self.deletions.last.fetch_max(epoch.0, Ordering::Relaxed);
         self.deletions.first.fetch_min(epoch.0, Ordering::Release);
+        // Last, so that who counts the row knows the rest of it.
+        self.deletions.n.fetch_add(1, Ordering::Release);
     }
 
     /// Marks as deleted the rows that are so in `source`, which has rows of the same numbers.
@@ -207,7 +211,25 @@ impl Segment {
 
     /// Number of deleted rows.
     pub(super) fn n_deleted(&self) -> usize {
-        self.deletions.n.load(Ordering::Relaxed)
+        self.deletions.n.load(Ordering::Acquire)
+    }
+
+    /// True when all rows were deleted at `horizon` or before.
+    pub(super) fn is_all_gone(&self, horizon: Epoch) -> bool {
+        self.n_deleted() == self.len() && self.last_deletion() <= horizon
+    }
+
+    /// True when more than half of the rows were deleted at `horizon` or before.
+    pub(super) fn is_mostly_gone(&self, horizon: Epoch) -> bool {
+        if self.n_deleted() * 2 <= self.len() {
+            return false;
+        }
+        // Epochs of deletion only rise, so that it stays what it is when more rows are deleted.
+        let most = self.deletions.most.get_or_init(|| {
+            let mut epochs: Vec<Epoch> = (0..self.len()).map(|row| self.deleted(row)).collect();
+            *epochs.select_nth_unstable(self.len() / 2).1
+        });
+        *most <= horizon
     }
 
     /// The earliest epoch of deletion, [`Epoch::MAX`] without one.

@@ -33,8 +33,8 @@ impl Snapshot {
     }
 
     /// The rows at that epoch in order of their creation, in batches of at most [`BATCH_ROWS`] and
-    /// at least one row. With `projection`, only those columns. Batches share the memory of the store where
-    /// all their rows are visible.
+    /// at least one row. With `projection`, only those columns. Batches share the memory of the
+    /// store where all their rows are visible.
     ///
     /// # Panics
     /// When the projection names a column that the schema has not.

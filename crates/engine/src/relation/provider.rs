@@ -92,9 +92,8 @@ impl PartitionStream for Part {
         let schema = Arc::clone(&self.schema);
         let batches = self.source.read(self.part, &self.projection).map(move |batch| {
             // The plan was made for this schema, field metadata included.
-            let batch = batch.map_err(|error| {
-                datafusion::error::DataFusionError::External(Box::new(error))
-            })?;
+            let batch = batch
+                .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
             Ok(batch.with_schema(Arc::clone(&schema))?)
         });
         let stream = futures::stream::iter(batches);

@@ -27,8 +27,7 @@ impl StoredColumn {
         let missing = match &column.missing {
             None => new_null_array(field.data_type(), 1),
             Some(text) => {
-                let mut builder =
-                    ColumnBuilder::new(&column.sql_type, &FormatSettings::default());
+                let mut builder = ColumnBuilder::new(&column.sql_type, &FormatSettings::default());
                 builder.push_text(text)?;
                 builder.finish()?
             }
@@ -61,7 +60,11 @@ pub(crate) fn schema(columns: &[StoredColumn]) -> SchemaRef {
 }
 
 /// A batch of those columns; also where there are none, but rows.
-pub(crate) fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, n_rows: usize) -> Result<RecordBatch> {
+pub(crate) fn batch(
+    schema: SchemaRef,
+    columns: Vec<ArrayRef>,
+    n_rows: usize,
+) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
     RecordBatch::try_new_with_options(schema, columns, &options)
         .map_err(|e| Error::internal(format!("stored columns do not make a batch: {e}")))

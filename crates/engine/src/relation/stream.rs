@@ -88,9 +88,10 @@ fn part(object: &Object, id: ColumnId) -> Result<Part> {
     if let Some(column) = RecordColumn::from_id(id) {
         return Ok(Part::Record(column));
     }
-    let column = object.columns().iter().find(|column| column.id == id).ok_or_else(|| {
-        Error::internal(format!("\"{}\" has no column of id {id}", object.name))
-    })?;
+    let column =
+        object.columns().iter().find(|column| column.id == id).ok_or_else(|| {
+            Error::internal(format!("\"{}\" has no column of id {id}", object.name))
+        })?;
     Ok(Part::Stored(StoredColumn::new(column)?))
 }
 

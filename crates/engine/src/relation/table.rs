@@ -112,9 +112,10 @@ impl TableData {
         let positions = columns
             .iter()
             .map(|id| {
-                self.columns.iter().position(|known| known == id).ok_or_else(|| {
-                    Error::internal(format!("a table has no column of id {id}"))
-                })
+                self.columns
+                    .iter()
+                    .position(|known| known == id)
+                    .ok_or_else(|| Error::internal(format!("a table has no column of id {id}")))
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(SnapshotRows { snapshot: self.segments.snapshot(), epoch, positions, schema })

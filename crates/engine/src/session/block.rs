@@ -90,9 +90,8 @@ impl Block {
         for id in relations {
             let Some(object) = catalog.get(*id) else { continue };
             let ObjectBody::MaterializedView(_) = object.body else { continue };
-            let written = |id: &ObjectId| {
-                self.overlays.contains_key(id) || self.appended.contains_key(id)
-            };
+            let written =
+                |id: &ObjectId| self.overlays.contains_key(id) || self.appended.contains_key(id);
             if inputs(catalog, *id).iter().any(written) {
                 return Err(Error::unsupported(format!(
                     "cannot read materialized view \"{}\" in the transaction that changed what it reads",
@@ -130,9 +129,8 @@ impl Session {
         catalog: &Catalog,
         relations: &BTreeSet<ObjectId>,
     ) -> Result<Pin> {
-        let in_block = self.with_block(|block| {
-            block.check_fresh(catalog, relations).map(|()| block.pin.clone())
-        });
+        let in_block = self
+            .with_block(|block| block.check_fresh(catalog, relations).map(|()| block.pin.clone()));
         let mode = self.state.lock().settings.read_mode();
         match in_block.transpose()? {
             None => {

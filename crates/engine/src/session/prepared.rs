@@ -49,9 +49,6 @@ impl Prepared {
     /// True for what ends a failed transaction block.
     #[must_use]
     pub fn is_allowed_in_failed_block(&self) -> bool {
-        matches!(
-            self.parsed.statement,
-            Statement::Commit | Statement::Rollback | Statement::Empty
-        )
+        matches!(self.parsed.statement, Statement::Commit | Statement::Rollback | Statement::Empty)
     }
 }

@@ -54,10 +54,7 @@ impl StatementSystem {
         let own = system::functions(Arc::new(self.clone()));
         let own: HashMap<_, _> =
             own.into_iter().map(|function| (function.name().to_owned(), function)).collect();
-        Functions {
-            registry: session.shared.batch.functions().registry,
-            session: Arc::new(own),
-        }
+        Functions { registry: session.shared.batch.functions().registry, session: Arc::new(own) }
     }
 
     fn context(&self) -> SystemContext<'_> {

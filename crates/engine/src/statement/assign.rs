@@ -38,10 +38,7 @@ pub(crate) fn assign(
         }
         _ => Err(Error::new(
             SqlState::DatatypeMismatch,
-            format!(
-                "column \"{}\" is of type {to} but expression is of type {from}",
-                column.name
-            ),
+            format!("column \"{}\" is of type {to} but expression is of type {from}", column.name),
         )
         .with_hint("You will need to rewrite or cast the expression.")),
     }
@@ -133,7 +130,9 @@ fn to_integer(
         SqlType::Float4 | SqlType::Float8 => {
             let floats = weir_delta::schema::normalize(values, &DataType::Float64)?;
             let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
-            std::sync::Arc::new(floats.unary::<_, arrow::datatypes::Float64Type>(f64::round_ties_even))
+            std::sync::Arc::new(
+                floats.unary::<_, arrow::datatypes::Float64Type>(f64::round_ties_even),
+            )
         }
         SqlType::Numeric(_) => {
             let whole = SqlType::Numeric(Some((38, 0)));
@@ -141,9 +140,8 @@ fn to_integer(
         }
         _ => std::sync::Arc::clone(values),
     };
-    let range_error = |_| {
-        Error::new(SqlState::NumericValueOutOfRange, format!("{to} out of range"))
-    };
+    let range_error =
+        |_| Error::new(SqlState::NumericValueOutOfRange, format!("{to} out of range"));
     let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
     let data_type = weir_delta::schema::arrow_type(to);
     arrow::compute::cast_with_options(&rounded, &data_type, &options).map_err(range_error)

@@ -115,8 +115,7 @@ impl IntoRelation {
         match &self.object.body {
             ObjectBody::Table(_) => {
                 let table = session.shared.tables.get(self.object.id).ok();
-                let rows =
-                    row::complete(session, &self.object, table.as_deref(), given, n_rows)?;
+                let rows = row::complete(session, &self.object, table.as_deref(), given, n_rows)?;
                 let none = RecordBatch::new_empty(rows.schema());
                 insert::apply(session, &self.object, &none, &rows, Epoch::MAX).await?;
             }
@@ -163,21 +162,16 @@ async fn to_stdout(session: &Session, copy: &Copy) -> Result<Execution> {
             let list: Vec<String> =
                 targets.iter().map(|target| quoted(&object.columns()[*target].name)).collect();
             let schema = quoted(catalog.schema_name(object.schema));
-            let text =
-                format!("SELECT {} FROM {schema}.{}", list.join(", "), quoted(&object.name));
+            let text = format!("SELECT {} FROM {schema}.{}", list.join(", "), quoted(&object.name));
             weir_planner::dialect::parse_query(&text)?
         }
         CopyTarget::Subscribe(_) => {
             return Err(Error::unsupported("SUBSCRIBE is not implemented"));
         }
     };
-    let bound =
-        crate::stack::on_planner_stack(|| query::bind(session, &catalog, &parsed, &[]))?;
-    let typed: Vec<(String, SqlType)> = bound
-        .columns
-        .iter()
-        .map(|column| (column.name.clone(), column.sql_type.clone()))
-        .collect();
+    let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, &parsed, &[]))?;
+    let typed: Vec<(String, SqlType)> =
+        bound.columns.iter().map(|column| (column.name.clone(), column.sql_type.clone())).collect();
     let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
     let n_columns = typed.len();
     let options = options(&copy.options, &names)?;

@@ -47,8 +47,7 @@ pub(super) fn plan(
     let object = catalog.resolve(&insert.table, &session.search_path())?;
     check_target(object, insert)?;
     let targets = target_columns(object, &insert.columns)?;
-    let (source, parameters) =
-        values::plan(session, catalog, object, insert, &targets, declared)?;
+    let (source, parameters) = values::plan(session, catalog, object, insert, &targets, declared)?;
     let alias = insert.alias.clone().unwrap_or_else(|| object.name.clone());
     let returning = plan_returning(session, catalog, object, &alias, &insert.returning)?;
     if let Some(on_conflict) = &insert.on_conflict {
@@ -56,11 +55,7 @@ pub(super) fn plan(
     }
     Ok(InsertPlan {
         table: object.id,
-        targets: if insert.columns.is_empty() {
-            source.first_columns(&targets)
-        } else {
-            targets
-        },
+        targets: if insert.columns.is_empty() { source.first_columns(&targets) } else { targets },
         source,
         on_conflict: insert.on_conflict.clone(),
         returning_columns: returning.as_ref().map(|bound| query::output_columns(&bound.columns)),
@@ -136,9 +131,8 @@ pub(super) fn plan_returning(
     let visible = object.columns().iter().filter(|column| !column.hidden);
     let schema = weir_planner::source::schema_of(visible);
     let locals = [(alias.to_owned(), schema)];
-    let bound = query::with_binder(session, catalog, |binder| {
-        binder.query_over(&parsed, &[], &locals)
-    })?;
+    let bound =
+        query::with_binder(session, catalog, |binder| binder.query_over(&parsed, &[], &locals))?;
     Ok(Some(bound))
 }
 

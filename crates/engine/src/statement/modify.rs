@@ -78,8 +78,7 @@ pub(super) fn plan(
     let (text, targets) = select_text(catalog, object, &alias, &parts)?;
     let parsed = dialect::parse_query(&text)?;
     let found = query::with_binder(session, catalog, |binder| {
-        let binder =
-            weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
+        let binder = weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
         binder.query(&parsed, declared)
     })?;
     let returning = plan_returning(session, catalog, object, &alias, parts.returning)?;

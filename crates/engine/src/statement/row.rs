@@ -7,8 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use weir_catalog::{Column, Object, ObjectBody};
 use weir_connect::value::display;
 use weir_planner::{dialect, semantics};
@@ -92,9 +92,8 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
         if let Some(text) = column.default.as_ref() {
             let empty = Arc::new(arrow::datatypes::Schema::empty());
             let default = RowExpressions::new(session, std::slice::from_ref(text), &empty)?;
-            let none = arrow::array::new_empty_array(&weir_delta::schema::arrow_type(
-                &default.types[0],
-            ));
+            let none =
+                arrow::array::new_empty_array(&weir_delta::schema::arrow_type(&default.types[0]));
             let _ = assign::assign(&none, &default.types[0], column, &session.format_settings())?;
         }
         if let Some(text) = column.generated.as_ref() {
@@ -107,10 +106,7 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
             if expr.types[0] != weir_types::SqlType::Bool {
                 return Err(Error::new(
                     SqlState::DatatypeMismatch,
-                    format!(
-                        "argument of CHECK must be type boolean, not type {}",
-                        expr.types[0]
-                    ),
+                    format!("argument of CHECK must be type boolean, not type {}", expr.types[0]),
                 ));
             }
         }

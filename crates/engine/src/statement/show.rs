@@ -42,10 +42,8 @@ pub(super) fn text_rows(
     rows: Vec<Vec<Option<String>>>,
     verb: &'static str,
 ) -> Result<Execution> {
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|column| Field::new(&column.name, DataType::Utf8View, true))
-        .collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|column| Field::new(&column.name, DataType::Utf8View, true)).collect();
     let arrays: Vec<ArrayRef> = (0..columns.len())
         .map(|column_idx| {
             let values = rows.iter().map(|row| row[column_idx].as_deref());
@@ -79,10 +77,7 @@ pub(super) fn run(
         Statement::ShowObjects(kind) => list(&catalog, *kind),
         Statement::ShowCreate(name) => {
             let object = catalog.resolve(name, &path)?;
-            vec![vec![
-                Some(catalog.full_name(object.id)),
-                Some(create_statement(&catalog, object)),
-            ]]
+            vec![vec![Some(catalog.full_name(object.id)), Some(create_statement(&catalog, object))]]
         }
         Statement::Describe(name) => {
             let object = catalog.resolve(name, &path)?;
@@ -152,7 +147,10 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             if let Some(source) = &stream.source {
                 options.push(format!("connector = '{}'", source.connector));
                 options.extend(
-                    source.options.iter().map(|(k, v)| format!("{k} = '{}'", v.replace('\'', "''"))),
+                    source
+                        .options
+                        .iter()
+                        .map(|(k, v)| format!("{k} = '{}'", v.replace('\'', "''"))),
                 );
                 options.push(format!("on_error = '{}'", on_error(stream.options.on_error)));
             }

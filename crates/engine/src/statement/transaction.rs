@@ -29,10 +29,10 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
             done("ROLLBACK")
         }
         Statement::Savepoint(SavepointAction::Define | SavepointAction::Release, name)
-        | Statement::Savepoint(SavepointAction::RollbackTo, name) => Err(Error::unsupported(
-            format!("savepoints are not implemented: \"{name}\""),
-        )
-        .with_hint("Use one transaction for what succeeds or fails together.")),
+        | Statement::Savepoint(SavepointAction::RollbackTo, name) => {
+            Err(Error::unsupported(format!("savepoints are not implemented: \"{name}\""))
+                .with_hint("Use one transaction for what succeeds or fails together."))
+        }
         Statement::SetTransaction { read_only } => {
             if let Some(read_only) = read_only {
                 session.with_block(|block| block.read_only = *read_only);
@@ -82,10 +82,7 @@ fn begin(session: &Session, read_only: bool) -> Result<Execution> {
         other => {
             state.transaction = other;
             drop(state);
-            session.notice(Notice::warning(
-                "25001",
-                "there is already a transaction in progress",
-            ));
+            session.notice(Notice::warning("25001", "there is already a transaction in progress"));
             return done("BEGIN");
         }
     };
@@ -138,13 +135,12 @@ async fn arguments_of(
     arguments: &[datafusion::sql::sqlparser::ast::Expr],
 ) -> Result<Vec<ArrayRef>> {
     if arguments.len() != prepared.parameters.len() {
-        return Err(Error::syntax("wrong number of parameters for prepared statement").with_detail(
-            format!(
+        return Err(Error::syntax("wrong number of parameters for prepared statement")
+            .with_detail(format!(
                 "Expected {} parameters but got {}.",
                 prepared.parameters.len(),
                 arguments.len()
-            ),
-        ));
+            )));
     }
     if arguments.is_empty() {
         return Ok(Vec::new());
@@ -159,8 +155,7 @@ async fn arguments_of(
     let bound = query::bind(session, &catalog, &parsed, &[])?;
     let pin = session.shared.pins.pin(session.shared.durable.newest());
     let schema = Arc::clone(bound.plan.schema().inner());
-    let rows =
-        query::collect_plan(session, &catalog, bound.plan, &pin, Default::default()).await?;
+    let rows = query::collect_plan(session, &catalog, bound.plan, &pin, Default::default()).await?;
     Ok(weir_delta::rows::concat(&schema, &rows)?.columns().to_vec())
 }
 

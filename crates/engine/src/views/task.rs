@@ -35,10 +35,9 @@ impl Task {
 
 impl Maintained for Task {
     fn tick(&self, from: Epoch, upto: Epoch) -> Result<Tick> {
-        let shared = self
-            .shared
-            .upgrade()
-            .ok_or_else(|| Error::new(weir_types::SqlState::AdminShutdown, "the server is shutting down"))?;
+        let shared = self.shared.upgrade().ok_or_else(|| {
+            Error::new(weir_types::SqlState::AdminShutdown, "the server is shutting down")
+        })?;
         let run = Run { shared: &shared, id: self.id, data: &self.data };
         let changed = match &self.data.dataflow {
             Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto)?,

@@ -13,7 +13,8 @@ use crate::source::RecordColumn;
 pub(super) fn mentioned(query: &Query) -> Vec<RecordColumn> {
     let mut found = Vec::new();
     let mut note = |ident: &sql::Ident| {
-        let column = RecordColumn::ALL.into_iter().find(|c| ident.value.eq_ignore_ascii_case(c.name()));
+        let column =
+            RecordColumn::ALL.into_iter().find(|c| ident.value.eq_ignore_ascii_case(c.name()));
         if let Some(column) = column
             && !found.contains(&column)
         {

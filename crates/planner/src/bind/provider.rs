@@ -76,7 +76,11 @@ impl<'a> Provider<'a> {
         Err(Error::internal(format!("relation \"{name}\" was found and lost")))
     }
 
-    fn pinned_source(&self, query: &StoredQuery, name: &ObjectName) -> Result<Arc<dyn TableSource>> {
+    fn pinned_source(
+        &self,
+        query: &StoredQuery,
+        name: &ObjectName,
+    ) -> Result<Arc<dyn TableSource>> {
         let stored = query
             .relations
             .iter()
@@ -99,7 +103,10 @@ impl<'a> Provider<'a> {
         let source = match &object.body {
             ObjectBody::View(view) => {
                 let bound = self.binder.stored(&view.query)?;
-                RelationSource::view(object.id, as_view_columns(bound.plan, &view.columns, object.id)?)
+                RelationSource::view(
+                    object.id,
+                    as_view_columns(bound.plan, &view.columns, object.id)?,
+                )
             }
             _ => RelationSource::new(Target::Object(object.id), visible.ids, visible.schema),
         };
@@ -194,7 +201,11 @@ impl ContextProvider for Provider<'_> {
         self.binder.functions.registry.table_function(name, args)
     }
 
-    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> DfResult<Arc<dyn TableSource>> {
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> DfResult<Arc<dyn TableSource>> {
         let table = datafusion::catalog::cte_worktable::CteWorkTable::new(name, schema);
         Ok(datafusion::datasource::provider_as_source(Arc::new(table)))
     }

@@ -17,7 +17,8 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
+    Volatility,
 };
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlType};
@@ -121,7 +122,10 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> DfResult<DataType> {
-        Err(external(Error::internal(format!("{} was asked for its type without fields", self.name))))
+        Err(external(Error::internal(format!(
+            "{} was asked for its type without fields",
+            self.name
+        ))))
     }
 
     /// While a query is planned, types below may not be final: where they do not fit, the type stays
@@ -139,7 +143,10 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn accumulator(&self, _args: AccumulatorArgs<'_>) -> DfResult<Box<dyn Accumulator>> {
-        Err(external(Error::internal(format!("{} was computed before its types were told", self.name))))
+        Err(external(Error::internal(format!(
+            "{} was computed before its types were told",
+            self.name
+        ))))
     }
 }
 
@@ -243,16 +250,20 @@ impl AggregateUDFImpl for BoundAggregate {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DfResult<Box<dyn Accumulator>> {
         match &self.body {
-            Body::Rows(factory) if args.is_distinct => {
-                Ok(Box::new(distinct::Distinct::new(factory.accumulator(&self.types), self.argument_types())))
-            }
+            Body::Rows(factory) if args.is_distinct => Ok(Box::new(distinct::Distinct::new(
+                factory.accumulator(&self.types),
+                self.argument_types(),
+            ))),
             Body::Rows(factory) => Ok(factory.accumulator(&self.types)),
             Body::Native(inner) => inner.accumulator(args),
             Body::Joined(form) => joined::accumulator(*form, args),
         }
     }
 
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> DfResult<Box<dyn Accumulator>> {
+    fn create_sliding_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> DfResult<Box<dyn Accumulator>> {
         match &self.body {
             Body::Native(inner) => inner.create_sliding_accumulator(args),
             _ => self.accumulator(args),
@@ -287,9 +298,10 @@ impl AggregateUDFImpl for BoundAggregate {
         match &self.body {
             Body::Rows(factory) => Ok(factory.groups(&self.types)),
             Body::Native(inner) => inner.create_groups_accumulator(args),
-            Body::Joined(_) => {
-                Err(external(Error::internal(format!("{} has no accumulator of groups", self.name))))
-            }
+            Body::Joined(_) => Err(external(Error::internal(format!(
+                "{} has no accumulator of groups",
+                self.name
+            )))),
         }
     }
 

@@ -78,8 +78,10 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("abs(int2) -> int2", absolute::<Int16Type>),
     declare("abs(int4) -> int4", absolute::<Int32Type>),
     declare("abs(int8) -> int8", absolute::<Int64Type>),
-    declare("abs(float4) -> float4", |call| call.each_float::<Float32Type>(|a| Ok(a.abs()))).total(),
-    declare("abs(float8) -> float8", |call| call.each_float::<Float64Type>(|a| Ok(a.abs()))).total(),
+    declare("abs(float4) -> float4", |call| call.each_float::<Float32Type>(|a| Ok(a.abs())))
+        .total(),
+    declare("abs(float8) -> float8", |call| call.each_float::<Float64Type>(|a| Ok(a.abs())))
+        .total(),
     declare("@(int2) -> int2", absolute::<Int16Type>),
     declare("@(int4) -> int4", absolute::<Int32Type>),
     declare("@(int8) -> int8", absolute::<Int64Type>),
@@ -96,11 +98,15 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("~(int2) -> int2", |call| unary::<Int16Type>(call, |a| !a)).total(),
     declare("~(int4) -> int4", |call| unary::<Int32Type>(call, |a| !a)).total(),
     declare("~(int8) -> int8", |call| unary::<Int64Type>(call, |a| !a)).total(),
-    declare("<<(int4, int4) -> int4", |call| bitwise::<Int32Type>(call, |a, n| a.wrapping_shl(n as u32)))
-        .total(),
+    declare("<<(int4, int4) -> int4", |call| {
+        bitwise::<Int32Type>(call, |a, n| a.wrapping_shl(n as u32))
+    })
+    .total(),
     declare("<<(int8, int4) -> int8", |call| shift(call, i64::wrapping_shl)).total(),
-    declare(">>(int4, int4) -> int4", |call| bitwise::<Int32Type>(call, |a, n| a.wrapping_shr(n as u32)))
-        .total(),
+    declare(">>(int4, int4) -> int4", |call| {
+        bitwise::<Int32Type>(call, |a, n| a.wrapping_shr(n as u32))
+    })
+    .total(),
     declare(">>(int8, int4) -> int8", |call| shift(call, i64::wrapping_shr)).total(),
 ];
 
@@ -270,7 +276,9 @@ fn bitwise<T: ArrowPrimitiveType>(
     operation: impl Fn(T::Native, T::Native) -> T::Native,
 ) -> Result<ArrayRef> {
     let mut values = Vec::with_capacity(call.n_rows);
-    pairs(call.numbers::<T>(0), call.numbers::<T>(1), call.n_rows, |a, b| values.push(operation(a, b)));
+    pairs(call.numbers::<T>(0), call.numbers::<T>(1), call.n_rows, |a, b| {
+        values.push(operation(a, b))
+    });
     Ok(call.primitive::<T>(values, call.nulls().cloned()))
 }
 

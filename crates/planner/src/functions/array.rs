@@ -25,13 +25,17 @@ const READS: &[Declaration] = &[
     declare("array_lower(anyarray, int4) -> int4", |call| length(call, false)).total(),
     declare("array_ndims(anyarray) -> int4", |call| {
         let lists = call.lists(0);
-        call.each_maybe::<Int32Type>(|row| Ok(lists.range(row).filter(|r| !r.is_empty()).map(|_| 1)))
+        call.each_maybe::<Int32Type>(|row| {
+            Ok(lists.range(row).filter(|r| !r.is_empty()).map(|_| 1))
+        })
     })
     .total(),
     declare("array_dims(anyarray) -> text", |call| {
         let lists = call.lists(0);
         call.each_maybe_text(|row, out| {
-            let Some(range) = lists.range(row).filter(|range| !range.is_empty()) else { return Ok(false) };
+            let Some(range) = lists.range(row).filter(|range| !range.is_empty()) else {
+                return Ok(false);
+            };
             out.push_str(&format!("[1:{}]", range.len()));
             Ok(true)
         })
@@ -47,24 +51,37 @@ const READS: &[Declaration] = &[
     declare("array_subscript(int2vector, int4) -> int2", |call| subscript(call, 0)).total(),
     declare("array_subscript(oidvector, int4) -> oid", |call| subscript(call, 0)).total(),
     declare("array_position(anycompatiblearray, anycompatible) -> int4", position).takes_null(),
-    declare("array_position(anycompatiblearray, anycompatible, int4) -> int4", position).takes_null(),
+    declare("array_position(anycompatiblearray, anycompatible, int4) -> int4", position)
+        .takes_null(),
     declare("array_positions(anycompatiblearray, anycompatible) -> int4[]", positions).takes_null(),
     declare("@>(anyarray, anyarray) -> bool", |call| containment(call, 0, 1)).total(),
     declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
     declare("&&(anyarray, anyarray) -> bool", overlap).total(),
     // `x = ANY (array)` and so on.
-    declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq)).total(),
-    declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne)).total(),
-    declare("any <(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_lt)).total(),
-    declare("any <=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_le)).total(),
-    declare("any >(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_gt)).total(),
-    declare("any >=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ge)).total(),
-    declare("all =(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_eq)).total(),
-    declare("all <>(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ne)).total(),
-    declare("all <(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_lt)).total(),
-    declare("all <=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_le)).total(),
-    declare("all >(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_gt)).total(),
-    declare("all >=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ge)).total(),
+    declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq))
+        .total(),
+    declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne))
+        .total(),
+    declare("any <(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_lt))
+        .total(),
+    declare("any <=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_le))
+        .total(),
+    declare("any >(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_gt))
+        .total(),
+    declare("any >=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ge))
+        .total(),
+    declare("all =(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_eq))
+        .total(),
+    declare("all <>(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ne))
+        .total(),
+    declare("all <(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_lt))
+        .total(),
+    declare("all <=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_le))
+        .total(),
+    declare("all >(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_gt))
+        .total(),
+    declare("all >=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ge))
+        .total(),
 ];
 
 /// Values as bytes: equal ones have equal bytes, whatever the type.
@@ -75,7 +92,8 @@ struct Keys {
 impl Keys {
     /// The bytes of several arrays of one type, to be compared with each other.
     fn of<const N: usize>(arrays: [&ArrayRef; N]) -> Result<[Self; N]> {
-        let internal = |error| Error::internal(format!("array elements cannot be compared: {error}"));
+        let internal =
+            |error| Error::internal(format!("array elements cannot be compared: {error}"));
         let fields = vec![SortField::new(arrays[0].data_type().clone())];
         let converter = RowConverter::new(fields).map_err(internal)?;
         let mut keys = Vec::with_capacity(N);
@@ -94,12 +112,12 @@ impl Keys {
 /// Floats with -0.0 as 0.0, which it equals.
 fn unsigned_zeros(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Float64 => {
-            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
-        }
-        DataType::Float32 => {
-            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
-        }
+        DataType::Float64 => Arc::new(
+            array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0),
+        ),
+        DataType::Float32 => Arc::new(
+            array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0),
+        ),
         _ => Arc::clone(array),
     }
 }
@@ -163,7 +181,8 @@ fn position(call: &Call<'_>) -> Result<ArrayRef> {
             None => 1,
         };
         let from = usize::try_from(start - 1).unwrap_or(0);
-        let place = found(call, &keys, row).and_then(|mut places| places.find(|place| *place >= from));
+        let place =
+            found(call, &keys, row).and_then(|mut places| places.find(|place| *place >= from));
         Ok(place.map(|place| place as i32 + 1))
     })
 }

@@ -57,11 +57,6 @@ impl<'a> Call<'a> {
         Self { name, arguments, types, n_rows, settings, nulls }
     }
 
-    /// The same call with its result of another type.
-    pub(crate) fn with_types(&self, types: &'a CallTypes) -> Self {
-        Self { types, nulls: self.nulls.clone(), ..*self }
-    }
-
     /// True if the row has no result because an argument is NULL.
     pub(crate) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
@@ -222,11 +217,6 @@ impl<'a> Call<'a> {
         }
         Ok(Arc::new(BooleanArray::from(values)))
     }
-
-    /// As many NULLs as there are rows.
-    pub(crate) fn all_null(&self) -> ArrayRef {
-        arrow::array::new_null_array(&arrow_type(&self.types.returns), self.n_rows)
-    }
 }
 
 /// Rows in which any argument is NULL.
@@ -342,9 +332,4 @@ impl Lists<'_> {
     pub(crate) fn elements(&self) -> &ArrayRef {
         self.array.values()
     }
-}
-
-/// The types of a call, for a kernel that calls another.
-pub(crate) fn call_types(arguments: &[SqlType], returns: &SqlType) -> CallTypes {
-    CallTypes { arguments: arguments.to_vec(), returns: returns.clone() }
 }

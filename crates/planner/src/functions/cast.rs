@@ -11,9 +11,11 @@ use std::sync::Arc;
 use datafusion::logical_expr::{Cast, Expr};
 use weir_connect::value::FormatSettings;
 use weir_delta::schema;
-use weir_types::{Error, NUMERIC_SCALE_UNCONSTRAINED, Result, SqlState, SqlType};
+use weir_types::{Error, Result, SqlState, SqlType};
 
-use super::coercion::{Context, as_numeric, cast_context, category, Category, array_of, base, element_of};
+use super::coercion::{
+    Category, Context, array_of, as_numeric, base, cast_context, category, element_of,
+};
 use super::overload::{CallTypes, Overload};
 use super::scalar::Bound;
 
@@ -98,7 +100,8 @@ fn is_native(from: &SqlType, to: &SqlType) -> bool {
         | (T::Oid | T::Reg(_), T::Oid | T::Reg(_) | T::Int8)
         | (T::Jsonb | T::Uuid, T::Text | T::Json) => true,
         (T::Int2 | T::Int4 | T::Int8 | T::Numeric(_), T::Numeric(_)) => {
-            let ((from_precision, from_scale), (precision, scale)) = (as_numeric(from), as_numeric(to));
+            let ((from_precision, from_scale), (precision, scale)) =
+                (as_numeric(from), as_numeric(to));
             scale >= from_scale
                 && i16::from(precision) - i16::from(scale)
                     >= i16::from(from_precision) - i16::from(from_scale)
@@ -109,7 +112,9 @@ fn is_native(from: &SqlType, to: &SqlType) -> bool {
             T::Text | T::Varchar(None) | T::Unknown,
         ) => true,
         (T::Varchar(Some(from)), T::Varchar(Some(to))) => from <= to,
-        (T::Int2Vector | T::OidVector, T::Array(element)) => element_of(from).as_ref() == Some(element),
+        (T::Int2Vector | T::OidVector, T::Array(element)) => {
+            element_of(from).as_ref() == Some(element)
+        }
         _ => false,
     }
 }
@@ -126,14 +131,8 @@ fn numeric_of_text(text: &str) -> Option<SqlType> {
     let is_plain = !digits.is_empty()
         && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
     let precision = whole.trim_start_matches('0').len() + fraction.len();
-    (is_plain && precision <= 38).then(|| {
-        SqlType::Numeric(Some(((precision.max(1) as u8), fraction.len() as i8)))
-    })
-}
-
-/// True if values of that type have more digits behind the point than `numeric` without precision keeps.
-pub(crate) fn is_finer_than_unconstrained(t: &SqlType) -> bool {
-    as_numeric(t).1 > NUMERIC_SCALE_UNCONSTRAINED
+    (is_plain && precision <= 38)
+        .then(|| SqlType::Numeric(Some(((precision.max(1) as u8), fraction.len() as i8))))
 }
 
 /// An array of the type that its elements have.

@@ -17,7 +17,8 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("coalesce(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("greatest(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("least(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
-    declare("nullif(anycompatible, anycompatible) -> anycompatible", planned_otherwise).takes_null(),
+    declare("nullif(anycompatible, anycompatible) -> anycompatible", planned_otherwise)
+        .takes_null(),
     declare("pg_typeof(any) -> regtype", planned_otherwise).takes_null(),
     declare("num_nulls(variadic any) -> int4", |call| count(call, true)).takes_null().total(),
     declare("num_nonnulls(variadic any) -> int4", |call| count(call, false)).takes_null().total(),

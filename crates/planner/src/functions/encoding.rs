@@ -203,8 +203,9 @@ fn decode(call: &Call<'_>) -> Result<ArrayRef> {
             "base64" => {
                 let digits: String = text.chars().filter(|c| !" \t\r\n".contains(*c)).collect();
                 let bytes = STANDARD.decode(digits).map_err(|error| {
-                    invalid_parameter(format!("invalid base64 end sequence: {error}"))
-                        .with_hint("Input data is missing padding, is truncated, or is otherwise corrupted.")
+                    invalid_parameter(format!("invalid base64 end sequence: {error}")).with_hint(
+                        "Input data is missing padding, is truncated, or is otherwise corrupted.",
+                    )
                 })?;
                 out.extend(bytes);
                 Ok(())
@@ -275,8 +276,11 @@ fn convert_from(call: &Call<'_>) -> Result<ArrayRef> {
         let bytes = bytes.at(row);
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let bad = &bytes[error.valid_up_to()..];
-            let shown: Vec<String> =
-                bad.iter().take(error.error_len().unwrap_or(1)).map(|b| format!("0x{b:02x}")).collect();
+            let shown: Vec<String> = bad
+                .iter()
+                .take(error.error_len().unwrap_or(1))
+                .map(|b| format!("0x{b:02x}"))
+                .collect();
             Error::new(
                 SqlState::CharacterNotInRepertoire,
                 format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),

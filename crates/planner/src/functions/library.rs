@@ -9,8 +9,8 @@ use weir_types::{Error, Result, SqlState};
 use super::overload::{Declaration, Overload};
 use super::scalar::Function;
 use super::{
-    arithmetic, array, clock, conditional, datetime, encoding, json, math, number_format, operator, pattern,
-    text,
+    arithmetic, array, clock, conditional, datetime, encoding, json, math, number_format, operator,
+    pattern, text,
 };
 
 static FUNCTIONS: LazyLock<BTreeMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {

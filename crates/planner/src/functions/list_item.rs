@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use weir_types::Error;
 
@@ -15,7 +16,9 @@ use super::scalar::external;
 pub(crate) const LIST_ITEM: &str = "\u{1}item";
 
 pub(super) fn udf() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(ListItem { signature: Signature::any(1, Volatility::Immutable) }))
+    Arc::new(ScalarUDF::new_from_impl(ListItem {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
 }
 
 /// The marker: its argument is of open type until the semantics take the marker off.

@@ -19,7 +19,8 @@ pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
 }
 
 const FLOATS: &[Declaration] = &[
-    declare("pi() -> float8", |call| call.each::<Float64Type>(|_| Ok(std::f64::consts::PI))).total(),
+    declare("pi() -> float8", |call| call.each::<Float64Type>(|_| Ok(std::f64::consts::PI)))
+        .total(),
     declare("random() -> float8", |call| call.each::<Float64Type>(|_| Ok(rand::random::<f64>())))
         .volatile()
         .total(),
@@ -34,7 +35,9 @@ const FLOATS: &[Declaration] = &[
     declare("cbrt(float8) -> float8", |call| total(call, f64::cbrt)).total(),
     declare("||/(float8) -> float8", |call| total(call, f64::cbrt)).total(),
     declare("exp(float8) -> float8", |call| call.each_float::<Float64Type>(exponential)),
-    declare("ln(float8) -> float8", |call| call.each_float::<Float64Type>(|a| logarithm(a, f64::ln))),
+    declare("ln(float8) -> float8", |call| {
+        call.each_float::<Float64Type>(|a| logarithm(a, f64::ln))
+    }),
     declare("log(float8) -> float8", |call| {
         call.each_float::<Float64Type>(|a| logarithm(a, f64::log10))
     }),
@@ -44,9 +47,15 @@ const FLOATS: &[Declaration] = &[
     declare("power(float8, float8) -> float8", |call| call.each_float_pair::<Float64Type>(power)),
     declare("pow(float8, float8) -> float8", |call| call.each_float_pair::<Float64Type>(power)),
     declare("^(float8, float8) -> float8", |call| call.each_float_pair::<Float64Type>(power)),
-    declare("sin(float8) -> float8", |call| call.each_float::<Float64Type>(|a| periodic(a, f64::sin))),
-    declare("cos(float8) -> float8", |call| call.each_float::<Float64Type>(|a| periodic(a, f64::cos))),
-    declare("tan(float8) -> float8", |call| call.each_float::<Float64Type>(|a| periodic(a, f64::tan))),
+    declare("sin(float8) -> float8", |call| {
+        call.each_float::<Float64Type>(|a| periodic(a, f64::sin))
+    }),
+    declare("cos(float8) -> float8", |call| {
+        call.each_float::<Float64Type>(|a| periodic(a, f64::cos))
+    }),
+    declare("tan(float8) -> float8", |call| {
+        call.each_float::<Float64Type>(|a| periodic(a, f64::tan))
+    }),
     declare("cot(float8) -> float8", |call| {
         call.each_float::<Float64Type>(|a| periodic(a, |a| 1.0 / a.tan()))
     }),
@@ -222,7 +231,8 @@ fn width_bucket(call: &Call<'_>) -> Result<ArrayRef> {
         if beyond {
             return count.checked_add(1).ok_or_else(|| out_of_range(&call.types.returns));
         }
-        let share = if low < high { (value - low) / (high - low) } else { (low - value) / (low - high) };
+        let share =
+            if low < high { (value - low) / (high - low) } else { (low - value) / (low - high) };
         Ok(((f64::from(count) * share) as i32).min(count - 1) + 1)
     })
 }

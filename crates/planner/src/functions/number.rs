@@ -53,9 +53,9 @@ fn decimal_text_to_numeric(text: &str, scale: i8) -> Option<i128> {
     let shift = exponent - fraction.len() as i32 + i32::from(scale);
     match u32::try_from(shift) {
         Ok(_) if unscaled == 0 => Some(0),
-        Ok(up) if up <= 38 => {
-            unscaled.checked_mul(ten_to(up)).filter(|v| v.unsigned_abs() < ten_to(38).unsigned_abs())
-        }
+        Ok(up) if up <= 38 => unscaled
+            .checked_mul(ten_to(up))
+            .filter(|v| v.unsigned_abs() < ten_to(38).unsigned_abs()),
         Ok(_) => None,
         Err(_) if shift < -38 => Some(0),
         Err(_) => Some(divide_rounded(unscaled, ten_to(shift.unsigned_abs()))),

@@ -175,8 +175,10 @@ impl Template {
         }
         let (is_negative, digits) = self.digits(number);
         let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
-        let whole = if whole == "0" && (self.n_fraction > 0 || self.n_whole == 0) { "" } else { whole };
-        let fits = whole.len() <= self.n_whole && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let whole =
+            if whole == "0" && (self.n_fraction > 0 || self.n_whole == 0) { "" } else { whole };
+        let fits =
+            whole.len() <= self.n_whole && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let mut writer = Writer {
             template: self,
             is_negative,
@@ -196,9 +198,11 @@ impl Template {
 
     /// True where the sign stands right before the first digit.
     fn has_floating_sign(&self) -> bool {
-        !self.nodes.iter().any(|node| {
-            matches!(node, Node::Minus | Node::AnySign | Node::Brackets | Node::Sign)
-        }) || self.leading_sign()
+        !self
+            .nodes
+            .iter()
+            .any(|node| matches!(node, Node::Minus | Node::AnySign | Node::Brackets | Node::Sign))
+            || self.leading_sign()
     }
 
     fn leading_sign(&self) -> bool {
@@ -253,7 +257,8 @@ impl Template {
         };
         let text = format!("{:.*e}", self.n_fraction, value.abs());
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let exponent: i32 = exponent.parse().map_err(|_| invalid_parameter("number has no exponent"))?;
+        let exponent: i32 =
+            exponent.parse().map_err(|_| invalid_parameter("number has no exponent"))?;
         let sign = if value < 0.0 { "-" } else { " " };
         let exponent_sign = if exponent < 0 { '-' } else { '+' };
         out.push_str(&format!("{sign}{mantissa}e{exponent_sign}{:02}", exponent.abs()));
@@ -263,8 +268,19 @@ impl Template {
 
 fn roman(value: u16) -> String {
     const STEPS: [(u16, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"),
-        (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let (mut rest, mut out) = (value, String::new());
     for (step, letters) in STEPS {
@@ -327,7 +343,11 @@ impl Writer<'_> {
                 Node::Ordinal(is_upper) => {
                     if !self.is_negative && self.fraction.is_empty() {
                         let ending = ordinal_ending(&self.whole);
-                        self.out.push_str(&if *is_upper { ending.to_uppercase() } else { ending.to_owned() });
+                        self.out.push_str(&if *is_upper {
+                            ending.to_uppercase()
+                        } else {
+                            ending.to_owned()
+                        });
                     }
                 }
                 Node::Char(c) => self.out.push(*c),
@@ -467,4 +487,3 @@ fn to_number(call: &Call<'_>) -> Result<ArrayRef> {
         in_range(rescale(value, (scale - i16::from(template.shift)) as i8, to))
     })
 }
-

@@ -135,7 +135,10 @@ pub(crate) enum Poly {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Pattern {
     Exact(SqlType),
-    Element { poly: Poly, not_array: bool },
+    Element {
+        poly: Poly,
+        not_array: bool,
+    },
     Array(Poly),
     /// `"any"`: taken as it comes.
     Any,
@@ -180,7 +183,12 @@ pub(crate) struct CallTypes {
 
 impl Overload {
     /// The body of a cast, whose types are told where it is bound.
-    pub(crate) fn of_cast(name: String, kernel: Kernel, can_fail: bool, uses_settings: bool) -> Self {
+    pub(crate) fn of_cast(
+        name: String,
+        kernel: Kernel,
+        can_fail: bool,
+        uses_settings: bool,
+    ) -> Self {
         Self {
             name,
             arguments: vec![Pattern::Any],
@@ -202,13 +210,18 @@ impl Overload {
             None => n_arguments == fixed,
             Some(_) => n_arguments > fixed,
         };
-        let repeated = std::iter::repeat_n(self.variadic.as_ref(), n_arguments.saturating_sub(fixed));
+        let repeated =
+            std::iter::repeat_n(self.variadic.as_ref(), n_arguments.saturating_sub(fixed));
         fits.then(|| self.arguments.iter().chain(repeated.flatten()).collect())
     }
 
     /// The types for a call that this function was chosen for; `None` where its polymorphic arguments
     /// do not go together. `constants` are the values of arguments that are integer constants.
-    pub(crate) fn types(&self, given: &[SqlType], constants: &[Option<Constant>]) -> Option<CallTypes> {
+    pub(crate) fn types(
+        &self,
+        given: &[SqlType],
+        constants: &[Option<Constant>],
+    ) -> Option<CallTypes> {
         let patterns = self.patterns(given.len())?;
         let element = |poly| element_type(&patterns, given, poly);
         let mut arguments = Vec::with_capacity(given.len());

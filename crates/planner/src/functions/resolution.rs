@@ -238,7 +238,10 @@ mod tests {
             "g(text, text) -> text",
         ]);
         let array = T::Array(Box::new(T::Int4));
-        assert_eq!(chosen(&choose(&functions[..1], &[T::Unknown, T::Int4], &[])), "text,int4->text");
+        assert_eq!(
+            chosen(&choose(&functions[..1], &[T::Unknown, T::Int4], &[])),
+            "text,int4->text"
+        );
         assert_eq!(chosen(&choose(&functions[..1], &[T::Unknown], &[])), "missing");
         let g = &functions[1..];
         assert_eq!(chosen(&choose(g, &[array.clone(), T::Unknown], &[])), "_int4,int4->int4");

@@ -147,7 +147,10 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> DfResult<DataType> {
-        Err(external(Error::internal(format!("{} was asked for its type without fields", self.name))))
+        Err(external(Error::internal(format!(
+            "{} was asked for its type without fields",
+            self.name
+        ))))
     }
 
     /// While a query is planned, types below may not be final: where they do not fit, the type stays
@@ -172,7 +175,10 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        Err(external(Error::internal(format!("{} was called before its types were told", self.name))))
+        Err(external(Error::internal(format!(
+            "{} was called before its types were told",
+            self.name
+        ))))
     }
 }
 
@@ -181,7 +187,9 @@ impl ScalarUDFImpl for Function {
 pub(crate) fn given_type(field: &Field, literal: Option<&ScalarValue>) -> SqlType {
     match (field.data_type(), literal) {
         (DataType::Null, _) | (DataType::Utf8, Some(_)) => SqlType::Unknown,
-        (DataType::Int64, Some(ScalarValue::Int64(Some(value)))) if i32::try_from(*value).is_ok() => {
+        (DataType::Int64, Some(ScalarValue::Int64(Some(value))))
+            if i32::try_from(*value).is_ok() =>
+        {
             SqlType::Int4
         }
         _ => schema::sql_type(field),
@@ -212,12 +220,13 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    pub(crate) fn new(overload: &Overload, types: CallTypes, settings: &Arc<FormatSettings>) -> Self {
-        let settings = if overload.uses_settings {
-            Arc::clone(settings)
-        } else {
-            default_settings()
-        };
+    pub(crate) fn new(
+        overload: &Overload,
+        types: CallTypes,
+        settings: &Arc<FormatSettings>,
+    ) -> Self {
+        let settings =
+            if overload.uses_settings { Arc::clone(settings) } else { default_settings() };
         Self {
             overload: Arc::new(overload.clone()),
             types,
@@ -237,7 +246,11 @@ impl Bound {
     }
 
     /// The results for arguments that are evaluated.
-    pub(crate) fn evaluate(&self, arguments: &[Argument], n_rows: usize) -> Result<arrow::array::ArrayRef> {
+    pub(crate) fn evaluate(
+        &self,
+        arguments: &[Argument],
+        n_rows: usize,
+    ) -> Result<arrow::array::ArrayRef> {
         let call = Call::new(
             &self.overload.name,
             arguments,
@@ -252,7 +265,8 @@ impl Bound {
 
 /// One shared copy of the settings of functions that use none.
 fn default_settings() -> Arc<FormatSettings> {
-    static DEFAULT: std::sync::LazyLock<Arc<FormatSettings>> = std::sync::LazyLock::new(Arc::default);
+    static DEFAULT: std::sync::LazyLock<Arc<FormatSettings>> =
+        std::sync::LazyLock::new(Arc::default);
     Arc::clone(&DEFAULT)
 }
 

@@ -19,7 +19,13 @@ use super::overload::{Declaration, declare};
 
 /// The functions of this module.
 pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    SLICES.iter().chain(BUILDERS).chain(NUMBERS).chain(quote::DECLARATIONS).chain(format::DECLARATIONS).chain(list::DECLARATIONS)
+    SLICES
+        .iter()
+        .chain(BUILDERS)
+        .chain(NUMBERS)
+        .chain(quote::DECLARATIONS)
+        .chain(format::DECLARATIONS)
+        .chain(list::DECLARATIONS)
 }
 
 /// Functions whose result is a part of an argument.
@@ -58,8 +64,10 @@ const BUILDERS: &[Declaration] = &[
     })
     .total(),
     declare("initcap(text) -> text", |call| mapped(call, initcap)).total(),
-    declare("reverse(text) -> text", |call| mapped(call, |text, out| out.extend(text.chars().rev())))
-        .total(),
+    declare("reverse(text) -> text", |call| {
+        mapped(call, |text, out| out.extend(text.chars().rev()))
+    })
+    .total(),
     declare("lpad(text, int4) -> text", |call| pad(call, true)),
     declare("lpad(text, int4, text) -> text", |call| pad(call, true)),
     declare("rpad(text, int4) -> text", |call| pad(call, false)),
@@ -247,7 +255,14 @@ pub(super) fn output_texts(call: &Call<'_>) -> Result<Vec<Argument>> {
     let mut texts = all_texts(call)?;
     for (text, t) in texts.iter_mut().zip(&call.types.arguments) {
         if *t == SqlType::Bool {
-            let letters = Call::new("bool", std::slice::from_ref(text), call.types, text.array.len(), call.settings, true);
+            let letters = Call::new(
+                "bool",
+                std::slice::from_ref(text),
+                call.types,
+                text.array.len(),
+                call.settings,
+                true,
+            );
             let words = letters.texts(0);
             text.array = letters.each_slice(|row| Ok(&words.at(row)[..1]))?;
         }

@@ -24,7 +24,9 @@ pub fn to_error(error: DataFusionError) -> Error {
         },
         DataFusionError::ArrowError(error, _) => of_arrow(*error),
         DataFusionError::Context(_, inner) => to_error(*inner),
-        DataFusionError::Diagnostic(diagnostic, inner) => with_diagnostic(&diagnostic, to_error(*inner)),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            with_diagnostic(&diagnostic, to_error(*inner))
+        }
         DataFusionError::Shared(shared) => of_shared(&shared),
         DataFusionError::Collection(errors) => match errors.into_iter().next() {
             Some(first) => to_error(first),
@@ -34,9 +36,9 @@ pub fn to_error(error: DataFusionError) -> Error {
         DataFusionError::SQL(error, _) => Error::syntax(error.to_string()),
         DataFusionError::NotImplemented(message) => Error::unsupported(first_line(&message)),
         DataFusionError::ResourcesExhausted(message) => {
-            Error::new(SqlState::OutOfMemory, "out of memory").with_detail(sentence(&message)).with_hint(
-                "Raise the memory limit, or let the statement read less.",
-            )
+            Error::new(SqlState::OutOfMemory, "out of memory")
+                .with_detail(sentence(&message))
+                .with_hint("Raise the memory limit, or let the statement read less.")
         }
         DataFusionError::Plan(message) => of_plan(&message),
         DataFusionError::Execution(message) => of_execution(&message),
@@ -68,7 +70,9 @@ fn of_shared(error: &DataFusionError) -> Error {
             other => of_arrow_message(other),
         },
         DataFusionError::Context(_, inner) => of_shared(inner),
-        DataFusionError::Diagnostic(diagnostic, inner) => with_diagnostic(diagnostic, of_shared(inner)),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            with_diagnostic(diagnostic, of_shared(inner))
+        }
         DataFusionError::Shared(inner) => of_shared(inner),
         DataFusionError::Collection(errors) => match errors.first() {
             Some(first) => of_shared(first),
@@ -102,7 +106,8 @@ fn of_arrow_message(error: &ArrowError) -> Error {
     match error {
         ArrowError::DivideByZero => Error::new(SqlState::DivisionByZero, "division by zero"),
         ArrowError::ArithmeticOverflow(detail) => {
-            Error::new(SqlState::NumericValueOutOfRange, "value out of range").with_detail(sentence(detail))
+            Error::new(SqlState::NumericValueOutOfRange, "value out of range")
+                .with_detail(sentence(detail))
         }
         ArrowError::CastError(message) => of_cast(message),
         ArrowError::ParseError(message) => {
@@ -116,7 +121,9 @@ fn of_arrow_message(error: &ArrowError) -> Error {
             SqlState::ProgramLimitExceeded,
             "the texts of one batch exceed the limit of 2147483647 bytes",
         ),
-        ArrowError::InvalidArgumentError(message) if message.contains("is too large to store in") => {
+        ArrowError::InvalidArgumentError(message)
+            if message.contains("is too large to store in") =>
+        {
             Error::new(SqlState::NumericValueOutOfRange, "numeric field overflow")
                 .with_detail(sentence(message))
         }
@@ -154,7 +161,8 @@ fn of_schema(error: &SchemaError) -> Error {
                 None => error,
             };
             match alike(&field.name, valid_fields.iter().map(|column| column.name.as_str())) {
-                Some(name) => error.with_hint(format!("Perhaps you meant to reference the column \"{name}\".")),
+                Some(name) => error
+                    .with_hint(format!("Perhaps you meant to reference the column \"{name}\".")),
                 None => error,
             }
         }
@@ -166,15 +174,17 @@ fn of_schema(error: &SchemaError) -> Error {
             SqlState::from_code("42712").unwrap_or(SqlState::DuplicateObject),
             format!("table name \"{qualifier}\" specified more than once"),
         ),
-        SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(SqlState::DuplicateColumn, format!("column \"{name}\" specified more than once"))
-        }
+        SchemaError::DuplicateUnqualifiedField { name } => Error::new(
+            SqlState::DuplicateColumn,
+            format!("column \"{name}\" specified more than once"),
+        ),
     }
 }
 
 /// A name that differs from the wanted one in case or in one or two letters.
 fn alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let distance = |name: &str| datafusion::common::utils::datafusion_strsim::levenshtein(wanted, name);
+    let distance =
+        |name: &str| datafusion::common::utils::datafusion_strsim::levenshtein(wanted, name);
     names
         .map(|name| (distance(name), name))
         .filter(|(distance, name)| *distance <= 2 && *distance < name.len())
@@ -186,7 +196,9 @@ fn alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n s
 fn with_diagnostic(diagnostic: &Diagnostic, error: Error) -> Error {
     let position = diagnostic.span.map(|span| span.start.column as usize);
     match position {
-        Some(position) if position > 0 && error.position().is_none() => error.with_position(position),
+        Some(position) if position > 0 && error.position().is_none() => {
+            error.with_position(position)
+        }
         _ => error,
     }
 }
@@ -215,10 +227,7 @@ fn of_plan(message: &str) -> Error {
         );
     }
     if message.contains("Aggregate functions are not allowed in the WHERE clause") {
-        return Error::new(
-            SqlState::GroupingError,
-            "aggregate functions are not allowed in WHERE",
-        );
+        return Error::new(SqlState::GroupingError, "aggregate functions are not allowed in WHERE");
     }
     if let Some(name) = between(message, "Invalid function '", "'") {
         return Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
@@ -238,7 +247,10 @@ fn of_plan(message: &str) -> Error {
             .with_detail(sentence(message));
     }
     if let Some(window) = between(message, "The window ", " is not defined") {
-        return Error::new(SqlState::UndefinedObject, format!("window \"{window}\" does not exist"));
+        return Error::new(
+            SqlState::UndefinedObject,
+            format!("window \"{window}\" does not exist"),
+        );
     }
     if message.starts_with("LIMIT must be >= 0") {
         return Error::new(SqlState::InvalidRowCountInLimit, "LIMIT must not be negative");
@@ -259,7 +271,9 @@ fn set_operation(message: &str) -> Option<&'static str> {
 
 /// Errors of types and of forms, whose words are DataFusion's.
 fn of_plan_types(message: &str) -> Error {
-    let state = if message.contains("Too many columns") || message.contains("must return exactly one column") {
+    let state = if message.contains("Too many columns")
+        || message.contains("must return exactly one column")
+    {
         return Error::new(SqlState::SyntaxError, "subquery must return only one column");
     } else if message.contains("non-boolean predicate") || message.contains("requires a boolean") {
         SqlState::DatatypeMismatch
@@ -271,7 +285,8 @@ fn of_plan_types(message: &str) -> Error {
         SqlState::UndefinedTable
     } else if message.contains("Placeholder") || message.contains("placeholder") {
         SqlState::UndefinedParameter
-    } else if message.contains("GROUP BY position") || message.contains("ORDER BY position")
+    } else if message.contains("GROUP BY position")
+        || message.contains("ORDER BY position")
         || message.contains("Cannot find column with position")
     {
         SqlState::InvalidColumnReference
@@ -363,8 +378,14 @@ mod tests {
             DataFusionError::Shared(Arc::new(external())),
             DataFusionError::Shared(Arc::new(DataFusionError::Shared(Arc::new(external())))),
             DataFusionError::External(Box::new(external())),
-            DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(external()))), None),
-            DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(ours()))), None),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::ExternalError(Box::new(external()))),
+                None,
+            ),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::ExternalError(Box::new(ours()))),
+                None,
+            ),
             DataFusionError::Shared(Arc::new(DataFusionError::ArrowError(
                 Box::new(ArrowError::ExternalError(Box::new(external()))),
                 None,
@@ -384,7 +405,10 @@ mod tests {
             (arrow(ArrowError::ArithmeticOverflow("1 + 1".to_owned())), "22003"),
             (DataFusionError::NotImplemented("Foo".to_owned()), "0A000"),
             (DataFusionError::ResourcesExhausted("no room".to_owned()), "53200"),
-            (DataFusionError::Execution("Scalar subquery returned more than one row".to_owned()), "21000"),
+            (
+                DataFusionError::Execution("Scalar subquery returned more than one row".to_owned()),
+                "21000",
+            ),
             (DataFusionError::Internal("a bug".to_owned()), "XX000"),
             (DataFusionError::Plan("LIMIT must be >= 0, '-1' was provided.".to_owned()), "2201W"),
         ] {

@@ -10,7 +10,9 @@ use datafusion::logical_expr::expr::{
     AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, ScalarFunction,
     SetComparison, WindowFunction, WindowFunctionDefinition,
 };
-use datafusion::logical_expr::{AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not};
+use datafusion::logical_expr::{
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not,
+};
 use datafusion::scalar::ScalarValue;
 use weir_connect::value::FormatSettings;
 use weir_delta::schema;
@@ -19,12 +21,12 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use super::error::to_error;
 use super::resolve::{open, settle, with_output_types};
 use super::typing::{
-    Typed, canonical_type, condition, constant_of, convert, into_exactly, is_comparable_as_is, mismatch,
-    to_common, type_of,
+    Typed, canonical_type, condition, constant_of, convert, into_exactly, is_comparable_as_is,
+    mismatch, to_common, type_of,
 };
 use crate::functions::aggregate::{Aggregate, BoundAggregate};
-use crate::functions::cast::{self, CAST_FIELD, native};
 use crate::functions::arithmetic::numeric::integer_digits;
+use crate::functions::cast::{self, CAST_FIELD, native};
 use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
 use crate::functions::datetime::interval::INTERVAL_KEY;
 use crate::functions::operator::{self, Comparison};
@@ -76,8 +78,12 @@ impl Resolver<'_> {
             Expr::Not(operand) => Expr::Not(self.boxed_condition(operand, "NOT")?),
             Expr::IsTrue(operand) => Expr::IsTrue(self.boxed_condition(operand, "IS TRUE")?),
             Expr::IsFalse(operand) => Expr::IsFalse(self.boxed_condition(operand, "IS FALSE")?),
-            Expr::IsUnknown(operand) => Expr::IsUnknown(self.boxed_condition(operand, "IS UNKNOWN")?),
-            Expr::IsNotTrue(operand) => Expr::IsNotTrue(self.boxed_condition(operand, "IS NOT TRUE")?),
+            Expr::IsUnknown(operand) => {
+                Expr::IsUnknown(self.boxed_condition(operand, "IS UNKNOWN")?)
+            }
+            Expr::IsNotTrue(operand) => {
+                Expr::IsNotTrue(self.boxed_condition(operand, "IS NOT TRUE")?)
+            }
             Expr::IsNotFalse(operand) => {
                 Expr::IsNotFalse(self.boxed_condition(operand, "IS NOT FALSE")?)
             }
@@ -155,7 +161,8 @@ impl Resolver<'_> {
             typed.push(self.typed(argument)?);
         }
         let given: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
-        let constants: Vec<Option<Constant>> = typed.iter().map(|typed| constant_of(&typed.expr)).collect();
+        let constants: Vec<Option<Constant>> =
+            typed.iter().map(|typed| constant_of(&typed.expr)).collect();
         let (overload, _) = function.choose(&given, &constants)?;
         // Literals first: a numeric one has the digits of its text, which the result depends on.
         let mut fitted = Vec::with_capacity(typed.len());
@@ -192,7 +199,10 @@ impl Resolver<'_> {
         let ScalarFunction { func, args } = call;
         let implementation = func.inner();
         if implementation.is::<ListItem>() {
-            return args.into_iter().next().ok_or_else(|| Error::internal("an item of VALUES is empty"));
+            return args
+                .into_iter()
+                .next()
+                .ok_or_else(|| Error::internal("an item of VALUES is empty"));
         }
         if implementation.is::<Bound>() {
             return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)));
@@ -252,7 +262,11 @@ impl Resolver<'_> {
                 let value = self.settled(value)?;
                 let sql_type = type_of(&value, self.schema)?;
                 let null = cast::null_literal(&sql_type)?;
-                let case = Case::new(None, vec![(Box::new(is_equal), Box::new(null))], Some(Box::new(value)));
+                let case = Case::new(
+                    None,
+                    vec![(Box::new(is_equal), Box::new(null))],
+                    Some(Box::new(value)),
+                );
                 Ok(labelled(Expr::Case(case), &sql_type))
             }
             Special::Common(name, function) => {
@@ -446,7 +460,9 @@ impl Resolver<'_> {
         let mut results = Vec::with_capacity(case.when_then_expr.len() + 1);
         for (when, then) in case.when_then_expr {
             conditions.push(match &case.expr {
-                Some(operand) => self.compare(Comparison::Equal, operand.as_ref().clone(), *when)?,
+                Some(operand) => {
+                    self.compare(Comparison::Equal, operand.as_ref().clone(), *when)?
+                }
                 None => self.condition(*when, "CASE/WHEN")?,
             });
             results.push(self.typed(*then)?);
@@ -486,7 +502,8 @@ impl Resolver<'_> {
         args: Vec<Expr>,
     ) -> Result<(Arc<AggregateUDF>, Vec<Expr>)> {
         let Some(aggregate) = func.inner().downcast_ref::<Aggregate>() else {
-            let args = if func.inner().is::<BoundAggregate>() { args } else { self.settled_all(args)? };
+            let args =
+                if func.inner().is::<BoundAggregate>() { args } else { self.settled_all(args)? };
             return Ok((func, args));
         };
         let mut typed = Vec::with_capacity(args.len());
@@ -557,18 +574,23 @@ impl Resolver<'_> {
     }
 
     fn with_outer_types(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        plan.transform_down_with_subqueries(|node| node.map_expressions(|expr| self.outer_types(expr)))
-            .data()
-            .map_err(to_error)
+        plan.transform_down_with_subqueries(|node| {
+            node.map_expressions(|expr| self.outer_types(expr))
+        })
+        .data()
+        .map_err(to_error)
     }
 
     fn outer_types(&self, expr: Expr) -> DfResult<Transformed<Expr>> {
         expr.transform_up(|expr| {
-            let Expr::OuterReferenceColumn(_, column) = &expr else { return Ok(Transformed::no(expr)) };
+            let Expr::OuterReferenceColumn(_, column) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
             match self.schema.field_from_column(column) {
-                Ok(field) => {
-                    Ok(Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(field), column.clone())))
-                }
+                Ok(field) => Ok(Transformed::yes(Expr::OuterReferenceColumn(
+                    Arc::clone(field),
+                    column.clone(),
+                ))),
                 // A column of a query further out.
                 Err(_) => Ok(Transformed::no(expr)),
             }
@@ -584,7 +606,9 @@ impl Resolver<'_> {
     fn set_comparison(&self, comparison: SetComparison) -> Result<Expr> {
         let SetComparison { expr, subquery, op, quantifier } = comparison;
         let symbol = Comparison::of_operator(op)
-            .ok_or_else(|| Error::unsupported(format!("{op} ANY/ALL over a subquery is not supported")))?
+            .ok_or_else(|| {
+                Error::unsupported(format!("{op} ANY/ALL over a subquery is not supported"))
+            })?
             .symbol();
         let (expr, subquery) = self.compared_subquery(*expr, subquery, symbol)?;
         Ok(Expr::SetComparison(SetComparison::new(Box::new(expr), subquery, op, quantifier)))
@@ -653,7 +677,11 @@ fn literal(value: ScalarValue) -> Result<Expr> {
 
 /// An expression that would hand on no SQL type with its Arrow type.
 fn labelled(expr: Expr, sql_type: &SqlType) -> Expr {
-    if schema::field("", sql_type, true).metadata().is_empty() { expr } else { native(expr, sql_type) }
+    if schema::field("", sql_type, true).metadata().is_empty() {
+        expr
+    } else {
+        native(expr, sql_type)
+    }
 }
 
 /// The type in which two operands of declared types compare.
@@ -678,4 +706,3 @@ fn compared_numeric(common: SqlType, types: &[SqlType]) -> SqlType {
     let digits = known().map(integer_digits).max().unwrap_or(0) + i16::from(scale);
     SqlType::Numeric(Some((digits.clamp(1, WIDE_NUMERIC_DIGITS) as u8, scale)))
 }
-

@@ -57,7 +57,11 @@ fn can_fail(expr: &Expr) -> bool {
             },
             Expr::BinaryExpr(binary) => matches!(
                 binary.op,
-                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+                Operator::Plus
+                    | Operator::Minus
+                    | Operator::Multiply
+                    | Operator::Divide
+                    | Operator::Modulo
             ),
             _ => false,
         };

@@ -11,8 +11,8 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort,
-    Window, WindowFrameUnits, WindowFunctionDefinition,
+    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, LogicalPlanBuilder, Projection,
+    Sort, Window, WindowFrameUnits, WindowFunctionDefinition,
 };
 use weir_types::Result;
 
@@ -117,7 +117,9 @@ fn is_over_sort(plan: &LogicalPlan) -> bool {
 fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
     let mut keys = match &distinct.sort_expr {
         Some(keys) => keys.clone(),
-        None => distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect(),
+        None => {
+            distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect()
+        }
     };
     keys.extend(missing_keys(&keys, columns_of(&distinct.input)));
     distinct.with_sort_expr(keys)

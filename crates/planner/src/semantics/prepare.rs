@@ -79,7 +79,8 @@ fn fetch_as_limit(query: &mut Query) -> Result<()> {
         let form = if fetch.with_ties { "WITH TIES" } else { "PERCENT" };
         return Err(Error::unsupported(format!("FETCH .. {form} is not supported")));
     }
-    let quantity = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    let quantity =
+        fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
     match &mut query.limit_clause {
         Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(quantity),
         other => {
@@ -158,10 +159,7 @@ mod tests {
                 "SELECT * FROM generate_series(1, 3) g",
                 "SELECT * FROM UNNEST(\"generate_series_list\"(1, 3)) AS g (g)",
             ),
-            (
-                "SELECT * FROM unnest(a) AS t(x)",
-                "SELECT * FROM UNNEST(a) AS t (x)",
-            ),
+            ("SELECT * FROM unnest(a) AS t(x)", "SELECT * FROM UNNEST(a) AS t (x)"),
             (
                 "SELECT * FROM lower('A')",
                 "SELECT * FROM (SELECT lower('A') AS \"lower\") AS \"lower\"",

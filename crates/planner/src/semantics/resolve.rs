@@ -16,8 +16,8 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Distinct, Expr, GroupingSet, Join, JoinType, LogicalPlan, Projection, RecursiveQuery, TableScan,
-    Union, Values,
+    Distinct, Expr, GroupingSet, Join, JoinType, LogicalPlan, Projection, RecursiveQuery,
+    TableScanBuilder, Union, Values,
 };
 use weir_connect::value::FormatSettings;
 use weir_delta::schema;
@@ -77,7 +77,8 @@ fn assign_values(
         rows.push(assigned);
     }
     let fields = values.schema.fields().iter().zip(columns);
-    let fields: Vec<_> = fields.map(|(field, (_, t))| schema::field(field.name(), t, true)).collect();
+    let fields: Vec<_> =
+        fields.map(|(field, (_, t))| schema::field(field.name(), t, true)).collect();
     let schema =
         DFSchema::from_unqualified_fields(fields.into(), HashMap::new()).map_err(to_error)?;
     Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows }))
@@ -127,11 +128,9 @@ fn assign(
 /// The plan with all types told but those of its outputs that are bare literals.
 pub(super) fn open(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     let plan = recursive_queries(plan, settings)?;
-    plan.transform_up(|node| {
-        node_of(node, settings).map(Transformed::yes).map_err(external)
-    })
-    .data()
-    .map_err(to_error)
+    plan.transform_up(|node| node_of(node, settings).map(Transformed::yes).map_err(external))
+        .data()
+        .map_err(to_error)
 }
 
 fn node_of(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
@@ -189,8 +188,9 @@ fn grouping_set(set: GroupingSet, resolver: &Resolver<'_>) -> DfResult<GroupingS
 fn expression_schema(node: &LogicalPlan) -> Result<DFSchema> {
     let mut schema = merge_schema(&node.inputs());
     if let LogicalPlan::TableScan(scan) = node {
-        let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())
-            .map_err(to_error)?;
+        let source =
+            DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())
+                .map_err(to_error)?;
         schema.merge(&source);
     }
     Ok(schema)
@@ -324,10 +324,11 @@ fn unite(union: Union, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     for input in union.inputs {
         inputs.push(Arc::new(with_output_types(Arc::unwrap_or_clone(input), &types, settings)?));
     }
-    let fields = union.schema.iter().zip(&types).enumerate().map(|(column, ((qualifier, field), t))| {
-        let is_nullable = inputs.iter().any(|input| input.schema().field(column).is_nullable());
-        (qualifier.cloned(), Arc::new(schema::field(field.name(), t, is_nullable)))
-    });
+    let fields =
+        union.schema.iter().zip(&types).enumerate().map(|(column, ((qualifier, field), t))| {
+            let is_nullable = inputs.iter().any(|input| input.schema().field(column).is_nullable());
+            (qualifier.cloned(), Arc::new(schema::field(field.name(), t, is_nullable)))
+        });
     let schema = DFSchema::new_with_metadata(fields.collect(), HashMap::new()).map_err(to_error)?;
     Ok(LogicalPlan::Union(Union { inputs, schema: Arc::new(schema) }))
 }
@@ -441,13 +442,10 @@ fn rescan(plan: LogicalPlan, name: &str, schema: &DFSchemaRef) -> Result<Logical
             return Ok(Transformed::no(node));
         }
         let table = CteWorkTable::new(name, Arc::clone(&columns));
-        let scan = TableScan::try_new(
-            scan.table_name.clone(),
-            provider_as_source(Arc::new(table)),
-            scan.projection.clone(),
-            Vec::new(),
-            None,
-        )?;
+        let source = provider_as_source(Arc::new(table));
+        let scan = TableScanBuilder::new(scan.table_name.clone(), source)
+            .with_projection(scan.projection.clone())
+            .build()?;
         Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
     })
     .data()

@@ -20,7 +20,11 @@ pub fn bind_now(plan: LogicalPlan, now: Timestamp) -> Result<LogicalPlan> {
         node.map_expressions(|expr| {
             let name = names.save(&expr);
             let bound = expr.transform_up(|expr| {
-                Ok(if is_now(&expr) { Transformed::yes(literal.clone()) } else { Transformed::no(expr) })
+                Ok(if is_now(&expr) {
+                    Transformed::yes(literal.clone())
+                } else {
+                    Transformed::no(expr)
+                })
             })?;
             Ok(bound.update_data(|expr| name.restore(expr)))
         })
@@ -67,4 +71,3 @@ fn find<T>(plan: &LogicalPlan, wanted: impl Fn(&Expr) -> Option<T>) -> Option<T>
     debug_assert!(visited.is_ok(), "looking at a plan does not fail");
     found
 }
-

@@ -100,7 +100,10 @@ fn from_unknown(
         Expr::Placeholder(placeholder) => {
             let to = if *to == SqlType::Unknown { &SqlType::Text } else { to };
             let field = Arc::new(schema::field("parameter", to, true));
-            (Expr::Placeholder(Placeholder::new_with_field(placeholder.id, Some(field))), to.clone())
+            (
+                Expr::Placeholder(Placeholder::new_with_field(placeholder.id, Some(field))),
+                to.clone(),
+            )
         }
         // A column without a type holds nothing but NULL.
         other => (native(other, to), to.clone()),
@@ -180,7 +183,9 @@ pub(super) fn canonical_type(data_type: &DataType, sql_type: &SqlType) -> Option
     }
     match data_type {
         DataType::UInt32 | DataType::UInt64 => Some(SqlType::Int8),
-        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _) => {
             let SqlType::Array(sql_element) = sql_type else { return None };
             let element = canonical_type(element.data_type(), sql_element);
             Some(array_of(element.unwrap_or_else(|| sql_element.as_ref().clone())))
@@ -192,7 +197,9 @@ pub(super) fn canonical_type(data_type: &DataType, sql_type: &SqlType) -> Option
 
 /// True if both are one type with one modifier, or text of any length.
 pub(super) fn is_comparable_as_is(a: &SqlType, b: &SqlType) -> bool {
-    a == b || (cast::is_kept_as_text(a) && cast::is_kept_as_text(b)) || (same(a, b) && !is_numeric(a))
+    a == b
+        || (cast::is_kept_as_text(a) && cast::is_kept_as_text(b))
+        || (same(a, b) && !is_numeric(a))
 }
 
 fn is_numeric(t: &SqlType) -> bool {

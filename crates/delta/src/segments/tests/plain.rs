@@ -99,6 +99,16 @@ fn changes_are_consolidated() {
 }
 
 #[test]
+fn epochs_are_those_of_all_changes_that_are_known() {
+    let store = unique();
+    apply(&store, 2, &[(1, 10, "a"), (1, 20, "b")]);
+    apply(&store, 5, &[(-1, 10, "a"), (1, 10, "x")]);
+    apply(&store, 9, &[(-1, 20, "b")]);
+    assert_eq!(store.snapshot().epochs(), [Epoch(2), Epoch(5), Epoch(9)]);
+    assert_eq!(unique().snapshot().epochs(), []);
+}
+
+#[test]
 fn rows_that_come_and_go_within_an_epoch_are_never_seen() {
     let store = unique();
     apply(&store, 1, &[(1, 10, "a")]);

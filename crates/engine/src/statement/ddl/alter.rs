@@ -117,11 +117,7 @@ fn rename_column(from: String, to: String) -> Edit {
 }
 
 /// ADD COLUMN: stored blocks stay as they are, old rows read the default.
-fn add_column(
-    session: &Session,
-    object: &Object,
-    definition: &ColumnDefinition,
-) -> Result<Edit> {
+fn add_column(session: &Session, object: &Object, definition: &ColumnDefinition) -> Result<Edit> {
     if !matches!(object.body, ObjectBody::Stream(_) | ObjectBody::Table(_)) {
         return Err(Error::new(
             SqlState::WrongObjectType,
@@ -142,7 +138,10 @@ fn add_column(
     if !column.nullable && column.missing.is_none() {
         return Err(Error::new(
             SqlState::NotNullViolation,
-            format!("column \"{}\" of relation \"{}\" contains null values", column.name, object.name),
+            format!(
+                "column \"{}\" of relation \"{}\" contains null values",
+                column.name, object.name
+            ),
         )
         .with_hint("Give the column a DEFAULT, which old rows read."));
     }

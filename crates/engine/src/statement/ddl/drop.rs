@@ -86,7 +86,8 @@ pub(super) async fn run(
 }
 
 fn check_droppable(catalog: &Catalog, object: &Object) -> Result<()> {
-    if object.kind() == ObjectKind::Schema && object.id < weir_catalog::FIRST_USER_ID
+    if object.kind() == ObjectKind::Schema
+        && object.id < weir_catalog::FIRST_USER_ID
         && object.id != weir_catalog::PUBLIC_ID
     {
         return Err(Error::new(
@@ -108,11 +109,7 @@ fn check_droppable(catalog: &Catalog, object: &Object) -> Result<()> {
 }
 
 /// All that goes with the named ones, users before used.
-fn doomed(
-    catalog: &Catalog,
-    named: &BTreeSet<ObjectId>,
-    cascade: bool,
-) -> Result<Vec<ObjectId>> {
+fn doomed(catalog: &Catalog, named: &BTreeSet<ObjectId>, cascade: bool) -> Result<Vec<ObjectId>> {
     let mut order: Vec<ObjectId> = Vec::new();
     for id in named {
         let users = catalog.transitive_users(*id);
@@ -133,11 +130,7 @@ fn doomed(
                     catalog.full_name(*id)
                 ),
             )
-            .with_detail(format!(
-                "{} {} depends on it.",
-                user.kind(),
-                catalog.full_name(user.id)
-            ))
+            .with_detail(format!("{} {} depends on it.", user.kind(), catalog.full_name(user.id)))
             .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
         }
         for user in users.into_iter().chain([*id]) {

@@ -99,10 +99,10 @@ pub(super) async fn resolve(
     match &on_conflict.action {
         ConflictAction::Update { assignments, filter } if existing.num_rows() > 0 => {
             let conflict = Conflict { session, catalog, object, alias };
-            let excluded = rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
-            let (old, new) = conflict
-                .update(assignments, filter.as_ref(), &existing, &excluded)
-                .await?;
+            let excluded =
+                rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
+            let (old, new) =
+                conflict.update(assignments, filter.as_ref(), &existing, &excluded).await?;
             Ok(Resolved { old, new: rows::concat(&batch.schema(), [&fresh, &new])? })
         }
         _ => Ok(Resolved { old: none, new: fresh }),
@@ -191,14 +191,9 @@ impl Conflict<'_> {
         let schemas = locals.into_iter().collect::<HashMap<_, _>>();
         let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
         let schema = Arc::clone(bound.plan.schema().inner());
-        let batches = query::collect_plan(
-            self.session,
-            self.catalog,
-            bound.plan.clone(),
-            &pin,
-            schemas,
-        )
-        .await?;
+        let batches =
+            query::collect_plan(self.session, self.catalog, bound.plan.clone(), &pin, schemas)
+                .await?;
         let values = rows::concat(&schema, &batches)?;
         let places = arrow::compute::cast(values.column(0), &DataType::UInt32)
             .map_err(|e| Error::internal(e.to_string()))?;

@@ -134,8 +134,7 @@ fn cell_parameters(
             if types.len() <= *parameter {
                 types.resize(*parameter + 1, None);
             }
-            types[*parameter]
-                .get_or_insert_with(|| object.columns()[*target].sql_type.clone());
+            types[*parameter].get_or_insert_with(|| object.columns()[*target].sql_type.clone());
         }
     }
     types.into_iter().map(|sql_type| sql_type.unwrap_or(SqlType::Text)).collect()
@@ -335,9 +334,8 @@ fn mixed_column(
         parts.push(builder.finish()?);
     }
     let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(AsRef::as_ref).collect();
-    arrow::compute::concat(&parts).map_err(|e| {
-        Error::new(SqlState::ProgramLimitExceeded, format!("too many values: {e}"))
-    })
+    arrow::compute::concat(&parts)
+        .map_err(|e| Error::new(SqlState::ProgramLimitExceeded, format!("too many values: {e}")))
 }
 
 /// A numeric constant into an integer column rounds, as an assignment cast does.

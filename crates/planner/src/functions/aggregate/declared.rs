@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use datafusion::functions_aggregate::{array_agg, bit_and_or_xor, bool_and_or, min_max, string_agg};
+use datafusion::functions_aggregate::{
+    array_agg, bit_and_or_xor, bool_and_or, min_max, string_agg,
+};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator};
 use weir_types::{Error, Result, SqlType};
 
@@ -41,7 +43,8 @@ macro_rules! rows {
 /// The aggregates of each name.
 pub(super) fn by_name() -> BTreeMap<String, Vec<(Overload, Body)>> {
     let mut by_name: BTreeMap<String, Vec<(Overload, Body)>> = BTreeMap::new();
-    for (declaration, body) in sums().into_iter().chain(variances()).chain(pairs()).chain(others()) {
+    for (declaration, body) in sums().into_iter().chain(variances()).chain(pairs()).chain(others())
+    {
         let overload = declaration.overload();
         by_name.entry(overload.name.clone()).or_default().push((overload, body));
     }
@@ -100,7 +103,8 @@ fn variances() -> Vec<(Declaration, Body)> {
                 let body = rows!(NumericVariance<{ kind::$kind }>);
                 list.push((aggregate(text).returns(average_type), body));
             }
-            for text in [concat!($name, "(float4) -> float8"), concat!($name, "(float8) -> float8")] {
+            for text in [concat!($name, "(float4) -> float8"), concat!($name, "(float8) -> float8")]
+            {
                 list.push((aggregate(text), rows!(Variance<{ kind::$kind }>)));
             }
         };
@@ -122,7 +126,10 @@ fn pairs() -> Vec<(Declaration, Body)> {
         (aggregate("regr_avgx(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_AVGX }>)),
         (aggregate("regr_avgy(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_AVGY }>)),
         (aggregate("regr_count(float8, float8) -> int8"), rows!(Pairs<{ kind::REGR_COUNT }>)),
-        (aggregate("regr_intercept(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_INTERCEPT }>)),
+        (
+            aggregate("regr_intercept(float8, float8) -> float8"),
+            rows!(Pairs<{ kind::REGR_INTERCEPT }>),
+        ),
         (aggregate("regr_r2(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_R2 }>)),
         (aggregate("regr_slope(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_SLOPE }>)),
         (aggregate("regr_sxx(float8, float8) -> float8"), rows!(Pairs<{ kind::REGR_SXX }>)),

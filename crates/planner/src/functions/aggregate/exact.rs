@@ -171,7 +171,11 @@ fn parts(value: f64) -> (bool, u64, i32) {
     let exponent = ((bits >> 52) & 0x7FF) as i32;
     let fraction = bits & ((1 << 52) - 1);
     let negative = value.is_sign_negative();
-    if exponent == 0 { (negative, fraction, -1074) } else { (negative, fraction | 1 << 52, exponent - 1075) }
+    if exponent == 0 {
+        (negative, fraction, -1074)
+    } else {
+        (negative, fraction | 1 << 52, exponent - 1075)
+    }
 }
 
 /// Takes fixed-size values off the front of a stored state.
@@ -215,10 +219,6 @@ impl Big {
 
     pub(super) fn is_zero(&self) -> bool {
         self.digits.is_empty()
-    }
-
-    pub(super) fn is_negative(&self) -> bool {
-        self.negative
     }
 
     pub(super) fn times(&self, other: &Self) -> Self {
@@ -294,11 +294,8 @@ impl Big {
     /// The nearest real, halves to the even one; infinite beyond all reals.
     pub(super) fn to_real(&self) -> f32 {
         let Some((mantissa, exponent)) = self.rounded(24, -149) else { return 0.0 };
-        let magnitude = if exponent > 1023 {
-            f64::INFINITY
-        } else {
-            mantissa as f64 * power_of_two(exponent)
-        };
+        let magnitude =
+            if exponent > 1023 { f64::INFINITY } else { mantissa as f64 * power_of_two(exponent) };
         // Rounded to 24 bits already, so this only finds what is beyond all reals.
         (if self.negative { -magnitude } else { magnitude }) as f32
     }
@@ -327,7 +324,6 @@ impl Big {
             self.digits.get(place / 32).is_some_and(|digit| digit >> (place % 32) & 1 == 1)
         })
     }
-
 }
 
 /// 2 to that power, which a double holds (down to -1074).
@@ -417,7 +413,10 @@ mod tests {
         let other = square.minus(&a);
         assert_eq!(other.minus(&square).to_double(), -(u128::MAX as f64));
         assert_eq!(square.whole_quotient(1).minus(&square).to_double(), 0.0);
-        assert_eq!(Big::from_integer(1 << 40).whole_quotient(3).to_double(), (1_u64 << 40) as f64 / 3.0 - 1.0 / 3.0);
+        assert_eq!(
+            Big::from_integer(1 << 40).whole_quotient(3).to_double(),
+            (1_u64 << 40) as f64 / 3.0 - 1.0 / 3.0
+        );
         assert_eq!(Big::from_integer(1 << 100).to_limbs(), Some([0, 1 << 36, 0, 0]));
         assert_eq!(Big::from_integer(16_777_217).to_real(), 16_777_216.0);
     }

@@ -173,7 +173,8 @@ pub(super) struct Variance<const KIND: u8> {
 
 impl<const KIND: u8> Variance<KIND> {
     fn result(&self) -> Result<Option<f64>> {
-        let Some(divisor) = divisor(self.count, matches!(KIND, kind::VAR_SAMP | kind::STDDEV_SAMP)) else {
+        let Some(divisor) = divisor(self.count, matches!(KIND, kind::VAR_SAMP | kind::STDDEV_SAMP))
+        else {
             return Ok(None);
         };
         if self.not_finite > 0 {
@@ -182,7 +183,11 @@ impl<const KIND: u8> Variance<KIND> {
         let sum = self.sum.total();
         let spread = spread(self.count, &self.squares.total(), &sum, &sum);
         let variance = finite(spread.to_double() / divisor)?;
-        Ok(Some(if matches!(KIND, kind::STDDEV_POP | kind::STDDEV_SAMP) { variance.sqrt() } else { variance }))
+        Ok(Some(if matches!(KIND, kind::STDDEV_POP | kind::STDDEV_SAMP) {
+            variance.sqrt()
+        } else {
+            variance
+        }))
     }
 }
 
@@ -273,10 +278,12 @@ impl<const KIND: u8> Pairs<KIND> {
         let yy = || spread(self.count, &self.yy.total(), &y, &y);
         let xy = || spread(self.count, &self.xy.total(), &x, &y);
         let value = match KIND {
-            kind::COVAR_POP | kind::COVAR_SAMP => match divisor(self.count, KIND == kind::COVAR_SAMP) {
-                Some(divisor) => xy().to_double() / divisor,
-                None => return Ok(None),
-            },
+            kind::COVAR_POP | kind::COVAR_SAMP => {
+                match divisor(self.count, KIND == kind::COVAR_SAMP) {
+                    Some(divisor) => xy().to_double() / divisor,
+                    None => return Ok(None),
+                }
+            }
             kind::REGR_AVGX => x.to_double() / n,
             kind::REGR_AVGY => y.to_double() / n,
             kind::REGR_SXX => xx().to_double() / n,

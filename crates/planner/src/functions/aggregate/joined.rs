@@ -47,7 +47,8 @@ impl Form {
         for row in 0..texts.len() {
             let before = if row == 0 { "" } else { separator };
             let text = if texts.is_null(row) { "null" } else { texts.value(row) };
-            write!(out, "{before}{text}").map_err(|_| Error::internal("a String takes any text"))?;
+            write!(out, "{before}{text}")
+                .map_err(|_| Error::internal("a String takes any text"))?;
             check_size("json aggregate", out.len())?;
         }
         out.push_str(close);

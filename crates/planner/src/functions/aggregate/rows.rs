@@ -45,7 +45,6 @@ pub(super) trait State: Default + Clone + Debug + Send + Sync + 'static {
 /// The arguments of a batch.
 pub(super) struct Input<'a> {
     columns: Vec<Column<'a>>,
-    pub(super) types: &'a CallTypes,
 }
 
 enum Column<'a> {
@@ -59,7 +58,7 @@ enum Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn new(values: &'a [ArrayRef], types: &'a CallTypes) -> Self {
+    fn new(values: &'a [ArrayRef]) -> Self {
         let columns = values
             .iter()
             .map(|array| match array.data_type() {
@@ -74,7 +73,7 @@ impl<'a> Input<'a> {
                 _ => Column::Other(array),
             })
             .collect();
-        Self { columns, types }
+        Self { columns }
     }
 
     /// The integer, or the unscaled numeric, of a row.
@@ -109,7 +108,10 @@ impl<'a> Input<'a> {
 }
 
 /// Rows that count: no argument is NULL, and the filter says true.
-fn counting_rows<S: State>(values: &[ArrayRef], filter: Option<&BooleanArray>) -> Option<NullBuffer> {
+fn counting_rows<S: State>(
+    values: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+) -> Option<NullBuffer> {
     let mut valid: Option<NullBuffer> = None;
     if S::SKIPS_NULL {
         for array in values {
@@ -165,7 +167,7 @@ impl<S: State> Single<S> {
     fn add_all(&mut self, values: &[ArrayRef], takes: bool) -> Result<()> {
         let n_rows = values.first().map_or(0, |array| array.len());
         let valid = counting_rows::<S>(values, None);
-        let input = Input::new(values, &self.types);
+        let input = Input::new(values);
         for row in (0..n_rows).filter(|row| counts(valid.as_ref(), *row)) {
             self.state.add(&input, row, takes)?;
         }
@@ -229,7 +231,7 @@ impl<S: State> Groups<S> {
         filter: Option<&BooleanArray>,
     ) -> Result<()> {
         let valid = counting_rows::<S>(values, filter);
-        let input = Input::new(values, &self.types);
+        let input = Input::new(values);
         for (row, group) in groups.iter().enumerate() {
             if counts(valid.as_ref(), row) {
                 self.states[*group].add(&input, row, false)?;

@@ -90,7 +90,10 @@ impl State for Sum {
                     state.map(fit).transpose()
                 }),
             ),
-            _ => results::<Decimal128Type>(types, counted.map(|state| state.map(Self::exact).transpose())),
+            _ => results::<Decimal128Type>(
+                types,
+                counted.map(|state| state.map(Self::exact).transpose()),
+            ),
         }
     }
 }

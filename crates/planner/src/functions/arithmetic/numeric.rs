@@ -24,8 +24,10 @@ pub(crate) const QUOTIENT_SCALE: i8 = 16;
 
 /// The arithmetic operators of numeric.
 pub(crate) const DECLARATIONS: &[Declaration] = &[
-    declare("+(numeric, numeric) -> numeric", |call| aligned(call, i128::checked_add)).returns(sum_type),
-    declare("-(numeric, numeric) -> numeric", |call| aligned(call, i128::checked_sub)).returns(sum_type),
+    declare("+(numeric, numeric) -> numeric", |call| aligned(call, i128::checked_add))
+        .returns(sum_type),
+    declare("-(numeric, numeric) -> numeric", |call| aligned(call, i128::checked_sub))
+        .returns(sum_type),
     declare("*(numeric, numeric) -> numeric", multiply).returns(product_type),
     declare("/(numeric, numeric) -> numeric", divide).returns(quotient_type),
     declare("%(numeric, numeric) -> numeric", remainder).returns(remainder_type),
@@ -138,7 +140,8 @@ pub(crate) fn divide_rounded(value: i128, divisor: i128) -> i128 {
 fn divide_rounded_wide(value: i256, divisor: i256) -> Option<i128> {
     let quotient = value.checked_div(divisor)?;
     let rest = value.checked_rem(divisor)?;
-    let rounded = if rest.wrapping_abs() >= divisor.wrapping_abs().wrapping_sub(rest.wrapping_abs()) {
+    let rounded = if rest.wrapping_abs() >= divisor.wrapping_abs().wrapping_sub(rest.wrapping_abs())
+    {
         let is_positive = (value < i256::ZERO) == (divisor < i256::ZERO);
         quotient.wrapping_add(i256::from_i128(if is_positive { 1 } else { -1 }))
     } else {
@@ -175,7 +178,8 @@ fn multiply(call: &Call<'_>) -> Result<ArrayRef> {
     let exact = i16::from(call.numeric(0).1) + i16::from(call.numeric(1).1);
     let excess = exact - i16::from(result_scale(call));
     if excess <= 0 {
-        return call.each::<Decimal128Type>(|row| in_range(left.at(row).checked_mul(right.at(row))));
+        return call
+            .each::<Decimal128Type>(|row| in_range(left.at(row).checked_mul(right.at(row))));
     }
     let divisor = i256::from_i128(ten_to(excess.unsigned_abs().into()));
     call.each::<Decimal128Type>(|row| {
@@ -205,7 +209,8 @@ pub(crate) fn quotient(a: i128, a_scale: i8, b: i128, b_scale: i8, scale: i8) ->
         return in_range(Some(divide_rounded(a, divisor)));
     }
     let shift = u32::from(shift.unsigned_abs());
-    let small = (shift <= u32::from(NUMERIC_DIGITS)).then(|| a.checked_mul(ten_to(shift))).flatten();
+    let small =
+        (shift <= u32::from(NUMERIC_DIGITS)).then(|| a.checked_mul(ten_to(shift))).flatten();
     if let Some(shifted) = small {
         return in_range(Some(divide_rounded(shifted, b)));
     }
@@ -222,14 +227,16 @@ fn each_aligned(
     let (left, right) = (call.numbers::<Decimal128Type>(0), call.numbers::<Decimal128Type>(1));
     let (left_scale, right_scale) = (call.numeric(0).1, call.numeric(1).1);
     let scale = left_scale.max(right_scale);
-    let power = |of: i8| i256::from_i128(ten_to((i16::from(scale) - i16::from(of)).unsigned_abs().into()));
+    let power =
+        |of: i8| i256::from_i128(ten_to((i16::from(scale) - i16::from(of)).unsigned_abs().into()));
     let (left_power, right_power) = (power(left_scale), power(right_scale));
     call.each::<Decimal128Type>(|row| {
         let divisor = i256::from_i128(right.at(row));
         if divisor == i256::ZERO {
             return Err(division_by_zero());
         }
-        let dividend = i256::from_i128(left.at(row)).checked_mul(left_power).ok_or_else(overflow)?;
+        let dividend =
+            i256::from_i128(left.at(row)).checked_mul(left_power).ok_or_else(overflow)?;
         let divisor = divisor.checked_mul(right_power).ok_or_else(overflow)?;
         in_range(operation(dividend, divisor, scale)?)
     })
@@ -287,6 +294,9 @@ mod tests {
         let third = quotient(10_i128.pow(30), 0, 3, 0, 7).expect("fits");
         assert_eq!(third.to_string(), "3".repeat(37));
         assert_eq!(quotient(1, 0, 0, 0, 16).expect_err("zero").state().code(), "22012");
-        assert_eq!(quotient(10_i128.pow(37), 0, 1, 0, 16).expect_err("large").state().code(), "22003");
+        assert_eq!(
+            quotient(10_i128.pow(37), 0, 1, 0, 16).expect_err("large").state().code(),
+            "22003"
+        );
     }
 }

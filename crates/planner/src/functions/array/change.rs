@@ -19,14 +19,17 @@ use crate::functions::overload::{Declaration, declare};
 pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("array(variadic anycompatible) -> anycompatiblearray", literal).takes_null(),
     declare("array() -> text[]", literal).takes_null(),
-    declare("array_append(anycompatiblearray, anycompatible) -> anycompatiblearray", append).takes_null(),
+    declare("array_append(anycompatiblearray, anycompatible) -> anycompatiblearray", append)
+        .takes_null(),
     declare("array_prepend(anycompatible, anycompatiblearray) -> anycompatiblearray", prepend)
         .takes_null(),
-    declare("array_cat(anycompatiblearray, anycompatiblearray) -> anycompatiblearray", cat).takes_null(),
+    declare("array_cat(anycompatiblearray, anycompatiblearray) -> anycompatiblearray", cat)
+        .takes_null(),
     declare("||(anycompatiblearray, anycompatible) -> anycompatiblearray", append).takes_null(),
     declare("||(anycompatible, anycompatiblearray) -> anycompatiblearray", prepend).takes_null(),
     declare("||(anycompatiblearray, anycompatiblearray) -> anycompatiblearray", cat).takes_null(),
-    declare("array_remove(anycompatiblearray, anycompatible) -> anycompatiblearray", remove).takes_null(),
+    declare("array_remove(anycompatiblearray, anycompatible) -> anycompatiblearray", remove)
+        .takes_null(),
     declare(
         "array_replace(anycompatiblearray, anycompatible, anycompatible) -> anycompatiblearray",
         replace,
@@ -68,7 +71,8 @@ impl<'a> Builder<'a> {
         let values = if self.taken.is_empty() {
             arrow::array::new_empty_array(field.data_type())
         } else {
-            let sources: Vec<&dyn Array> = self.sources.iter().map(|array| array.as_ref()).collect();
+            let sources: Vec<&dyn Array> =
+                self.sources.iter().map(|array| array.as_ref()).collect();
             interleave(&sources, &self.taken).map_err(internal)?
         };
         let mut previous = 0;
@@ -153,7 +157,8 @@ fn replace(call: &Call<'_>) -> Result<ArrayRef> {
     for row in 0..call.n_rows {
         let range = indexes(call, 0, row);
         let is_valid = range.is_some();
-        let (old, new) = (value_index(&call.arguments[1], row), value_index(&call.arguments[2], row));
+        let (old, new) =
+            (value_index(&call.arguments[1], row), value_index(&call.arguments[2], row));
         for index in range.into_iter().flatten() {
             if keys[0].at(index) == keys[1].at(old) {
                 lists.push(1, new..new + 1);
@@ -191,7 +196,10 @@ fn trim(call: &Call<'_>) -> Result<ArrayRef> {
             let count = usize::try_from(counts.at(row)).ok().filter(|count| *count <= range.len());
             let count = count.ok_or_else(|| {
                 let most = range.len();
-                error_of("2202E", &format!("number of elements to trim must be between 0 and {most}"))
+                error_of(
+                    "2202E",
+                    &format!("number of elements to trim must be between 0 and {most}"),
+                )
             })?;
             lists.push(0, range.start..range.end - count);
         }

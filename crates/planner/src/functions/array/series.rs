@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{
     Decimal128Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
@@ -68,7 +69,9 @@ fn integers(call: &Call<'_>) -> Result<ArrayRef> {
     for row in 0..call.n_rows {
         if !call.is_null(row) {
             let step = if call.arguments.len() > 2 { number(2, row) } else { 1 };
-            walk(number(0, row), number(1, row), step, |value| lists.values().append_value(value as i32))?;
+            walk(number(0, row), number(1, row), step, |value| {
+                lists.values().append_value(value as i32)
+            })?;
         }
         lists.append(!call.is_null(row));
     }
@@ -81,7 +84,9 @@ fn bigints(call: &Call<'_>) -> Result<ArrayRef> {
     for row in 0..call.n_rows {
         if !call.is_null(row) {
             let step = if call.arguments.len() > 2 { number(2, row) } else { 1 };
-            walk(number(0, row), number(1, row), step, |value| lists.values().append_value(value as i64))?;
+            walk(number(0, row), number(1, row), step, |value| {
+                lists.values().append_value(value as i64)
+            })?;
         }
         lists.append(!call.is_null(row));
     }
@@ -121,7 +126,8 @@ fn stamps(
     let (starts, stops) =
         (call.numbers::<TimestampMicrosecondType>(0), call.numbers::<TimestampMicrosecondType>(1));
     let steps = call.numbers::<IntervalMonthDayNanoType>(2);
-    let values = TimestampMicrosecondBuilder::new().with_data_type(arrow_type(&element_type(call)?));
+    let values =
+        TimestampMicrosecondBuilder::new().with_data_type(arrow_type(&element_type(call)?));
     let mut lists = ListBuilder::new(values);
     for row in 0..call.n_rows {
         if !call.is_null(row) {
@@ -150,9 +156,14 @@ fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
     for row in 0..call.n_rows {
         let range = arrays.range(row).filter(|_| !call.is_null(row) && dimensions.at(row) == 1);
         let length = range.map_or(0, |range| range.len() as i32);
-        let is_reversed = !call.is_null(row) && reversed.as_ref().is_some_and(|flags| flags.at(row));
+        let is_reversed =
+            !call.is_null(row) && reversed.as_ref().is_some_and(|flags| flags.at(row));
         for subscript in 1..=length {
-            lists.values().append_value(if is_reversed { length + 1 - subscript } else { subscript });
+            lists.values().append_value(if is_reversed {
+                length + 1 - subscript
+            } else {
+                subscript
+            });
         }
         lists.append(!call.is_null(row));
     }

@@ -7,8 +7,9 @@ use arrow::array::{
     StringViewBuilder,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
 };
 use bytes::BytesMut;
 use weir_connect::value::{ColumnBuilder, FormatSettings, ValueEncoder};
@@ -112,7 +113,9 @@ pub(crate) fn convert(
             let exact = T::Numeric(None);
             match to {
                 T::Float4 | T::Float8 | T::Numeric(_) => from_text(&numbers, to, settings),
-                _ => convert(&from_text(&numbers, &exact, settings)?, &exact, to, context, settings),
+                _ => {
+                    convert(&from_text(&numbers, &exact, settings)?, &exact, to, context, settings)
+                }
             }
         }
         (T::Numeric(_), T::Numeric(_)) => between_numerics(array, from, to),
@@ -268,9 +271,9 @@ fn from_numeric(array: &ArrayRef, from: &SqlType, to: &SqlType) -> Result<ArrayR
         SqlType::Float4 => {
             primitive::<Float32Type>(array, to, |row| Ok(numeric_to_real(values.value(row), scale)))
         }
-        SqlType::Float8 => {
-            primitive::<Float64Type>(array, to, |row| Ok(numeric_to_double(values.value(row), scale)))
-        }
+        SqlType::Float8 => primitive::<Float64Type>(array, to, |row| {
+            Ok(numeric_to_double(values.value(row), scale))
+        }),
         _ => Err(no_cast(from, to)),
     }
 }
@@ -301,7 +304,9 @@ fn from_float(array: &ArrayRef, from: &SqlType, to: &SqlType) -> Result<ArrayRef
             primitive::<Decimal128Type>(array, to, |row| {
                 let value = value(row);
                 if !value.is_finite() {
-                    return Err(Error::unsupported(format!("numeric \"{value}\" is not supported")));
+                    return Err(Error::unsupported(format!(
+                        "numeric \"{value}\" is not supported"
+                    )));
                 }
                 let numeric = if is_real {
                     real_to_numeric(value as f32, target.1)
@@ -334,16 +339,16 @@ fn from_integer(array: &ArrayRef, from: &SqlType, to: &SqlType) -> Result<ArrayR
     };
     let range = || out_of_range(to);
     match to {
-        SqlType::Int2 => primitive::<Int16Type>(array, to, |row| {
-            value(row).try_into().map_err(|_| range())
-        }),
+        SqlType::Int2 => {
+            primitive::<Int16Type>(array, to, |row| value(row).try_into().map_err(|_| range()))
+        }
         SqlType::Int4 if matches!(from, SqlType::Oid | SqlType::Reg(_)) => {
             // The same 32 bits, signed.
             primitive::<Int32Type>(array, to, |row| Ok(value(row) as i32))
         }
-        SqlType::Int4 => primitive::<Int32Type>(array, to, |row| {
-            value(row).try_into().map_err(|_| range())
-        }),
+        SqlType::Int4 => {
+            primitive::<Int32Type>(array, to, |row| value(row).try_into().map_err(|_| range()))
+        }
         SqlType::Oid | SqlType::Reg(_) if *from == SqlType::Int8 => {
             primitive::<Int64Type>(array, to, |row| match u32::try_from(value(row)) {
                 Ok(oid) => Ok(oid.into()),
@@ -379,7 +384,8 @@ fn datetimes(
         let days = array.as_primitive::<Date32Type>().value(row);
         join(days.into(), 0).ok_or_else(|| datetime_range("date"))
     };
-    let local = |row| if *from == T::Timestamptz { to_local(micros(row), zone) } else { Ok(micros(row)) };
+    let local =
+        |row| if *from == T::Timestamptz { to_local(micros(row), zone) } else { Ok(micros(row)) };
     match (from, to) {
         (T::Date, T::Timestamp) => primitive::<TimestampMicrosecondType>(array, to, midnight),
         (T::Date, T::Timestamptz) => {

@@ -53,8 +53,9 @@ pub(crate) fn null_literal(to: &SqlType) -> Result<Expr> {
 /// The first value of an array as a literal.
 fn literal_from(array: &ArrayRef, to: &SqlType) -> Result<Expr> {
     debug_assert_eq!(array.len(), 1);
-    let value = ScalarValue::try_from_array(array, 0)
-        .map_err(|error| Error::internal(format!("a literal of type {to} has no scalar: {error}")))?;
+    let value = ScalarValue::try_from_array(array, 0).map_err(|error| {
+        Error::internal(format!("a literal of type {to} has no scalar: {error}"))
+    })?;
     let field = schema::field("literal", to, true);
     let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(field.metadata()));
     Ok(Expr::Literal(value, metadata))

@@ -50,7 +50,8 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("+(interval, time) -> time", |call| time_plus(call, 1, 0, 1)),
     declare("-(time, interval) -> time", |call| time_plus(call, 0, 1, -1)),
     declare("-(time, time) -> interval", |call| {
-        let (a, b) = (call.numbers::<Time64MicrosecondType>(0), call.numbers::<Time64MicrosecondType>(1));
+        let (a, b) =
+            (call.numbers::<Time64MicrosecondType>(0), call.numbers::<Time64MicrosecondType>(1));
         call.each::<Span>(|row| interval(0, 0, a.at(row) - b.at(row)))
     }),
     declare("age(timestamp, timestamp) -> interval", |call| {
@@ -89,7 +90,8 @@ fn date_plus(call: &Call<'_>, day: usize, span: usize, change: Change) -> Result
 }
 
 fn date_and_time(call: &Call<'_>, day: usize, time: usize) -> Result<ArrayRef> {
-    let (day, time) = (call.numbers::<Date32Type>(day), call.numbers::<Time64MicrosecondType>(time));
+    let (day, time) =
+        (call.numbers::<Date32Type>(day), call.numbers::<Time64MicrosecondType>(time));
     call.each::<Stamp>(|row| {
         join(day.at(row).into(), time.at(row)).ok_or_else(|| out_of_range("timestamp"))
     })
@@ -112,7 +114,11 @@ fn stamp_plus(call: &Call<'_>, stamp: usize, span: usize, change: Change) -> Res
 }
 
 /// As [`plus`], with months and days counted on the clock of the zone.
-pub(crate) fn instant_after(instant: i64, span: IntervalMonthDayNano, zone: &TimeZone) -> Result<i64> {
+pub(crate) fn instant_after(
+    instant: i64,
+    span: IntervalMonthDayNano,
+    zone: &TimeZone,
+) -> Result<i64> {
     let mut instant = instant;
     if span.months != 0 || span.days != 0 {
         let calendar = IntervalMonthDayNano::new(span.months, span.days, 0);
@@ -188,7 +194,8 @@ fn in_zone(call: &Call<'_>, change: fn(i64, &TimeZone) -> Result<i64>) -> Result
 /// # Errors
 /// 22023 for an unknown one.
 pub(super) fn zone_named(name: &str) -> Result<TimeZone> {
-    TimeZone::parse(name).map_err(|_| invalid_parameter(format!("time zone \"{name}\" not recognized")))
+    TimeZone::parse(name)
+        .map_err(|_| invalid_parameter(format!("time zone \"{name}\" not recognized")))
 }
 
 fn at_offset(call: &Call<'_>, sign: i64) -> Result<ArrayRef> {

@@ -51,7 +51,8 @@ impl Civil {
         let year_of_era = year.rem_euclid(400);
         let month_from_march = if self.month > 2 { self.month - 3 } else { self.month + 9 };
         let day_of_year = (153 * month_from_march + 2) / 5 + self.day - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
+            - 719_468
     }
 
     /// The day that many months later; the last of its month where that has fewer days.
@@ -132,9 +133,12 @@ mod tests {
 
     #[test]
     fn days_and_fields_agree() {
-        for (days, year, month, day) in
-            [(0, 1970, 1, 1), (11_016, 2000, 2, 29), (-2_440_588, -4713, 11, 24), (19_000, 2022, 1, 8)]
-        {
+        for (days, year, month, day) in [
+            (0, 1970, 1, 1),
+            (11_016, 2000, 2, 29),
+            (-2_440_588, -4713, 11, 24),
+            (19_000, 2022, 1, 8),
+        ] {
             let civil = Civil { year, month, day };
             assert_eq!((Civil::from_days(days), civil.days()), (civil, days));
         }

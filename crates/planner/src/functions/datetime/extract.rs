@@ -259,11 +259,7 @@ fn of_timestamp(field: Field, stamp: i64) -> Option<(i128, i8)> {
     }
 }
 
-fn of_instant(
-    field: Field,
-    instant: i64,
-    settings: &FormatSettings,
-) -> Result<Option<(i128, i8)>> {
+fn of_instant(field: Field, instant: i64, settings: &FormatSettings) -> Result<Option<(i128, i8)>> {
     let zone = &settings.time_zone;
     let east = i64::from(zone.offset_at(instant.div_euclid(MICROS_PER_SECOND)));
     Ok(match field {

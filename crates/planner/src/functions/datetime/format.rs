@@ -130,11 +130,20 @@ impl Parts {
     fn write(&self, field: &Field, settings: &FormatSettings, out: &mut String) -> Result<()> {
         let start = out.len();
         match field.key {
-            Key::Meridiem | Key::Era | Key::Offset | Key::ZoneHour | Key::ZoneMinute | Key::ZoneName => {
+            Key::Meridiem
+            | Key::Era
+            | Key::Offset
+            | Key::ZoneHour
+            | Key::ZoneMinute
+            | Key::ZoneName => {
                 self.write_word(field, settings, out)?;
                 return Ok(());
             }
-            Key::MonthName | Key::MonthAbbreviation | Key::DayName | Key::DayAbbreviation | Key::Roman => {
+            Key::MonthName
+            | Key::MonthAbbreviation
+            | Key::DayName
+            | Key::DayAbbreviation
+            | Key::Roman => {
                 self.write_name(field, out)?;
                 return Ok(());
             }
@@ -220,7 +229,9 @@ impl Parts {
     fn write_name(&self, field: &Field, out: &mut String) -> Result<()> {
         let (name, width) = match field.key {
             // The months of an interval have no name where there are none.
-            Key::MonthName | Key::MonthAbbreviation | Key::Roman if self.month == 0 => return Ok(()),
+            Key::MonthName | Key::MonthAbbreviation | Key::Roman if self.month == 0 => {
+                return Ok(());
+            }
             Key::MonthName => (MONTHS[self.month_index()], 9),
             Key::MonthAbbreviation => (&MONTHS[self.month_index()][..3], 3),
             Key::Roman => (ROMAN_MONTHS[self.month_index()], 4),
@@ -283,7 +294,11 @@ impl Parts {
                     _ => {
                         let name = abbreviation(*instant, settings)?;
                         let is_lower = field.written == "tz";
-                        out.push_str(&if is_lower { name.to_lowercase() } else { name.to_uppercase() });
+                        out.push_str(&if is_lower {
+                            name.to_lowercase()
+                        } else {
+                            name.to_uppercase()
+                        });
                     }
                 }
             }
@@ -320,7 +335,11 @@ fn padded(value: i64, width: usize, out: &mut String) {
 
 /// Two letters in the case and with the points of the template.
 fn in_form(first: &str, second: &str, written: &str) -> String {
-    let text = if written.contains('.') { format!("{first}.{second}.") } else { format!("{first}{second}") };
+    let text = if written.contains('.') {
+        format!("{first}.{second}.")
+    } else {
+        format!("{first}{second}")
+    };
     if written.starts_with(|c: char| c.is_ascii_lowercase()) { text.to_lowercase() } else { text }
 }
 

@@ -103,11 +103,9 @@ fn add(a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> Result<IntervalMonth
 }
 
 fn multiply(a: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {
-    spread(
-        f64::from(a.months) * factor,
-        f64::from(a.days) * factor,
-        |fraction| (micros(a) as f64 * factor + fraction * MICROS_PER_SECOND as f64).round_ties_even(),
-    )
+    spread(f64::from(a.months) * factor, f64::from(a.days) * factor, |fraction| {
+        (micros(a) as f64 * factor + fraction * MICROS_PER_SECOND as f64).round_ties_even()
+    })
 }
 
 /// The interval divided by a number: what is left of a month becomes days, of a day time.
@@ -115,11 +113,9 @@ pub(crate) fn divide(a: IntervalMonthDayNano, divisor: f64) -> Result<IntervalMo
     if divisor == 0.0 {
         return Err(division_by_zero());
     }
-    spread(
-        f64::from(a.months) / divisor,
-        f64::from(a.days) / divisor,
-        |fraction| (micros(a) as f64 / divisor + fraction * MICROS_PER_SECOND as f64).round_ties_even(),
-    )
+    spread(f64::from(a.months) / divisor, f64::from(a.days) / divisor, |fraction| {
+        (micros(a) as f64 / divisor + fraction * MICROS_PER_SECOND as f64).round_ties_even()
+    })
 }
 
 /// Whole months and days, with the fractions of them handed down. `time` gives the time part with the
@@ -132,8 +128,9 @@ fn spread(months: f64, days: f64, time: impl Fn(f64) -> f64) -> Result<IntervalM
     let (whole_months, whole_days) = (months.trunc(), days.trunc());
     // Rounded to the microsecond, so that a third of a month is no 9.9999 days.
     let month_days = to_microseconds((months - whole_months) * DAYS_PER_MONTH as f64);
-    let mut seconds =
-        to_microseconds((days - whole_days + month_days - month_days.trunc()) * SECONDS_PER_DAY as f64);
+    let mut seconds = to_microseconds(
+        (days - whole_days + month_days - month_days.trunc()) * SECONDS_PER_DAY as f64,
+    );
     let mut total_days = whole_days + month_days.trunc();
     if seconds.abs() >= SECONDS_PER_DAY as f64 {
         let carried = (seconds / SECONDS_PER_DAY as f64).trunc();

@@ -9,8 +9,8 @@ use weir_types::{Error, Result, SqlState};
 
 use super::arithmetic::zone_named;
 use super::calendar::{
-    Civil, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, date, days_in_month,
-    join, out_of_range, to_instant,
+    Civil, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, date, days_in_month, join,
+    out_of_range, to_instant,
 };
 use super::interval::interval;
 use crate::functions::call::Call;
@@ -32,10 +32,13 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         call.each::<Stamp>(|row| to_instant(stamp(call, row)?, &call.settings.time_zone))
     })
     .uses_settings(),
-    declare("make_timestamptz(int4, int4, int4, int4, int4, float8, text) -> timestamptz", |call| {
-        let zones = call.texts(6);
-        call.each::<Stamp>(|row| to_instant(stamp(call, row)?, &zone_named(zones.at(row))?))
-    }),
+    declare(
+        "make_timestamptz(int4, int4, int4, int4, int4, float8, text) -> timestamptz",
+        |call| {
+            let zones = call.texts(6);
+            call.each::<Stamp>(|row| to_instant(stamp(call, row)?, &zone_named(zones.at(row))?))
+        },
+    ),
     declare("make_interval() -> interval", make_interval),
     declare("make_interval(int4) -> interval", make_interval),
     declare("make_interval(int4, int4) -> interval", make_interval),
@@ -117,8 +120,8 @@ fn make_interval(call: &Call<'_>) -> Result<ArrayRef> {
         if !micros.is_finite() || micros.abs() >= i64::MAX as f64 {
             return Err(super::interval::out_of_range());
         }
-        let time = part(4, row) * MICROS_PER_HOUR + part(5, row) * MICROS_PER_MINUTE + micros as i64;
+        let time =
+            part(4, row) * MICROS_PER_HOUR + part(5, row) * MICROS_PER_MINUTE + micros as i64;
         interval(part(0, row) * 12 + part(1, row), part(2, row) * 7 + part(3, row), time)
     })
 }
-

@@ -158,7 +158,9 @@ impl<'t> Found<'t> {
                 self.month = Some(12 - take_name(&mut rest, field, &names)?);
             }
             Key::DayName => _ = take_name(&mut rest, field, &WEEKDAYS)?,
-            Key::DayAbbreviation => _ = take_name(&mut rest, field, &WEEKDAYS.map(|name| &name[..3]))?,
+            Key::DayAbbreviation => {
+                _ = take_name(&mut rest, field, &WEEKDAYS.map(|name| &name[..3]))?
+            }
         }
         Ok(rest)
     }
@@ -202,7 +204,8 @@ impl<'t> Found<'t> {
             return Ok(Civil { year, month: 1, day: 1 }.days() + (week - 1) * 7);
         }
         let month = self.month.unwrap_or(1);
-        let day = self.day.unwrap_or_else(|| self.week_of_month.map_or(1, |week| (week - 1) * 7 + 1));
+        let day =
+            self.day.unwrap_or_else(|| self.week_of_month.map_or(1, |week| (week - 1) * 7 + 1));
         if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
             return Err(outside());
         }
@@ -237,7 +240,9 @@ impl<'t> Found<'t> {
         let time = match self.second_of_day {
             Some(second) => second * MICROS_PER_SECOND,
             None => {
-                hour * MICROS_PER_HOUR + self.minute * MICROS_PER_MINUTE + self.second * MICROS_PER_SECOND
+                hour * MICROS_PER_HOUR
+                    + self.minute * MICROS_PER_MINUTE
+                    + self.second * MICROS_PER_SECOND
             }
         } + self.micros;
         let local = join(self.days(self.text)?, 0)
@@ -281,14 +286,21 @@ fn skip(rest: &str, c: char, is_quoted: bool, is_exact: bool) -> &str {
     let rest = rest.trim_start();
     let mut chars = rest.chars();
     match chars.next() {
-        Some(next) if !next.is_alphanumeric() && !first.is_whitespace() && !"+-".contains(next) => chars.as_str(),
+        Some(next) if !next.is_alphanumeric() && !first.is_whitespace() && !"+-".contains(next) => {
+            chars.as_str()
+        }
         Some(next) if next == c => chars.as_str(),
         _ => rest,
     }
 }
 
 /// A number and how many digits it had.
-fn take_number(rest: &mut &str, field: &Field, width: usize, is_open: bool) -> Result<(i64, usize)> {
+fn take_number(
+    rest: &mut &str,
+    field: &Field,
+    width: usize,
+    is_open: bool,
+) -> Result<(i64, usize)> {
     let text = *rest;
     let (negative, digits) = match text.strip_prefix('-') {
         Some(after) => (true, after),
@@ -311,7 +323,11 @@ fn take_number(rest: &mut &str, field: &Field, width: usize, is_open: bool) -> R
 /// Digits behind the point as a number with `scale` of them.
 fn fraction((value, digits): (i64, usize), scale: u32) -> i64 {
     let digits = digits as u32;
-    if digits <= scale { value * 10_i64.pow(scale - digits) } else { value / 10_i64.pow(digits - scale) }
+    if digits <= scale {
+        value * 10_i64.pow(scale - digits)
+    } else {
+        value / 10_i64.pow(digits - scale)
+    }
 }
 
 /// A year of less than four digits is one near the present.

@@ -189,7 +189,9 @@ pub(super) fn parse(template: &str) -> (Vec<Node>, bool) {
                 (is_bare, rest) = (true, after);
             } else if let Some(after) = strip(rest, "FX") {
                 (is_exact, rest) = (true, after);
-            } else if let Some(after) = rest.strip_prefix("TM").filter(|after| begins_with_name(after)) {
+            } else if let Some(after) =
+                rest.strip_prefix("TM").filter(|after| begins_with_name(after))
+            {
                 // Localized names: those of the one locale there is.
                 rest = after;
             } else {
@@ -221,10 +223,7 @@ fn strip<'t>(text: &'t str, modifier: &str) -> Option<&'t str> {
 
 fn begins_with_name(text: &str) -> bool {
     let name = |key: &Key| {
-        matches!(
-            key,
-            Key::MonthName | Key::MonthAbbreviation | Key::DayName | Key::DayAbbreviation
-        )
+        matches!(key, Key::MonthName | Key::MonthAbbreviation | Key::DayName | Key::DayAbbreviation)
     };
     KEYS.iter().any(|(written, key)| name(key) && text.starts_with(written))
 }
@@ -252,8 +251,18 @@ fn literal<'t>(text: &'t str, nodes: &mut Vec<Node>) -> &'t str {
 }
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 pub(super) const WEEKDAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];

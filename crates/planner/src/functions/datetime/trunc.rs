@@ -36,7 +36,9 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     }),
     declare("date_trunc(text, interval) -> interval", |call| {
         let spans = call.numbers::<Span>(1);
-        call.each::<Span>(|row| truncated_interval(unit(call, row)?, spans.at(row), call.texts(0).at(row)))
+        call.each::<Span>(|row| {
+            truncated_interval(unit(call, row)?, spans.at(row), call.texts(0).at(row))
+        })
     }),
     declare("date_bin(interval, timestamp, timestamp) -> timestamp", bin),
     declare("date_bin(interval, timestamptz, timestamptz) -> timestamptz", bin),
@@ -104,7 +106,11 @@ fn truncated_in(unit: Field, instant: i64, zone: &TimeZone) -> Result<i64> {
     }
 }
 
-fn truncated_interval(unit: Field, span: IntervalMonthDayNano, name: &str) -> Result<IntervalMonthDayNano> {
+fn truncated_interval(
+    unit: Field,
+    span: IntervalMonthDayNano,
+    name: &str,
+) -> Result<IntervalMonthDayNano> {
     let (months, days, time) = (i64::from(span.months), i64::from(span.days), micros(span));
     let per = |n: i64| interval(months - months % n, 0, 0);
     match unit {

@@ -26,9 +26,12 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("#>>(json, text[]) -> text", |call| by_path(call, true)).total(),
     declare("#>>(jsonb, text[]) -> text", |call| by_path(call, true)).total(),
     declare("json_extract_path(json, variadic text) -> json", |call| by_steps(call, false)).total(),
-    declare("jsonb_extract_path(jsonb, variadic text) -> jsonb", |call| by_steps(call, false)).total(),
-    declare("json_extract_path_text(json, variadic text) -> text", |call| by_steps(call, true)).total(),
-    declare("jsonb_extract_path_text(jsonb, variadic text) -> text", |call| by_steps(call, true)).total(),
+    declare("jsonb_extract_path(jsonb, variadic text) -> jsonb", |call| by_steps(call, false))
+        .total(),
+    declare("json_extract_path_text(json, variadic text) -> text", |call| by_steps(call, true))
+        .total(),
+    declare("jsonb_extract_path_text(jsonb, variadic text) -> text", |call| by_steps(call, true))
+        .total(),
     declare("json_typeof(json) -> text", type_of).total(),
     declare("jsonb_typeof(jsonb) -> text", type_of).total(),
     declare("json_array_length(json) -> int4", array_length),
@@ -133,7 +136,9 @@ fn element_lists(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
         let document = documents.at(row);
         match Kind::of(document) {
             Kind::Array => {}
-            Kind::Object => return Err(invalid_parameter("cannot extract elements from an object")),
+            Kind::Object => {
+                return Err(invalid_parameter("cannot extract elements from an object"));
+            }
             _ => return Err(invalid_parameter("cannot extract elements from a scalar")),
         }
         for element in elements(document) {
@@ -199,7 +204,8 @@ fn keys_exist(call: &Call<'_>, all: bool) -> Result<ArrayRef> {
     call.each_bool(|row| {
         let document = documents.at(row);
         // NULL keys do not count.
-        let mut wanted = keys.range(row).into_iter().flatten().filter(|index| texts.is_valid(*index));
+        let mut wanted =
+            keys.range(row).into_iter().flatten().filter(|index| texts.is_valid(*index));
         Ok(if all {
             wanted.all(|index| has_key(document, texts.value(index)))
         } else {

@@ -19,9 +19,13 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("array_to_json(anyarray) -> json", |call| one(call, false)).uses_settings(),
     declare("row_to_json(record) -> json", |call| one(call, false)).uses_settings(),
     declare("json_build_array() -> json", |call| array(call, false)).takes_null(),
-    declare("json_build_array(variadic any) -> json", |call| array(call, false)).takes_null().uses_settings(),
+    declare("json_build_array(variadic any) -> json", |call| array(call, false))
+        .takes_null()
+        .uses_settings(),
     declare("jsonb_build_array() -> jsonb", |call| array(call, true)).takes_null(),
-    declare("jsonb_build_array(variadic any) -> jsonb", |call| array(call, true)).takes_null().uses_settings(),
+    declare("jsonb_build_array(variadic any) -> jsonb", |call| array(call, true))
+        .takes_null()
+        .uses_settings(),
     declare("json_build_object() -> json", |call| object(call, false)).takes_null(),
     declare("json_build_object(variadic any) -> json", |call| object(call, false))
         .takes_null()
@@ -33,8 +37,12 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     // What the JSON aggregates make of a row.
     declare("json_element(any) -> text", |call| element(call, false)).takes_null().uses_settings(),
     declare("jsonb_element(any) -> text", |call| element(call, true)).takes_null().uses_settings(),
-    declare("json_member(any, any) -> text", |call| member(call, false)).takes_null().uses_settings(),
-    declare("jsonb_member(any, any) -> text", |call| member(call, true)).takes_null().uses_settings(),
+    declare("json_member(any, any) -> text", |call| member(call, false))
+        .takes_null()
+        .uses_settings(),
+    declare("jsonb_member(any, any) -> text", |call| member(call, true))
+        .takes_null()
+        .uses_settings(),
     declare("json_object(text[]) -> json", |call| from_pairs(call, false)),
     declare("jsonb_object(text[]) -> jsonb", |call| from_pairs(call, true)),
     declare("json_object(text[], text[]) -> json", |call| from_lists(call, false)),
@@ -71,14 +79,18 @@ impl<'a> Writer<'a> {
         let encoder = || ValueEncoder::new(array, t, settings);
         let form = match t {
             SqlType::Bool => Form::Bool,
-            SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric(_) => Form::Bare(encoder()?),
+            SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric(_) => {
+                Form::Bare(encoder()?)
+            }
             SqlType::Float4 | SqlType::Float8 => Form::Bare(encoder()?),
             SqlType::Json | SqlType::Jsonb => Form::Json,
             SqlType::Timestamp | SqlType::Timestamptz => Form::Stamp(encoder()?),
             _ => match (array.data_type(), element_of(t)) {
-                (DataType::List(_), Some(element)) => {
-                    Form::List(Box::new(Writer::new(array.as_list::<i32>().values(), &element, settings)?))
-                }
+                (DataType::List(_), Some(element)) => Form::List(Box::new(Writer::new(
+                    array.as_list::<i32>().values(),
+                    &element,
+                    settings,
+                )?)),
                 (DataType::Struct(fields), _) => {
                     let mut members = Vec::with_capacity(fields.len());
                     for (field, column) in fields.iter().zip(array.as_struct().columns()) {
@@ -100,7 +112,9 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         match &self.form {
-            Form::Bool => out.push_str(if self.array.as_boolean().value(row) { "true" } else { "false" }),
+            Form::Bool => {
+                out.push_str(if self.array.as_boolean().value(row) { "true" } else { "false" })
+            }
             Form::Json => out.push_str(self.array.as_string_view().value(row)),
             Form::Bare(encoder) => {
                 let text = text_of(encoder, row)?;
@@ -209,9 +223,11 @@ fn array(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
 
 fn object(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
     if call.arguments.len() % 2 != 0 {
-        return Err(invalid_parameter("argument list must have even number of elements").with_hint(
-            format!("The arguments of {}() must consist of alternating keys and values.", call.name),
-        ));
+        return Err(invalid_parameter("argument list must have even number of elements")
+            .with_hint(format!(
+                "The arguments of {}() must consist of alternating keys and values.",
+                call.name
+            )));
     }
     let writers = writers(call)?;
     documents(call, is_binary, |row, out| {

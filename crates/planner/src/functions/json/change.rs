@@ -233,7 +233,9 @@ fn change_element(
                 values.remove(index);
             }
             Change::Set(value, _) => value.clone_into(&mut values[index]),
-            Change::Insert(value, after) => values.insert(index + usize::from(after), value.to_owned()),
+            Change::Insert(value, after) => {
+                values.insert(index + usize::from(after), value.to_owned())
+            }
         },
         // Before the first or behind the last element.
         None if rest.is_empty() => match change {
@@ -249,16 +251,12 @@ fn change_element(
     Ok(())
 }
 
-fn change_rows<'c>(
-    call: &'c Call<'_>,
-    change: impl Fn(usize) -> Change<'c>,
-) -> Result<ArrayRef> {
+fn change_rows<'c>(call: &'c Call<'_>, change: impl Fn(usize) -> Change<'c>) -> Result<ArrayRef> {
     let (documents, paths) = (call.texts(0), call.lists(1));
     call.each_text(|row, out| {
         let document = documents.at(row);
-        let path = path_of(&paths, row).ok_or_else(|| {
-            Error::new(SqlState::NullValueNotAllowed, "path element is null")
-        })?;
+        let path = path_of(&paths, row)
+            .ok_or_else(|| Error::new(SqlState::NullValueNotAllowed, "path element is null"))?;
         if Kind::of(document).is_scalar() {
             return Err(match change(row) {
                 Change::Delete => invalid_parameter("cannot delete path in scalar"),

@@ -69,7 +69,8 @@ fn value_end(text: &str, start: usize) -> usize {
             bytes.len()
         }
         _ => {
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace();
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace();
             bytes[start..].iter().position(is_end).map_or(bytes.len(), |length| start + length)
         }
     }
@@ -222,17 +223,17 @@ fn plain(number: &str) -> &str {
 pub(super) fn contains(whole: &str, part: &str) -> bool {
     match (Kind::of(whole), Kind::of(part)) {
         (Kind::Object, Kind::Object) => members(part).all(|(key, value)| {
-            member(whole, &unquote(key)).is_some_and(|found| {
-                Kind::of(found) == Kind::of(value) && contains(found, value)
-            })
+            member(whole, &unquote(key))
+                .is_some_and(|found| Kind::of(found) == Kind::of(value) && contains(found, value))
         }),
         (Kind::Array, Kind::Array) => elements(part).all(|wanted| {
-            elements(whole).any(|found| {
-                Kind::of(found) == Kind::of(wanted) && contains(found, wanted)
-            })
+            elements(whole)
+                .any(|found| Kind::of(found) == Kind::of(wanted) && contains(found, wanted))
         }),
         // An array contains a scalar that is one of its elements.
-        (Kind::Array, kind) if kind.is_scalar() => elements(whole).any(|found| is_equal(found, part)),
+        (Kind::Array, kind) if kind.is_scalar() => {
+            elements(whole).any(|found| is_equal(found, part))
+        }
         _ => is_equal(whole, part),
     }
 }
@@ -245,7 +246,10 @@ mod tests {
     fn parts_are_found_whatever_the_blanks() {
         let object = r#" { "a" : [1, {"b": "}]"}], "c\u00e9" :null,"a":2 } "#;
         let found: Vec<_> = members(object).collect();
-        assert_eq!(found, [("\"a\"", r#"[1, {"b": "}]"}]"#), ("\"c\\u00e9\"", "null"), ("\"a\"", "2")]);
+        assert_eq!(
+            found,
+            [("\"a\"", r#"[1, {"b": "}]"}]"#), ("\"c\\u00e9\"", "null"), ("\"a\"", "2")]
+        );
         assert_eq!(member(object, "a"), Some("2"));
         assert_eq!(member(object, "cé"), Some("null"));
         assert_eq!(elements("[ ]").count(), 0);

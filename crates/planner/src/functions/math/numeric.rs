@@ -9,8 +9,8 @@ use weir_types::{Result, SqlType};
 
 use super::{check_buckets, check_logarithm, common_divisor, complex_power, zero_to_negative};
 use crate::functions::arithmetic::numeric::{
-    QUOTIENT_SCALE, divide_rounded, first, in_range, integer_digits, numeric_of, overflow, quotient,
-    rescale, result_scale, ten_to, unary,
+    QUOTIENT_SCALE, divide_rounded, first, in_range, integer_digits, numeric_of, overflow,
+    quotient, rescale, result_scale, ten_to, unary,
 };
 use crate::functions::call::Call;
 use crate::functions::coercion::{NUMERIC_DIGITS, as_numeric};
@@ -23,12 +23,16 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("floor(numeric) -> numeric", floor).returns(whole),
     declare("round(numeric) -> numeric", |call| to_scale(call, divide_rounded)).returns(whole),
     declare("trunc(numeric) -> numeric", |call| to_scale(call, |a, b| a / b)).returns(whole),
-    declare("round(numeric, int4) -> numeric", |call| to_digits(call, divide_rounded)).returns(with_digits),
-    declare("trunc(numeric, int4) -> numeric", |call| to_digits(call, |a, b| a / b)).returns(with_digits),
-    declare("sign(numeric) -> numeric", |call| unary(call, i128::signum)).returns(|_, _| numeric_of(1, 0)),
+    declare("round(numeric, int4) -> numeric", |call| to_digits(call, divide_rounded))
+        .returns(with_digits),
+    declare("trunc(numeric, int4) -> numeric", |call| to_digits(call, |a, b| a / b))
+        .returns(with_digits),
+    declare("sign(numeric) -> numeric", |call| unary(call, i128::signum))
+        .returns(|_, _| numeric_of(1, 0)),
     declare("sqrt(numeric) -> numeric", square_root).returns(inexact),
     declare("exp(numeric) -> numeric", |call| in_double(call, |a| Ok(a.exp()))).returns(inexact),
-    declare("ln(numeric) -> numeric", |call| in_double(call, |a| logarithm(a, f64::ln))).returns(inexact),
+    declare("ln(numeric) -> numeric", |call| in_double(call, |a| logarithm(a, f64::ln)))
+        .returns(inexact),
     declare("log(numeric) -> numeric", |call| in_double(call, |a| logarithm(a, f64::log10)))
         .returns(inexact),
     declare("log10(numeric) -> numeric", |call| in_double(call, |a| logarithm(a, f64::log10)))
@@ -43,7 +47,9 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("scale(numeric) -> int4", |call| {
         let scale = shown_scale(call);
         let operand = call.numbers::<Decimal128Type>(0);
-        call.each::<Int32Type>(|row| Ok(scale.unwrap_or_else(|declared| least_scale(operand.at(row), declared))))
+        call.each::<Int32Type>(|row| {
+            Ok(scale.unwrap_or_else(|declared| least_scale(operand.at(row), declared)))
+        })
     })
     .total(),
     declare("min_scale(numeric) -> int4", |call| {
@@ -52,7 +58,8 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     })
     .total(),
     declare("trim_scale(numeric) -> numeric", |call| {
-        let (operand, from, to) = (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
+        let (operand, from, to) =
+            (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
         call.each::<Decimal128Type>(|row| in_range(rescale(operand.at(row), from, to)))
     })
     .returns(|_, _| SqlType::Numeric(None)),
@@ -66,10 +73,15 @@ fn whole(types: &[SqlType], _: &[Option<Constant>]) -> SqlType {
 
 /// As many digits behind the point as the second argument says, if it is a constant.
 fn with_digits(types: &[SqlType], constants: &[Option<Constant>]) -> SqlType {
-    let Some(Some(Constant::Integer(digits))) = constants.get(1) else { return first(types, constants) };
+    let Some(Some(Constant::Integer(digits))) = constants.get(1) else {
+        return first(types, constants);
+    };
     let integer_digits = integer_digits(as_numeric(&types[0])) + 1;
     let most = i64::from(i16::from(NUMERIC_DIGITS) - integer_digits.min(i16::from(NUMERIC_DIGITS)));
-    numeric_of(integer_digits, (*digits).clamp(0, most.max(as_numeric(&types[0]).1.max(0).into())) as i8)
+    numeric_of(
+        integer_digits,
+        (*digits).clamp(0, most.max(as_numeric(&types[0]).1.max(0).into())) as i8,
+    )
 }
 
 fn inexact(types: &[SqlType], _: &[Option<Constant>]) -> SqlType {
@@ -132,7 +144,8 @@ fn to_digits(call: &Call<'_>, divide: impl Fn(i128, i128) -> i128) -> Result<Arr
 }
 
 fn square_root(call: &Call<'_>) -> Result<ArrayRef> {
-    let (operand, from, to) = (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
+    let (operand, from, to) =
+        (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
     let power = i256::from_i128(10)
         .checked_pow((2 * i32::from(to) - i32::from(from)).unsigned_abs())
         .ok_or_else(overflow)?;
@@ -166,7 +179,8 @@ pub(crate) fn whole_root(radicand: i256) -> i256 {
 }
 
 fn in_double(call: &Call<'_>, function: impl Fn(f64) -> Result<f64>) -> Result<ArrayRef> {
-    let (operand, from, to) = (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
+    let (operand, from, to) =
+        (call.numbers::<Decimal128Type>(0), call.numeric(0).1, result_scale(call));
     call.each::<Decimal128Type>(|row| {
         from_double(function(numeric_to_double(operand.at(row), from))?, to)
     })
@@ -197,7 +211,8 @@ fn logarithm_to_base(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn power(call: &Call<'_>) -> Result<ArrayRef> {
     let (base, exponent) = (call.numbers::<Decimal128Type>(0), call.numbers::<Decimal128Type>(1));
-    let (base_scale, exponent_scale, to) = (call.numeric(0).1, call.numeric(1).1, result_scale(call));
+    let (base_scale, exponent_scale, to) =
+        (call.numeric(0).1, call.numeric(1).1, result_scale(call));
     call.each::<Decimal128Type>(|row| {
         let (base, exponent) = (base.at(row), exponent.at(row));
         if base == 0 && exponent < 0 {
@@ -230,7 +245,10 @@ fn exact_power(base: i128, base_scale: i8, exponent: i32, scale: i8) -> Option<i
 }
 
 /// Calls with both operands at the scale of the result.
-fn each_aligned(call: &Call<'_>, operation: impl Fn(i128, i128) -> Option<i128>) -> Result<ArrayRef> {
+fn each_aligned(
+    call: &Call<'_>,
+    operation: impl Fn(i128, i128) -> Option<i128>,
+) -> Result<ArrayRef> {
     let (a, b) = (call.numbers::<Decimal128Type>(0), call.numbers::<Decimal128Type>(1));
     let (a_scale, b_scale, to) = (call.numeric(0).1, call.numeric(1).1, result_scale(call));
     call.each::<Decimal128Type>(|row| {

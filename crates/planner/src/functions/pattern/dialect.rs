@@ -18,8 +18,11 @@ const COMPILED_BYTES_MAX: usize = 10 << 20;
 pub(super) fn compile(pattern: &str, flags: Flags) -> Result<Regex> {
     let mut flags = flags;
     let pattern = embedded(pattern, &mut flags)?;
-    let translated =
-        if flags.is_literal { regex::escape(pattern) } else { Translator::new(pattern).translate()? };
+    let translated = if flags.is_literal {
+        regex::escape(pattern)
+    } else {
+        Translator::new(pattern).translate()?
+    };
     RegexBuilder::new(&translated)
         .case_insensitive(flags.ignores_case)
         .ignore_whitespace(flags.is_expanded && !flags.is_literal)
@@ -32,10 +35,7 @@ pub(super) fn compile(pattern: &str, flags: Flags) -> Result<Regex> {
 
 fn invalid(detail: &str) -> Error {
     let detail = detail.strip_prefix("error: ").unwrap_or(detail);
-    Error::new(
-        SqlState::InvalidRegularExpression,
-        format!("invalid regular expression: {detail}"),
-    )
+    Error::new(SqlState::InvalidRegularExpression, format!("invalid regular expression: {detail}"))
 }
 
 fn unsupported(what: &str) -> Error {
@@ -108,7 +108,9 @@ impl<'p> Translator<'p> {
                 '[' => self.bracket()?,
                 '(' => self.group()?,
                 // No bound: the brace stands for itself.
-                '{' if !self.rest.peek().is_some_and(char::is_ascii_digit) => self.out.push_str("\\{"),
+                '{' if !self.rest.peek().is_some_and(char::is_ascii_digit) => {
+                    self.out.push_str("\\{")
+                }
                 '{' => self.bound()?,
                 '}' => self.out.push_str("\\}"),
                 other => self.out.push(other),
@@ -301,9 +303,13 @@ mod tests {
 
     #[test]
     fn bad_and_unsupported_patterns_have_their_states() {
-        for (pattern, code) in
-            [("(a", "2201B"), ("[a", "2201B"), ("a\\", "2201B"), ("(a)\\1", "0A000"), ("(?=a)", "0A000")]
-        {
+        for (pattern, code) in [
+            ("(a", "2201B"),
+            ("[a", "2201B"),
+            ("a\\", "2201B"),
+            ("(a)\\1", "0A000"),
+            ("(?=a)", "0A000"),
+        ] {
             let error = compile(pattern, Flags::default()).expect_err("no pattern");
             assert_eq!(error.state().code(), code, "{pattern}: {error}");
         }

@@ -33,9 +33,13 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("regexp_matches_list(text, text) -> text[][]", all_matches),
     declare("regexp_matches_list(text, text, text) -> text[][]", all_matches),
     declare("regexp_replace(text, text, text) -> text", |call| replace(call, Placed::Flags(3))),
-    declare("regexp_replace(text, text, text, text) -> text", |call| replace(call, Placed::Flags(3))),
+    declare("regexp_replace(text, text, text, text) -> text", |call| {
+        replace(call, Placed::Flags(3))
+    }),
     declare("regexp_replace(text, text, text, int4) -> text", |call| replace(call, Placed::Start)),
-    declare("regexp_replace(text, text, text, int4, int4) -> text", |call| replace(call, Placed::Start)),
+    declare("regexp_replace(text, text, text, int4, int4) -> text", |call| {
+        replace(call, Placed::Start)
+    }),
     declare("regexp_replace(text, text, text, int4, int4, text) -> text", |call| {
         replace(call, Placed::Start)
     }),
@@ -72,14 +76,20 @@ fn optional<'a>(call: &'a Call<'_>, argument: usize) -> Option<Texts<'a>> {
 
 /// The integer of an argument that need not be there.
 fn integer(call: &Call<'_>, argument: usize, row: usize, otherwise: i32) -> i32 {
-    if argument < call.arguments.len() { call.numbers::<Int32Type>(argument).at(row) } else { otherwise }
+    if argument < call.arguments.len() {
+        call.numbers::<Int32Type>(argument).at(row)
+    } else {
+        otherwise
+    }
 }
 
 /// Flags that may not ask for all matches.
 fn single(letters: Option<&str>, function: &str) -> Result<Flags> {
     let flags = flags_of(letters)?;
     if flags.is_global {
-        return Err(invalid_parameter(format!("{function} does not support the \"global\" option")));
+        return Err(invalid_parameter(format!(
+            "{function} does not support the \"global\" option"
+        )));
     }
     Ok(flags)
 }
@@ -88,7 +98,9 @@ fn is_match(call: &Call<'_>, ignores_case: bool, wanted: bool) -> Result<ArrayRe
     let (texts, patterns) = (call.texts(0), call.texts(1));
     let mut compiled = Compiled::default();
     let flags = Flags { ignores_case, ..Flags::default() };
-    call.each_bool(|row| Ok(compiled.get(patterns.at(row), flags)?.is_match(texts.at(row)) == wanted))
+    call.each_bool(|row| {
+        Ok(compiled.get(patterns.at(row), flags)?.is_match(texts.at(row)) == wanted)
+    })
 }
 
 fn like_flags(call: &Call<'_>) -> Result<ArrayRef> {
@@ -158,10 +170,13 @@ enum Placed {
 
 fn replace(call: &Call<'_>, placed: Placed) -> Result<ArrayRef> {
     let (texts, patterns, replacements) = (call.texts(0), call.texts(1), call.texts(2));
-    let letters = optional(call, match placed {
-        Placed::Flags(at) => at,
-        Placed::Start => 5,
-    });
+    let letters = optional(
+        call,
+        match placed {
+            Placed::Flags(at) => at,
+            Placed::Start => 5,
+        },
+    );
     let mut compiled = Compiled::default();
     call.each_text(|row, out| {
         let text = texts.at(row);
@@ -253,8 +268,14 @@ fn bad_parameter(name: &str, value: i32) -> weir_types::Error {
 
 /// The byte of a character counted from 1; behind the end for a start behind it.
 fn start_byte(text: &str, start: i32) -> Result<usize> {
-    let start = usize::try_from(start).ok().filter(|start| *start > 0).ok_or_else(|| bad_parameter("start", start))?;
-    Ok(text.char_indices().nth(start - 1).map_or(text.len() + usize::from(start > text.chars().count() + 1), |(byte, _)| byte))
+    let start = usize::try_from(start)
+        .ok()
+        .filter(|start| *start > 0)
+        .ok_or_else(|| bad_parameter("start", start))?;
+    Ok(text
+        .char_indices()
+        .nth(start - 1)
+        .map_or(text.len() + usize::from(start > text.chars().count() + 1), |(byte, _)| byte))
 }
 
 fn split(call: &Call<'_>) -> Result<ArrayRef> {
@@ -306,8 +327,10 @@ fn found(
     let flags = single(letters.map(|letters| letters.at(row)), &format!("{}()", call.name))?;
     let from = start_byte(texts.at(row), integer(call, 2, row, 1))?;
     let nth = integer(call, 3, row, 1);
-    let skipped =
-        usize::try_from(nth).ok().and_then(|n| n.checked_sub(1)).ok_or_else(|| bad_parameter("n", nth))?;
+    let skipped = usize::try_from(nth)
+        .ok()
+        .and_then(|n| n.checked_sub(1))
+        .ok_or_else(|| bad_parameter("n", nth))?;
     let group = integer(call, flags_at + 1, row, 0);
     let group = usize::try_from(group).map_err(|_| bad_parameter("subexpr", group))?;
     let regex = compiled.get(patterns.at(row), flags)?;
@@ -345,7 +368,9 @@ fn substring(call: &Call<'_>) -> Result<ArrayRef> {
         let regex = compiled.get(patterns.at(row), Flags::default())?;
         let Some(captures) = regex.captures(texts.at(row)) else { return Ok(false) };
         // The first group, where there is one.
-        let Some(part) = captures.get(usize::from(regex.captures_len() > 1)) else { return Ok(false) };
+        let Some(part) = captures.get(usize::from(regex.captures_len() > 1)) else {
+            return Ok(false);
+        };
         out.push_str(part.as_str());
         Ok(true)
     })
@@ -359,9 +384,10 @@ fn sql_substring(call: &Call<'_>) -> Result<ArrayRef> {
         like::similar_to_escape(patterns.at(row), escapes.at(row).chars().next(), &mut pattern)?;
         let regex = compiled.get(&pattern, Flags::default())?;
         let Some(captures) = regex.captures(texts.at(row)) else { return Ok(false) };
-        let Some(part) = captures.get(usize::from(regex.captures_len() > 1)) else { return Ok(false) };
+        let Some(part) = captures.get(usize::from(regex.captures_len() > 1)) else {
+            return Ok(false);
+        };
         out.push_str(part.as_str());
         Ok(true)
     })
 }
-

@@ -56,8 +56,10 @@ fn write(template: &str, values: &[Option<&str>], out: &mut String) -> Result<()
                 .with_hint("For a single \"%\" use \"%%\".")
         })?;
         if !matches!(letter, 's' | 'I' | 'L') {
-            return Err(invalid_parameter(format!("unrecognized format() type specifier \"{letter}\""))
-                .with_hint("For a single \"%\" use \"%%\"."));
+            return Err(invalid_parameter(format!(
+                "unrecognized format() type specifier \"{letter}\""
+            ))
+            .with_hint("For a single \"%\" use \"%%\"."));
         }
         let value = match specifier.position {
             Some(position) => position - 1,
@@ -89,7 +91,9 @@ fn specifier(
     if let Some(number) = take_number(chars)? {
         if chars.next_if_eq(&'$').is_some() {
             if number == 0 {
-                return Err(invalid_parameter("format specifies argument 0, but arguments are numbered from 1"));
+                return Err(invalid_parameter(
+                    "format specifies argument 0, but arguments are numbered from 1",
+                ));
             }
             specifier.position = Some(number as usize);
         } else {
@@ -103,7 +107,9 @@ fn specifier(
     if chars.next_if_eq(&'*').is_some() {
         let argument = match take_number(chars)? {
             Some(position) if chars.next_if_eq(&'$').is_some() => position as usize - 1,
-            Some(_) => return Err(invalid_parameter("width argument position must be ended by \"$\"")),
+            Some(_) => {
+                return Err(invalid_parameter("width argument position must be ended by \"$\""));
+            }
             None => {
                 *next += 1;
                 *next - 1

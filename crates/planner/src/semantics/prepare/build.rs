@@ -1,10 +1,10 @@
 //! Pieces of parsed SQL.
 
-use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName,
-};
 use datafusion::sql::sqlparser::ast::CastKind;
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName,
+};
 
 use crate::functions::LIST_ITEM;
 
@@ -20,7 +20,8 @@ pub(super) fn list_item() -> &'static str {
 
 /// A call of a function.
 pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    let args =
+        args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     Expr::Function(function(
         ObjectName::from(quoted(name)),
         FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() },

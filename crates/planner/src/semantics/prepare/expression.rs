@@ -1,17 +1,24 @@
 //! Expressions whose parts are rewritten already.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan,
-};
 use datafusion::sql::sqlparser::ast::AccessExpr;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan,
+};
 use weir_types::{Error, Result};
 
 use super::build::{array_function, builtin_name, call, cast};
 
 /// Types that name objects: their casts need the catalog, and are functions of the session.
 const OBJECT_TYPES: &[&str] = &[
-    "regclass", "regtype", "regproc", "regnamespace", "regrole", "regoperator", "regprocedure", "regoper",
+    "regclass",
+    "regtype",
+    "regproc",
+    "regnamespace",
+    "regrole",
+    "regoperator",
+    "regprocedure",
+    "regoper",
 ];
 
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
@@ -74,13 +81,18 @@ fn symbol(op: &BinaryOperator) -> String {
 
 /// Literals of intervals are read by the type's input function.
 fn of_interval(interval: Interval) -> Expr {
-    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) = *interval.value
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) =
+        *interval.value
     else {
         return Expr::Interval(interval);
     };
     // A unit behind the literal is that of a bare number.
     let is_number = !text.trim().is_empty()
-        && text.trim().trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        && text
+            .trim()
+            .trim_start_matches(['-', '+'])
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.');
     let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
     let text = match unit {
         Some(unit) if is_number => format!("{} {unit}", text.trim()),
@@ -210,10 +222,12 @@ fn object_operand(expr: Expr, data_type: &DataType) -> Expr {
         other => other,
     };
     match expr {
-        Expr::Function(Function { args: FunctionArguments::List(mut list), .. }) => match list.args.pop() {
-            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))) => operand,
-            _ => Expr::value(Value::Null),
-        },
+        Expr::Function(Function { args: FunctionArguments::List(mut list), .. }) => {
+            match list.args.pop() {
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))) => operand,
+                _ => Expr::value(Value::Null),
+            }
+        }
         other => other,
     }
 }
@@ -262,7 +276,9 @@ fn of_function(mut function: Function) -> Result<Expr> {
     if function.name.0.len() > 1 {
         function.name.0.drain(..function.name.0.len() - 1);
     }
-    if name == "make_interval" && let Some(args) = named_arguments(&function.args, &MAKE_INTERVAL)? {
+    if name == "make_interval"
+        && let Some(args) = named_arguments(&function.args, &MAKE_INTERVAL)?
+    {
         return Ok(call("make_interval", args));
     }
     if let Some(list_function) = array_function(&name)
@@ -290,7 +306,9 @@ fn named_arguments(arguments: &FunctionArguments, names: &[&str]) -> Result<Opti
                 (names.iter().position(|known| *known == name), value)
             }
             FunctionArg::ExprNamed {
-                name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), ..
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
             } => {
                 let name = name.value.to_lowercase();
                 (names.iter().position(|known| *known == name), value)

@@ -48,7 +48,9 @@ fn of_function(
         })
         .collect();
     match (array_function(&builtin), plain_args) {
-        (_, Some(arrays)) if builtin == "unnest" => unnest(arrays, &builtin, alias, with_ordinality),
+        (_, Some(arrays)) if builtin == "unnest" => {
+            unnest(arrays, &builtin, alias, with_ordinality)
+        }
         (Some(list_function), Some(args)) => {
             unnest(vec![call(list_function, args)], &builtin, alias, with_ordinality)
         }
@@ -166,5 +168,10 @@ fn one_row(
         pipe_operators: Vec::new(),
     };
     let alias = TableAlias { columns: Vec::new(), ..alias };
-    TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None }
+    TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(alias),
+        sample: None,
+    }
 }

@@ -1,8 +1,9 @@
 //! `ARRAY(SELECT ..)`: the aggregate of a subquery.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, Ident, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Value,
 };
 use weir_types::{Error, Result};
 
@@ -40,7 +41,9 @@ fn aggregate(query: &mut Query) -> Result<()> {
         return Err(unsupported());
     }
     let item = match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] => item.clone(),
+        [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] => {
+            item.clone()
+        }
         _ => return Err(Error::syntax("subquery must return only one column")),
     };
     let order: Vec<OrderByExpr> = order

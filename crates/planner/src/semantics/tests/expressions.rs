@@ -1,0 +1,86 @@
+//! Each line of `tests-data/expressions.txt`: an expression, its type and its text in PostgreSQL 15.
+
+use weir_types::SqlType;
+
+use super::run;
+
+const CASES: &str = include_str!("../../../tests-data/expressions.txt");
+
+/// What differs from PostgreSQL on purpose, and why.
+const DIFFERENT: &[(&str, &str)] = &[];
+
+#[test]
+fn expressions_have_postgresqls_types_and_values() {
+    let mut failures = Vec::new();
+    let mut n_cases = 0;
+    for line in CASES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [expression, wanted_type, wanted] = fields[..] else { panic!("a bad line: {line}") };
+        if DIFFERENT.iter().any(|(different, _)| *different == expression) {
+            continue;
+        }
+        n_cases += 1;
+        let (found_type, found) = answer(expression);
+        if found_type != wanted_type || !agrees(&found, wanted, wanted_type) {
+            failures.push(format!(
+                "{expression}\n    is {found_type} {found}\n    not {wanted_type} {wanted}"
+            ));
+        }
+    }
+    assert!(n_cases > 700, "only {n_cases} cases were read");
+    assert!(
+        failures.is_empty(),
+        "{} of {n_cases} cases differ from PostgreSQL:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+fn answer(expression: &str) -> (String, String) {
+    match run(&format!("SELECT x FROM (SELECT {expression} AS x) q")) {
+        Ok(answer) => {
+            let text = match &answer.rows[0][0] {
+                Some(text) => text.replace('\\', "\\\\").replace('\n', "\\n"),
+                None => "\\N".to_owned(),
+            };
+            (answer.types[0].internal_name(), text)
+        }
+        Err(error) => ("error".to_owned(), format!("{} {}", error.state().code(), error.message())),
+    }
+}
+
+/// Numerics agree in the digits that PostgreSQL shows; errors in their state.
+fn agrees(found: &str, wanted: &str, wanted_type: &str) -> bool {
+    match wanted_type {
+        "error" => found.starts_with(wanted),
+        "numeric" | "_numeric" => found == wanted || rounded(found, wanted) == wanted,
+        _ => found == wanted,
+    }
+}
+
+/// The digits of `found`, rounded to as many behind the point as `wanted` has.
+fn rounded(found: &str, wanted: &str) -> String {
+    let digits = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let (found_digits, wanted_digits) = (digits(found), digits(wanted));
+    let Ok(value) = found.replace('.', "").parse::<i128>() else { return found.to_owned() };
+    let negative = found.starts_with('-');
+    let mut value = value.abs();
+    if found_digits > wanted_digits {
+        let power = 10_i128.pow((found_digits - wanted_digits) as u32);
+        value = (value + power / 2) / power;
+    } else {
+        value *= 10_i128.pow((wanted_digits - found_digits) as u32);
+    }
+    let text = format!("{value:0>width$}", width = wanted_digits + 1);
+    let (whole, fraction) = text.split_at(text.len() - wanted_digits);
+    let point = if wanted_digits > 0 { "." } else { "" };
+    format!("{}{whole}{point}{fraction}", if negative && value != 0 { "-" } else { "" })
+}
+
+#[test]
+fn numerics_are_rounded_for_comparison() {
+    assert_eq!(rounded("0.3333333333333333", "0.333"), "0.333");
+    assert_eq!(rounded("-1.005", "-1.01"), "-1.01");
+    assert_eq!(rounded("1.5", "1.500"), "1.500");
+    assert_eq!(SqlType::Int4.internal_name(), "int4");
+}

@@ -1,0 +1,1 @@
+//! The rules that no data file can tell.
