@@ -175,3 +175,9 @@ SELECT a.id FROM t a, t b WHERE a.i = b.i AND a.id < b.id ORDER BY 1
 SELECT count(*) FROM (SELECT DISTINCT g, i FROM t) q
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY i) FROM t
 SELECT g, i, n FROM t ORDER BY g DESC, i, n, id
+SELECT x FROM (VALUES (interval '1 day'), ('23 hours'), ('1 month'), ('40 days')) v(x) ORDER BY x DESC
+SELECT x, row_number() OVER (ORDER BY x) FROM (VALUES (interval '1 day'), ('23 hours'), ('1 month'), ('40 days')) v(x) ORDER BY x
+SELECT array_agg(x ORDER BY x) FROM (VALUES (interval '1 day'), ('23 hours'), ('1 month'), ('40 days')) v(x)
+SELECT unnest(ARRAY['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid]) AS x
+SELECT unnest(x) FROM (SELECT array_agg(id::text::varchar(5)) AS x FROM t) q
+SELECT x->'a' FROM (SELECT unnest(ARRAY['{"a":1}'::jsonb, '{"b":2}']) AS x) q

@@ -238,8 +238,8 @@ impl State {
                 }
             }
             Err(error) => {
-                entry.cuts = entry.cuts.split_off(&upto.next());
-                entry.failed = Some((upto, error));
+                entry.failed = Some((upto, error.clone()));
+                self.fail_waits(id, upto, &error);
             }
         }
         let users = self.views.get(&id).map(|entry| entry.downstream.clone()).unwrap_or_default();
@@ -248,6 +248,25 @@ impl State {
         }
         self.plan(id);
         self.settle();
+    }
+
+    /// Ends the waits for the failed view, and for those that read it, up to the epoch it failed at. Nobody
+    /// stops there any more: a later tick may heal the view without ever being exact at that epoch.
+    fn fail_waits(&mut self, id: ObjectId, upto: Epoch, error: &Error) {
+        let mut failed = BTreeSet::from([id]);
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            let Some(entry) = self.views.get_mut(&id) else { continue };
+            entry.cuts = entry.cuts.split_off(&upto.next());
+            stack.extend(entry.downstream.iter().copied().filter(|user| failed.insert(*user)));
+        }
+        for wait in std::mem::take(&mut self.waits) {
+            if wait.epoch <= upto && wait.views.iter().any(|view| failed.contains(view)) {
+                self.done.push((wait.waiter, Err(error.clone())));
+            } else {
+                self.waits.push(wait);
+            }
+        }
     }
 
     /// Makes the view and those it reads stop at `epoch`.

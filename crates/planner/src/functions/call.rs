@@ -10,7 +10,7 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use weir_connect::value::FormatSettings;
 use weir_delta::schema::arrow_type;
 use weir_types::limits::VALUE_BYTES_MAX;
-use weir_types::{Error, Result, SqlState, SqlType};
+use weir_types::{Error, Result, SqlState};
 
 use super::overload::CallTypes;
 

@@ -25,6 +25,9 @@ pub(crate) use literal::{literal_of, null_literal};
 /// Name of the fields of casts that the text of a query asks for. DataFusion's own have none.
 pub(crate) const CAST_FIELD: &str = "cast";
 
+/// Name of the fields of casts that the semantics chose.
+pub(crate) const FINAL_FIELD: &str = "final cast";
+
 /// The expression of type `from` as one of type `to`.
 ///
 /// # Errors
@@ -60,9 +63,14 @@ pub(crate) fn cast(
     Ok(Bound::new(&overload, types, settings).call(vec![expr]))
 }
 
-/// A cast by DataFusion, which says the SQL type of its result.
+/// A cast by DataFusion, which says the SQL type of its result. It is final: a plan that is resolved
+/// again keeps it.
 pub(crate) fn native(expr: Expr, to: &SqlType) -> Expr {
-    Expr::Cast(Cast::new_from_field(Box::new(expr), Arc::new(schema::field(CAST_FIELD, to, true))))
+    let field = Arc::new(schema::field(FINAL_FIELD, to, true));
+    match expr {
+        Expr::Cast(cast) if cast.field == field => Expr::Cast(cast),
+        expr => Expr::Cast(Cast::new_from_field(Box::new(expr), field)),
+    }
 }
 
 /// The type that a cast to `to` gives: `numeric` without precision takes another number as it is.

@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, ScalarFunction,
-    SetComparison, WindowFunction, WindowFunctionDefinition,
+    SetComparison, Sort as SortKey, WindowFunction, WindowFunctionDefinition,
 };
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not,
@@ -26,7 +26,7 @@ use super::typing::{
 };
 use crate::functions::aggregate::{Aggregate, BoundAggregate};
 use crate::functions::arithmetic::numeric::integer_digits;
-use crate::functions::cast::{self, CAST_FIELD, native};
+use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
 use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
 use crate::functions::datetime::interval::INTERVAL_KEY;
 use crate::functions::operator::{self, Comparison};
@@ -129,8 +129,16 @@ impl Resolver<'_> {
     }
 
     fn cast(&self, cast: Cast) -> Result<Expr> {
-        if cast.field.name() != CAST_FIELD {
-            return self.foreign_cast(cast);
+        match cast.field.name().as_str() {
+            CAST_FIELD => {}
+            // Over what was labelled anew it is one label too many.
+            FINAL_FIELD => {
+                return Ok(match *cast.expr {
+                    Expr::Cast(inner) if inner.field == cast.field => Expr::Cast(inner),
+                    inner => Expr::Cast(Cast { expr: Box::new(inner), ..cast }),
+                });
+            }
+            _ => return self.foreign_cast(cast),
         }
         let to = schema::sql_type(&cast.field);
         let typed = self.typed(*cast.expr)?;
@@ -350,6 +358,17 @@ impl Resolver<'_> {
         into_exactly(typed, common, self.settings)
     }
 
+    /// Keys that order rows as PostgreSQL does.
+    pub(super) fn sort_keys(&self, keys: Vec<SortKey>) -> Result<Vec<SortKey>> {
+        let in_order = |mut key: SortKey| {
+            if type_of(&key.expr, self.schema)? == SqlType::Interval {
+                key.expr = self.call(INTERVAL_KEY, vec![key.expr])?;
+            }
+            Ok(key)
+        };
+        keys.into_iter().map(in_order).collect()
+    }
+
     /// Two join keys that are equal where SQL's `=` says so.
     pub(super) fn equal_pair(&self, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
         self.comparable("=", left, right)
@@ -485,6 +504,7 @@ impl Resolver<'_> {
     fn aggregate(&self, call: AggregateFunction) -> Result<AggregateFunction> {
         let AggregateFunction { mut func, mut params } = call;
         (func, params.args) = self.bind_aggregate(func, params.args)?;
+        params.order_by = self.sort_keys(params.order_by)?;
         if let Some(filter) = params.filter.take() {
             params.filter = Some(self.boxed_condition(filter, "FILTER")?);
         }
@@ -535,6 +555,7 @@ impl Resolver<'_> {
                 fun = WindowFunctionDefinition::WindowUDF(func);
             }
         }
+        params.order_by = self.sort_keys(params.order_by)?;
         if let Some(filter) = params.filter.take() {
             params.filter = Some(self.boxed_condition(filter, "FILTER")?);
         }

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, NullEquality};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result as DfResult;
@@ -26,6 +27,7 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use super::error::to_error;
 use super::expression::Resolver;
 use super::typing::{Typed, condition, convert, into_exactly, mismatch, to_common, type_of};
+use crate::functions::cast::{FINAL_FIELD, native};
 use crate::functions::coercion::{Context, common_type, same};
 use crate::functions::scalar::external;
 
@@ -142,6 +144,9 @@ fn node_of(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalP
         LogicalPlan::Distinct(Distinct::All(input)) => {
             return Ok(LogicalPlan::Distinct(Distinct::All(input)));
         }
+        LogicalPlan::Projection(projection) => {
+            label_elements(settle_inputs(LogicalPlan::Projection(projection), settings)?)?
+        }
         other => settle_inputs(other, settings)?,
     };
     let schema = expression_schema(&node)?;
@@ -161,6 +166,50 @@ fn node_of(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalP
         .data()
         .map_err(to_error)?;
     finish(node, &schema, settings)?.recompute_schema().map_err(to_error)
+}
+
+/// DataFusion's unnesting hands on the Arrow type of elements, but not their SQL type. The projection
+/// over it adds that.
+fn label_elements(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(projection) = &node else { return Ok(node) };
+    let LogicalPlan::Unnest(unnest) = projection.input.as_ref() else { return Ok(node) };
+    let mut labels: HashMap<String, SqlType> = HashMap::new();
+    for (column, output) in &unnest.list_type_columns {
+        let list = unnest.input.schema().field(*column);
+        let mut element = Arc::new(list.clone());
+        for _ in 0..output.depth {
+            let (DataType::List(inner) | DataType::LargeList(inner)) = element.data_type() else { break };
+            element = Arc::clone(inner);
+        }
+        let sql_type = schema::sql_type(&element);
+        if !schema::field("", &sql_type, true).metadata().is_empty() {
+            labels.insert(output.output_column.name.clone(), sql_type);
+        }
+    }
+    if labels.is_empty() {
+        return Ok(node);
+    }
+    let names = NamePreserver::new_for_projection();
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let labelled = expr.transform_down(|expr| match &expr {
+            Expr::Cast(cast) if cast.field.name() == FINAL_FIELD => {
+                let is_labelled = matches!(cast.expr.as_ref(), Expr::Column(_));
+                let next = if is_labelled { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
+                Ok(Transformed::new(expr, false, next))
+            }
+            Expr::Column(column) => Ok(match labels.get(&column.name) {
+                Some(label) => {
+                    Transformed::new(native(expr, label), true, TreeNodeRecursion::Jump)
+                }
+                None => Transformed::no(expr),
+            }),
+            _ => Ok(Transformed::no(expr)),
+        })?;
+        Ok(labelled.update_data(|expr| name.restore(expr)))
+    })
+    .data()
+    .map_err(to_error)
 }
 
 /// The expressions of a grouping set keep their names one by one: the set has none.
@@ -207,6 +256,11 @@ fn finish(
             let what = if is_having(&filter.input) { "HAVING" } else { "WHERE" };
             filter.predicate = condition(filter.predicate, what, schema, settings)?;
             Ok(LogicalPlan::Filter(filter))
+        }
+        LogicalPlan::Sort(mut sort) => {
+            let resolver = Resolver { schema, settings };
+            sort.expr = resolver.sort_keys(sort.expr)?;
+            Ok(LogicalPlan::Sort(sort))
         }
         LogicalPlan::Join(mut join) => {
             let resolver = Resolver { schema, settings };

@@ -137,6 +137,11 @@ fn state() -> SessionState {
 
 /// The plan of a query with its meaning.
 fn plan(sql: &str) -> Result<LogicalPlan> {
+    apply(planned(sql)?, &config())
+}
+
+/// The plan of a query as DataFusion makes it.
+fn planned(sql: &str) -> Result<LogicalPlan> {
     let mut query = crate::dialect::parse_query(sql)?;
     crate::names::name_outputs(&mut query);
     prepare(&mut query)?;
@@ -145,13 +150,12 @@ fn plan(sql: &str) -> Result<LogicalPlan> {
         .with_parse_float_as_decimal(true)
         .with_map_string_types_to_utf8view(true)
         .with_collect_spans(true);
-    let planned = SqlToRel::new_with_options(&provider, options)
+    SqlToRel::new_with_options(&provider, options)
         .sql_statement_to_plan_with_context(
             Statement::Query(Box::new(query)),
             &mut PlannerContext::new(),
         )
-        .map_err(to_error)?;
-    apply(planned, &provider.config)
+        .map_err(to_error)
 }
 
 /// A result: the types of its columns, and its rows as text.
@@ -222,4 +226,39 @@ fn named(text: String, t: &SqlType) -> String {
         }
         _ => text,
     }
+}
+
+/// Numerics agree in the digits that PostgreSQL shows, floats in all but the last, which it does not
+/// round right in aggregates.
+fn agrees(found: &str, wanted: &str, wanted_type: &str) -> bool {
+    if found == wanted {
+        return true;
+    }
+    match wanted_type {
+        "numeric" => rounded(found, wanted) == wanted,
+        "float8" => match (found.parse::<f64>(), wanted.parse::<f64>()) {
+            (Ok(found), Ok(wanted)) => (found - wanted).abs() <= 1e-14 * wanted.abs(),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The digits of `found`, rounded to as many behind the point as `wanted` has.
+fn rounded(found: &str, wanted: &str) -> String {
+    let digits = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let (found_digits, wanted_digits) = (digits(found), digits(wanted));
+    let Ok(value) = found.replace('.', "").parse::<i128>() else { return found.to_owned() };
+    let negative = found.starts_with('-');
+    let mut value = value.abs();
+    if found_digits > wanted_digits {
+        let power = 10_i128.pow((found_digits - wanted_digits) as u32);
+        value = (value + power / 2) / power;
+    } else {
+        value *= 10_i128.pow((wanted_digits - found_digits) as u32);
+    }
+    let text = format!("{value:0>width$}", width = wanted_digits + 1);
+    let (whole, fraction) = text.split_at(text.len() - wanted_digits);
+    let point = if wanted_digits > 0 { "." } else { "" };
+    format!("{}{whole}{point}{fraction}", if negative && value != 0 { "-" } else { "" })
 }

@@ -28,7 +28,7 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
             Some(bound) => bound.types.returns.clone(),
             None => of_field(expr, schema)?,
         },
-        Expr::Cast(cast) if cast.field.name() == cast::CAST_FIELD => schema::sql_type(&cast.field),
+        Expr::Cast(cast) if !cast.field.name().is_empty() => schema::sql_type(&cast.field),
         _ => of_field(expr, schema)?,
     })
 }
