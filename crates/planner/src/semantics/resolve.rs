@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::catalog::cte_worktable::CteWorkTable;
 use arrow::datatypes::DataType;
+use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, NullEquality};
 use datafusion::datasource::{provider_as_source, source_as_provider};
@@ -178,7 +178,9 @@ fn label_elements(node: LogicalPlan) -> Result<LogicalPlan> {
         let list = unnest.input.schema().field(*column);
         let mut element = Arc::new(list.clone());
         for _ in 0..output.depth {
-            let (DataType::List(inner) | DataType::LargeList(inner)) = element.data_type() else { break };
+            let (DataType::List(inner) | DataType::LargeList(inner)) = element.data_type() else {
+                break;
+            };
             element = Arc::clone(inner);
         }
         let sql_type = schema::sql_type(&element);
@@ -195,13 +197,12 @@ fn label_elements(node: LogicalPlan) -> Result<LogicalPlan> {
         let labelled = expr.transform_down(|expr| match &expr {
             Expr::Cast(cast) if cast.field.name() == FINAL_FIELD => {
                 let is_labelled = matches!(cast.expr.as_ref(), Expr::Column(_));
-                let next = if is_labelled { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
+                let next =
+                    if is_labelled { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
                 Ok(Transformed::new(expr, false, next))
             }
             Expr::Column(column) => Ok(match labels.get(&column.name) {
-                Some(label) => {
-                    Transformed::new(native(expr, label), true, TreeNodeRecursion::Jump)
-                }
+                Some(label) => Transformed::new(native(expr, label), true, TreeNodeRecursion::Jump),
                 None => Transformed::no(expr),
             }),
             _ => Ok(Transformed::no(expr)),

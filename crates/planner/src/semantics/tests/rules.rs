@@ -44,10 +44,7 @@ fn a_limit_takes_the_first_rows_of_one_order() {
 
 #[test]
 fn distinct_on_takes_the_first_of_one_order() {
-    assert_eq!(
-        rows(&format!("SELECT DISTINCT ON (a) a, b FROM {T} ORDER BY a")),
-        "1|y 2|x 3|a"
-    );
+    assert_eq!(rows(&format!("SELECT DISTINCT ON (a) a, b FROM {T} ORDER BY a")), "1|y 2|x 3|a");
     assert_eq!(
         rows(&format!("SELECT DISTINCT ON (a) a, b FROM {T} ORDER BY a, b DESC")),
         "1|\\N 2|z 3|a"
@@ -88,7 +85,9 @@ fn the_time_is_that_of_the_statement() {
     assert_eq!(rows("SELECT current_date, localtimestamp"), "2024-07-03|2024-07-03 05:46:40");
     assert_eq!(rows("SELECT 1 WHERE now() > '2024-07-03 09:46:39+00'"), "1");
     assert_eq!(rows("SELECT (SELECT max(x) FROM (SELECT now() AS x) q)"), "2024-07-03 05:46:40-04");
-    for sql in ["SELECT now()", "SELECT 1 WHERE current_date > '2020-01-01'", "SELECT (SELECT now())"] {
+    for sql in
+        ["SELECT now()", "SELECT 1 WHERE current_date > '2020-01-01'", "SELECT (SELECT now())"]
+    {
         assert!(uses_now(&plan(sql).expect("it can be planned")), "{sql}");
     }
     assert!(!uses_now(&plan("SELECT '2020-01-01'::date").expect("it can be planned")));
@@ -98,7 +97,10 @@ fn the_time_is_that_of_the_statement() {
 fn functions_without_one_result_are_named() {
     let problem = |sql: &str| volatility_problem(&plan(sql).expect("it can be planned"));
     assert_eq!(problem("SELECT 1 + random()").as_deref(), Some("random"));
-    assert_eq!(problem("SELECT 1 WHERE gen_random_uuid() IS NULL").as_deref(), Some("gen_random_uuid"));
+    assert_eq!(
+        problem("SELECT 1 WHERE gen_random_uuid() IS NULL").as_deref(),
+        Some("gen_random_uuid")
+    );
     assert_eq!(problem("SELECT (SELECT clock_timestamp())").as_deref(), Some("clock_timestamp"));
     assert_eq!(problem("SELECT now(), upper('a'), sum(1)"), None);
 }
@@ -133,16 +135,24 @@ fn inserted(sql: &str, columns: &[(&str, SqlType)]) -> String {
 #[test]
 fn rows_are_assigned_to_columns() {
     let numbers = [("a", SqlType::Int2), ("b", SqlType::Numeric(Some((6, 2))))];
-    assert_eq!(inserted("VALUES (1, 2), ('3', 4.567), (5.5, NULL)", &numbers), "1|2.00 3|4.57 6|\\N");
+    assert_eq!(
+        inserted("VALUES (1, 2), ('3', 4.567), (5.5, NULL)", &numbers),
+        "1|2.00 3|4.57 6|\\N"
+    );
     assert_eq!(inserted("SELECT 1::int8, '2.345'", &numbers), "1|2.35");
     assert!(inserted("VALUES (40000, 1)", &numbers).starts_with("22003: smallint out of range"));
-    assert!(inserted("VALUES (1, 12345.678)", &numbers).starts_with("22003: numeric field overflow"));
+    assert!(
+        inserted("VALUES (1, 12345.678)", &numbers).starts_with("22003: numeric field overflow")
+    );
     assert!(inserted("VALUES (1, 'x')", &numbers).starts_with("22P02: "));
     assert_eq!(
         inserted("SELECT true, 1", &numbers),
         "42804: column \"a\" is of type smallint but expression is of type boolean"
     );
-    assert_eq!(inserted("SELECT 1", &numbers), "42601: INSERT has more target columns than expressions");
+    assert_eq!(
+        inserted("SELECT 1", &numbers),
+        "42601: INSERT has more target columns than expressions"
+    );
     assert_eq!(
         inserted("VALUES (1, 2, 3)", &numbers),
         "42601: INSERT has more expressions than target columns"
@@ -150,7 +160,10 @@ fn rows_are_assigned_to_columns() {
 
     let texts = [("v", SqlType::Varchar(Some(3))), ("j", SqlType::Jsonb), ("u", SqlType::Uuid)];
     assert_eq!(
-        inserted("VALUES ('abc  ', '{\"b\":1,\"a\":2}', 'A0EEBC999C0B4EF8BB6D6BB9BD380A11')", &texts),
+        inserted(
+            "VALUES ('abc  ', '{\"b\":1,\"a\":2}', 'A0EEBC999C0B4EF8BB6D6BB9BD380A11')",
+            &texts
+        ),
         "abc|{\"a\": 2, \"b\": 1}|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
     );
     assert_eq!(
@@ -172,7 +185,9 @@ fn parameters_have_the_types_of_their_places() {
         let fields = plan.get_parameter_fields().expect("parameters are told");
         let mut types: Vec<_> = fields
             .into_iter()
-            .map(|(name, field)| (name, field.map_or(SqlType::Unknown, |field| schema::sql_type(&field))))
+            .map(|(name, field)| {
+                (name, field.map_or(SqlType::Unknown, |field| schema::sql_type(&field)))
+            })
             .collect();
         types.sort_by(|a, b| a.0.cmp(&b.0));
         types
@@ -220,7 +235,9 @@ fn types_go_through_all_clauses() {
             format!("SELECT {expression} UNION ALL SELECT {expression}"),
             format!("SELECT CASE WHEN true THEN {expression} END"),
             format!("SELECT coalesce({expression}, NULL)"),
-            format!("SELECT a.x FROM (SELECT {expression} AS x) a LEFT JOIN (SELECT 1 AS y) b ON true"),
+            format!(
+                "SELECT a.x FROM (SELECT {expression} AS x) a LEFT JOIN (SELECT 1 AS y) b ON true"
+            ),
             format!("SELECT x FROM (SELECT {expression} AS x) q ORDER BY x::text LIMIT 1"),
             format!("SELECT lag(x) OVER () FROM (SELECT {expression} AS x) q"),
         ] {
