@@ -1,9 +1,9 @@
 //! Rows as bytes: a block of columns, each of which can be read without the others.
 //!
 //! A block says nothing of types but their width: the reader brings them from the catalog. Numbers
-//! are little-endian; `varint` is LEB128. Values lie at a multiple of their width, up to 16, from the
-//! start of the block, so that a block which starts at a multiple of 16 in memory is read without a
-//! copy of its columns. Fewer than 16 values are not worth the padding.
+//! are little-endian; `varint` is LEB128. Values lie at a multiple of their width, up to 16, from
+//! the start of the block, so that a block which starts at a multiple of 16 in memory is read
+//! without a copy of its columns. Fewer than 16 values are not worth the padding.
 //!
 //! | part | bytes | what |
 //! |---|---|---|
@@ -15,8 +15,8 @@
 //! | | | per column: varint column id, form, varint bytes of the node |
 //! | end | 4 | bytes of the directory |
 //!
-//! A form is a byte: `shape * 4`, plus 0 for no NULL, 1 for a bitmap of valid rows, 2 for only NULLs
-//! (the node has no bytes then). A node of `n` values is that bitmap, if any, and
+//! A form is a byte: `shape * 4`, plus 0 for no NULL, 1 for a bitmap of valid rows, 2 for only
+//! NULLs (the node has no bytes then). A node of `n` values is that bitmap, if any, and
 //!
 //! | shape | types | after the bitmap |
 //! |---|---|---|

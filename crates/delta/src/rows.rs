@@ -58,7 +58,7 @@ pub fn concat<'a>(
 /// The rows named by (batch, position), in that order.
 ///
 /// # Errors
-/// As [`concat`].
+/// As [`concat()`].
 pub fn interleave(
     schema: &SchemaRef,
     batches: &[&RecordBatch],

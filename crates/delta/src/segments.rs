@@ -3,8 +3,8 @@
 //! Rows lie in immutable Arrow segments, in the order in which they came. Beside each row are the
 //! epoch that created it and the one that deleted it; a reader at epoch `e` sees the rows with
 //! `created <= e < deleted`. A row version has a number that it keeps for ever ([`RowRef`]);
-//! segments are runs of such numbers, so that they can be merged, and dead versions dropped, without
-//! touching the index from keys to row versions.
+//! segments are runs of such numbers, so that they can be merged, and dead versions dropped,
+//! without touching the index from keys to row versions.
 //!
 //! One writer applies deltas. Readers take a [`Snapshot`], which clones two pointers and a short
 //! list under a lock that nobody holds for longer than that.

@@ -90,8 +90,8 @@ macro_rules! wide {
     )*};
 }
 
-// Intervals that PostgreSQL calls equal hash alike ('1 mon', '30 days'), but are not the same value:
-// they print differently, so that a retraction of one must not take the other.
+// Intervals that PostgreSQL calls equal hash alike ('1 mon', '30 days'), but are not the same
+// value: they print differently, so that a retraction of one must not take the other.
 wide! {
     Decimal32Type: i128::from,
     Decimal64Type: i128::from,

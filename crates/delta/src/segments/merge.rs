@@ -1,9 +1,9 @@
 //! Keeps segments few and large, and drops row versions that no reader can see any more.
 //!
 //! Segments are in tiers by size, each [`FANOUT`] times the one below. The recent ones are kept in
-//! falling order of tiers, fewer than [`FANOUT`] of each, as a log-structured merge tree does: a row
-//! moves once for each tier, and a scan of a store of any age meets few small segments. That much
-//! every apply sees to. What is left to compaction is what deletions do to full segments.
+//! falling order of tiers, fewer than [`FANOUT`] of each, as a log-structured merge tree does: a
+//! row moves once for each tier, and a scan of a store of any age meets few small segments. That
+//! much every apply sees to. What is left to compaction is what deletions do to full segments.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -230,8 +230,8 @@ fn shrunken_run(segments: &[Arc<Segment>], horizon: Epoch) -> Option<Range<usize
     Some(start..end)
 }
 
-/// Small segments that follow each other, none of them larger than the others together: the segment
-/// of each row at least doubles, so that a row moves seldom.
+/// Small segments that follow each other, none of them larger than the others together: the
+/// segment of each row at least doubles, so that a row moves seldom.
 fn small_run(segments: &[Arc<Segment>]) -> Option<Range<usize>> {
     let mut start = 0;
     while start < segments.len() {

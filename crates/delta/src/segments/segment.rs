@@ -279,3 +279,45 @@ impl Segment {
         BooleanArray::new(bits, None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use weir_types::Epoch;
+
+    use super::{Created, Segment};
+    use crate::rows;
+
+    fn rows(n_rows: usize) -> arrow::array::RecordBatch {
+        rows::batch(Arc::new(Schema::empty()), Vec::new(), n_rows).expect("a batch")
+    }
+
+    #[test]
+    fn a_segment_is_mostly_gone_when_more_than_half_of_it_is_below_the_horizon() {
+        let segment = Segment::dense(0, rows(5), Epoch(1));
+        for (row, epoch) in [(4, 2), (0, 3)] {
+            segment.delete(row, Epoch(epoch));
+        }
+        assert!(!segment.is_mostly_gone(Epoch(9)), "two of five");
+        segment.delete(2, Epoch(5));
+        assert_eq!([4, 5].map(|epoch| segment.is_mostly_gone(Epoch(epoch))), [false, true]);
+        assert_eq!([1, 2, 4, 5].map(|epoch| segment.n_gone(Epoch(epoch))), [0, 1, 2, 3]);
+        segment.delete(1, Epoch(7));
+        segment.delete(3, Epoch(8));
+        assert_eq!([4, 5].map(|epoch| segment.is_mostly_gone(Epoch(epoch))), [false, true]);
+        assert_eq!([7, 8].map(|epoch| segment.is_all_gone(Epoch(epoch))), [false, true]);
+    }
+
+    #[test]
+    fn sparse_numbers_are_found_and_those_between_them_are_not() {
+        let created = Created::new(vec![Epoch(1), Epoch(1), Epoch(2)]);
+        let segment = Segment::numbered(&[10, 12, 19], rows(3), created);
+        let found: Vec<u64> = (0..30).filter(|number| segment.row_of(*number).is_some()).collect();
+        assert_eq!(found, [10, 12, 19]);
+        assert_eq!([0, 1, 2].map(|row| segment.number(row)), [10, 12, 19]);
+        assert_eq!((segment.base(), segment.last_number()), (10, 19));
+        assert_eq!(segment.created(2), Epoch(2));
+    }
+}

@@ -236,6 +236,9 @@ fn a_bag_holds_copies_and_is_indexed_when_needed() {
     apply(&store, 1, &[(3, 1, "a"), (1, 2, "b")]);
     apply(&store, 2, &[(2, 1, "a")]);
     assert_eq!(store.n_live(), 6);
+    let bytes_without_index = store.n_bytes();
+    assert!(store.lookup(batch(&[(2, "b")]).columns())[0].is_some());
+    assert!(store.n_bytes() > bytes_without_index);
     apply(&store, 3, &[(-2, 1, "a"), (-1, 1, "a"), (1, 3, "c")]);
     assert_eq!(scan(&store, 2).len(), 6);
     let mut rows = scan(&store, 3);
