@@ -38,7 +38,8 @@ BEGIN
       IF SQLERRM NOT LIKE '%more column names%' OR n = 1 THEN RAISE; END IF;
     END;
   END LOOP;
-  SELECT string_agg(format('coalesce(format(''%%s'', %I), ''\N'')', attname), ', ' ORDER BY attnum),
+  SELECT string_agg(format('CASE WHEN %1$I IS NULL THEN ''\N'' ELSE format(''%%s'', %1$I) END', attname),
+                    ', ' ORDER BY attnum),
          string_agg(typname, '|' ORDER BY attnum) INTO names, types
     FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid
     WHERE attrelid = 'pg_temp_answer'::regclass;

@@ -80,6 +80,20 @@ sql_states! {
     InvalidTimeZone = "22009", Invalid;
     /// Division by zero.
     DivisionByZero = "22012", Invalid;
+    /// A substring of negative length.
+    SubstringError = "22011", Invalid;
+    /// An ESCAPE that is not one character.
+    InvalidEscapeCharacter = "22019", Invalid;
+    /// A pattern that ends in its escape character.
+    InvalidEscapeSequence = "22025", Invalid;
+    /// A logarithm of zero or less.
+    InvalidArgumentForLogarithm = "2201E", Invalid;
+    /// A root or power that is not real.
+    InvalidArgumentForPowerFunction = "2201F", Invalid;
+    /// Bad bounds of a histogram.
+    InvalidArgumentForWidthBucketFunction = "2201G", Invalid;
+    /// A subscript outside its array.
+    ArraySubscriptError = "2202E", Invalid;
     /// A bad regular expression.
     InvalidRegularExpression = "2201B", Invalid;
     /// A bad LIMIT.
@@ -150,6 +164,8 @@ sql_states! {
     DuplicateSchema = "42P06", Invalid;
     /// A column named twice.
     DuplicateColumn = "42701", Invalid;
+    /// A relation named twice in one FROM.
+    DuplicateAlias = "42712", Invalid;
     /// An object or option named twice.
     DuplicateObject = "42710", Invalid;
     /// A prepared statement of that name exists.

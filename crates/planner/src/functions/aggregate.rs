@@ -1,5 +1,6 @@
 //! Aggregates: by name, whose types are not told yet, and bound to their types.
 
+mod converted;
 mod declared;
 mod distinct;
 mod exact;
@@ -255,7 +256,14 @@ impl AggregateUDFImpl for BoundAggregate {
                 self.argument_types(),
             ))),
             Body::Rows(factory) => Ok(factory.accumulator(&self.types)),
-            Body::Native(inner) => inner.accumulator(args),
+            Body::Native(inner) => {
+                let found = inner.accumulator(args)?;
+                Ok(converted::accumulator(
+                    &self.name,
+                    found,
+                    schema::arrow_type(&self.types.returns),
+                ))
+            }
             Body::Joined(form) => joined::accumulator(*form, args),
         }
     }
@@ -265,7 +273,14 @@ impl AggregateUDFImpl for BoundAggregate {
         args: AccumulatorArgs<'_>,
     ) -> DfResult<Box<dyn Accumulator>> {
         match &self.body {
-            Body::Native(inner) => inner.create_sliding_accumulator(args),
+            Body::Native(inner) => {
+                let found = inner.create_sliding_accumulator(args)?;
+                Ok(converted::accumulator(
+                    &self.name,
+                    found,
+                    schema::arrow_type(&self.types.returns),
+                ))
+            }
             _ => self.accumulator(args),
         }
     }
@@ -286,7 +301,9 @@ impl AggregateUDFImpl for BoundAggregate {
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
         match &self.body {
             Body::Rows(_) => !args.is_distinct,
-            Body::Native(inner) => inner.groups_accumulator_supported(args),
+            Body::Native(inner) => {
+                !converted::is_needed(&self.name) && inner.groups_accumulator_supported(args)
+            }
             Body::Joined(_) => false,
         }
     }

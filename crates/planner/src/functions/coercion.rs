@@ -279,7 +279,8 @@ mod tests {
             (vec![T::Date, T::Timestamptz], Some(T::Timestamptz)),
             (vec![T::Int4, T::Text], None),
             (vec![T::Varchar(Some(3)), T::Varchar(Some(4))], Some(T::Varchar(None))),
-            (vec![T::Varchar(Some(3)), T::Text], Some(T::Text)),
+            (vec![T::Varchar(Some(3)), T::Text], Some(T::Varchar(None))),
+            (vec![T::Text, T::Varchar(Some(3))], Some(T::Text)),
             (vec![array_of(T::Int4), array_of(T::Int8)], Some(array_of(T::Int8))),
         ] {
             assert_eq!(common_type(&types), common, "{types:?}");

@@ -73,7 +73,7 @@ pub(crate) fn double_to_integer(value: f64, min: i64, max: i64) -> Option<i64> {
 
 /// An error with a SQLSTATE that few functions raise.
 pub(crate) fn error_of(code: &str, message: &str) -> Error {
-    Error::new(SqlState::from_code(code).unwrap_or(SqlState::InvalidParameterValue), message)
+    Error::new(SqlState::from_code(code).expect("a code of `SqlState`"), message)
 }
 
 /// The error of a function's argument (22023).

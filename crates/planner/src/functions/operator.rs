@@ -1,18 +1,23 @@
 //! Operators by symbol, and the planner extension that puts them into plans.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator};
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use weir_types::{Error, Result};
+use weir_delta::schema;
+use weir_types::{Error, Result, SqlType};
 
 use super::call::Call;
+use super::cast::CAST_FIELD;
 use super::library;
 use super::overload::{Declaration, declare};
 
@@ -170,7 +175,13 @@ impl ExprPlanner for Operators {
                 let symbol = symbol.to_owned();
                 Self::planned(&symbol, vec![expr.left, expr.right])
             }
-            _ => Ok(PlannerResult::Original(expr)),
+            _ => match expr.op {
+                BinaryOperator::And | BinaryOperator::Or => {
+                    let (left, right) = (as_condition(expr.left), as_condition(expr.right));
+                    Ok(PlannerResult::Original(RawBinaryExpr { op: expr.op, left, right }))
+                }
+                _ => Ok(PlannerResult::Original(expr)),
+            },
         }
     }
 
@@ -218,6 +229,17 @@ impl ExprPlanner for Operators {
 
     fn plan_overlay(&self, args: Vec<Expr>) -> DfResult<PlannerResult<Vec<Expr>>> {
         Self::planned("overlay", args)
+    }
+}
+
+/// DataFusion's planner takes no text for a condition, be it a literal of open type.
+fn as_condition(expr: Expr) -> Expr {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(_), _) => {
+            let field = Arc::new(schema::field(CAST_FIELD, &SqlType::Bool, true));
+            Expr::Cast(Cast::new_from_field(Box::new(expr), field))
+        }
+        other => other,
     }
 }
 

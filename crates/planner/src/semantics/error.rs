@@ -34,7 +34,7 @@ pub fn to_error(error: DataFusionError) -> Error {
         },
         DataFusionError::SchemaError(error, _) => of_schema(&error),
         DataFusionError::SQL(error, _) => Error::syntax(error.to_string()),
-        DataFusionError::NotImplemented(message) => Error::unsupported(first_line(&message)),
+        DataFusionError::NotImplemented(message) => of_missing(&message),
         DataFusionError::ResourcesExhausted(message) => {
             Error::new(SqlState::OutOfMemory, "out of memory")
                 .with_detail(sentence(&message))
@@ -79,7 +79,7 @@ fn of_shared(error: &DataFusionError) -> Error {
             None => Error::internal("an error without a cause"),
         },
         DataFusionError::SchemaError(error, _) => of_schema(error),
-        DataFusionError::NotImplemented(message) => Error::unsupported(first_line(message)),
+        DataFusionError::NotImplemented(message) => of_missing(message),
         DataFusionError::ResourcesExhausted(message) => {
             Error::new(SqlState::OutOfMemory, "out of memory").with_detail(sentence(message))
         }
@@ -171,7 +171,7 @@ fn of_schema(error: &SchemaError) -> Error {
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
         SchemaError::DuplicateQualifiedField { qualifier, .. } => Error::new(
-            SqlState::from_code("42712").unwrap_or(SqlState::DuplicateObject),
+            SqlState::DuplicateAlias,
             format!("table name \"{qualifier}\" specified more than once"),
         ),
         SchemaError::DuplicateUnqualifiedField { name } => Error::new(
@@ -229,6 +229,9 @@ fn of_plan(message: &str) -> Error {
     if message.contains("Aggregate functions are not allowed in the WHERE clause") {
         return Error::new(SqlState::GroupingError, "aggregate functions are not allowed in WHERE");
     }
+    if message.to_lowercase().contains("aggregate function calls cannot be nested") {
+        return Error::new(SqlState::GroupingError, "aggregate function calls cannot be nested");
+    }
     if let Some(name) = between(message, "Invalid function '", "'") {
         return Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
             .with_hint("No function matches the given name and argument types.");
@@ -259,6 +262,13 @@ fn of_plan(message: &str) -> Error {
         return Error::new(SqlState::InvalidRowCountInOffset, "OFFSET must not be negative");
     }
     of_plan_types(message)
+}
+
+fn of_missing(message: &str) -> Error {
+    if message.starts_with("Decimal ") && message.contains(" exceeds the ") {
+        return Error::new(SqlState::NumericValueOutOfRange, "value overflows numeric format");
+    }
+    Error::unsupported(first_line(message))
 }
 
 fn set_operation(message: &str) -> Option<&'static str> {

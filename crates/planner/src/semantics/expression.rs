@@ -7,7 +7,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, ScalarFunction,
+    AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, Placeholder, ScalarFunction,
     SetComparison, Sort as SortKey, WindowFunction, WindowFunctionDefinition,
 };
 use datafusion::logical_expr::{
@@ -21,8 +21,8 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use super::error::to_error;
 use super::resolve::{open, settle, with_output_types};
 use super::typing::{
-    Typed, canonical_type, condition, constant_of, convert, into_exactly, is_comparable_as_is,
-    mismatch, to_common, type_of,
+    PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
+    is_comparable_as_is, mismatch, to_common, type_of,
 };
 use crate::functions::aggregate::{Aggregate, BoundAggregate};
 use crate::functions::arithmetic::numeric::integer_digits;
@@ -40,10 +40,6 @@ pub(super) struct Resolver<'a> {
     pub(super) schema: &'a DFSchema,
     pub(super) settings: &'a Arc<FormatSettings>,
 }
-
-/// Integers that PostgreSQL's scanner takes for `integer`: a minus is an operator to it, so the least
-/// integer is none.
-const INTEGER_MAX: i64 = i32::MAX as i64;
 
 /// Digits of the widest decimal in which numerics are compared.
 const WIDE_NUMERIC_DIGITS: i16 = 76;
@@ -70,6 +66,12 @@ impl Resolver<'_> {
     fn node(&self, expr: Expr) -> Result<Expr> {
         Ok(match expr {
             Expr::Literal(value, None) => literal(value)?,
+            // DataFusion's planner guesses types of parameters from types that are guesses themselves.
+            Expr::Placeholder(Placeholder { id, field: Some(field) })
+                if field.name() != PARAMETER_FIELD =>
+            {
+                Expr::Placeholder(Placeholder { id, field: None })
+            }
             Expr::Column(_) => self.canonical(expr)?,
             Expr::Cast(cast) => self.cast(cast)?,
             Expr::ScalarFunction(call) => self.function(call)?,
@@ -266,9 +268,13 @@ impl Resolver<'_> {
         match special {
             Special::Nullif => {
                 let [value, other] = two(args)?;
-                let is_equal = self.compare(Comparison::Equal, value.clone(), other)?;
-                let value = self.settled(value)?;
-                let sql_type = type_of(&value, self.schema)?;
+                let is_equal = self.compare(Comparison::Equal, value.clone(), other.clone())?;
+                // The type is the one that `=` takes.
+                let value = self.typed(value)?;
+                let given = [value.sql_type.clone(), self.typed(other)?.sql_type];
+                let (_, types) = library::function("=")?.choose(&given, &[])?;
+                let value = convert(value, &types.arguments[0], Context::Implicit, self.settings)?;
+                let Typed { expr: value, sql_type } = value;
                 let null = cast::null_literal(&sql_type)?;
                 let case = Case::new(
                     None,
@@ -474,7 +480,10 @@ impl Resolver<'_> {
         Ok(if negated { not(any) } else { any })
     }
 
-    fn case(&self, case: Case) -> Result<Expr> {
+    fn case(&self, mut case: Case) -> Result<Expr> {
+        if let Some(operand) = case.expr.take() {
+            case.expr = Some(Box::new(self.settled(*operand)?));
+        }
         let mut conditions = Vec::with_capacity(case.when_then_expr.len());
         let mut results = Vec::with_capacity(case.when_then_expr.len() + 1);
         for (when, then) in case.when_then_expr {
@@ -682,18 +691,31 @@ fn two(args: Vec<Expr>) -> Result<[Expr; 2]> {
 /// The type of a numeric literal as PostgreSQL's scanner sees it.
 fn literal(value: ScalarValue) -> Result<Expr> {
     let value = match value {
-        ScalarValue::Int64(Some(number)) if (-INTEGER_MAX..=INTEGER_MAX).contains(&number) => {
-            ScalarValue::Int32(Some(number as i32))
-        }
+        ScalarValue::Int64(Some(number)) => match i32::try_from(number) {
+            Ok(number) => ScalarValue::Int32(Some(number)),
+            Err(_) => ScalarValue::Int64(Some(number)),
+        },
         ScalarValue::UInt64(Some(number)) => ScalarValue::Decimal128(Some(number.into()), 20, 0),
         ScalarValue::Decimal256(Some(number), _, scale) => {
             let number = number.to_i128().filter(|_| (0..=38).contains(&scale));
             let number = number.ok_or_else(crate::functions::arithmetic::numeric::overflow)?;
             ScalarValue::Decimal128(Some(number), 38, scale)
         }
+        ScalarValue::Decimal128(Some(number), _, scale) if scale < 0 => whole(number, scale)?,
         other => other,
     };
     Ok(Expr::Literal(value, None))
+}
+
+/// A number with an exponent, which to PostgreSQL has no digits behind the point.
+fn whole(number: i128, scale: i8) -> Result<ScalarValue> {
+    let number = 10_i128
+        .checked_pow(scale.unsigned_abs().into())
+        .and_then(|power| number.checked_mul(power))
+        .filter(|number| number.unsigned_abs() < 10_u128.pow(38))
+        .ok_or_else(crate::functions::arithmetic::numeric::overflow)?;
+    let digits = number.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+    Ok(ScalarValue::Decimal128(Some(number), digits as u8, 0))
 }
 
 /// An expression that would hand on no SQL type with its Arrow type.

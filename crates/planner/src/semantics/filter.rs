@@ -1,48 +1,67 @@
 //! Conditions that can fail, behind the conditions before them.
 //!
 //! `WHERE x <> 0 AND 10 / x > 1` must not divide by zero. DataFusion evaluates both sides of AND on all
-//! rows unless the left one drops most of them; a filter of its own hands on only the rows that it keeps.
-
-use std::sync::Arc;
+//! rows unless the left one drops most of them, and joins filters that follow each other; only a CASE
+//! evaluates its results just on the rows that are theirs.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
 use weir_types::Result;
 
 use super::error::to_error;
 use crate::functions::scalar::Bound;
 
-/// The plan with each filter cut before the conditions in it that can fail. To be called behind the
-/// logical optimizer, which would join the filters again.
+/// The plan with the conditions of filters and joins that can fail asked only of rows that meet the
+/// others. To be called behind the logical optimizer, which would not see through it.
 ///
 /// # Errors
 /// A plan that DataFusion cannot rebuild, which is a defect.
 pub fn guard_filters(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        let LogicalPlan::Filter(filter) = node else { return Ok(Transformed::no(node)) };
-        let conditions = split_conjunction_owned(filter.predicate.clone());
-        let is_safe = conditions.len() < 2 || !conditions[1..].iter().any(can_fail);
-        if is_safe {
-            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
-        }
-        let mut input = filter.input;
-        let mut together: Vec<Expr> = Vec::new();
-        for condition in conditions {
-            if can_fail(&condition)
-                && let Some(before) = conjunction(std::mem::take(&mut together))
-            {
-                input = Arc::new(LogicalPlan::Filter(Filter::try_new(before, input)?));
+        Ok(match node {
+            LogicalPlan::Filter(filter) => Transformed::yes(LogicalPlan::Filter(Filter::try_new(
+                guarded(filter.predicate),
+                filter.input,
+            )?)),
+            LogicalPlan::Join(mut join) => {
+                join.filter = join.filter.map(guarded);
+                Transformed::yes(LogicalPlan::Join(join))
             }
-            together.push(condition);
-        }
-        let Some(last) = conjunction(together) else {
-            return Ok(Transformed::yes(Arc::unwrap_or_clone(input)));
-        };
-        Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(last, input)?)))
+            other => Transformed::no(other),
+        })
     })
     .data()
     .map_err(to_error)
+}
+
+/// The safe conditions first; behind them, each of the others if those before it are met.
+fn guarded(condition: Expr) -> Expr {
+    let conditions = split_conjunction_owned(condition);
+    let n_conditions = conditions.len();
+    let (risky, safe): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(can_fail);
+    let safe = conjunction(safe);
+    let mut rest: Option<Expr> = None;
+    for condition in risky.into_iter().rev() {
+        rest = Some(match rest {
+            Some(rest) => if_met(condition, rest),
+            None => condition,
+        });
+    }
+    match (safe, rest) {
+        (Some(safe), Some(rest)) => safe.clone().and(if_met(safe, rest)),
+        (Some(all), None) | (None, Some(all)) => all,
+        (None, None) => {
+            debug_assert_eq!(n_conditions, 0, "a condition is safe or it is not");
+            lit(true)
+        }
+    }
+}
+
+fn if_met(condition: Expr, then: Expr) -> Expr {
+    let branch = (Box::new(condition), Box::new(then));
+    Expr::Case(Case::new(None, vec![branch], Some(Box::new(lit(false)))))
 }
 
 /// True if evaluating the expression may raise an error on some row.

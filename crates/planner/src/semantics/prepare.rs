@@ -12,11 +12,12 @@ mod sublink;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, Query, SetExpr, TableFactor, Value, Values, VisitMut, VisitorMut,
+    DataType, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Query, SetExpr,
+    TableFactor, Value, Values, VisitMut, VisitorMut,
 };
 use weir_types::{Error, Result};
 
-use self::build::{call, list_item};
+use self::build::{call, cast, list_item};
 
 /// Rewrites a query and the queries in it.
 ///
@@ -56,6 +57,11 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         step(fetch_as_limit(query))?;
         lists(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        named_frames(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -99,7 +105,7 @@ fn lists(body: &mut SetExpr) {
     match body {
         SetExpr::Values(Values { rows, .. }) => {
             for item in rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
-                if !matches!(item, Expr::Value(_)) {
+                if !is_plain_literal(item) {
                     let inner = std::mem::replace(item, Expr::value(Value::Null));
                     *item = call(list_item(), vec![inner]);
                 }
@@ -108,6 +114,43 @@ fn lists(body: &mut SetExpr) {
         SetExpr::SetOperation { left, right, .. } => {
             lists(left);
             lists(right);
+        }
+        SetExpr::Select(select) => {
+            for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
+                as_condition(condition);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// DataFusion's planner gives each NULL the type that it takes for the column's.
+fn is_plain_literal(item: &Expr) -> bool {
+    matches!(item, Expr::Value(value) if value.value != Value::Null)
+}
+
+/// DataFusion's planner takes no text for a condition, be it a literal of open type.
+fn as_condition(condition: &mut Expr) {
+    if matches!(condition, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+    {
+        let literal = std::mem::replace(condition, Expr::value(Value::Null));
+        *condition = cast(literal, DataType::Boolean);
+    }
+}
+
+/// The frames of windows with names.
+fn named_frames(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for NamedWindowDefinition(_, window) in &mut select.named_window {
+                if let NamedWindowExpr::WindowSpec(window) = window {
+                    expression::frame_bounds(window);
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            named_frames(left);
+            named_frames(right);
         }
         _ => {}
     }
@@ -142,7 +185,7 @@ mod tests {
             ("x <> ALL(y)", "\"all <>\"(x, y)"),
             ("'t'::regclass", "\"regclass\"('t')"),
             ("'t'::regclass::text", "\"regclass_text\"('t')"),
-            ("@ -5", "\"@\"(-5)"),
+            ("@ -5", "\"@\"((-5))"),
             ("generate_series(1, 3)", "\"unnest\"(\"generate_series_list\"(1, 3))"),
             ("make_interval(days => 3)", "\"make_interval\"(0, 0, 0, 3, 0, 0, 0)"),
             ("pg_catalog.lower('A')", "lower('A')"),

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, NullEquality};
@@ -18,8 +17,9 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Distinct, Expr, GroupingSet, Join, JoinType, LogicalPlan, Projection, RecursiveQuery,
-    TableScanBuilder, Union, Values,
+    TableScanBuilder, Union, Values, lit,
 };
+use datafusion::scalar::ScalarValue;
 use weir_connect::value::FormatSettings;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
@@ -176,14 +176,11 @@ fn label_elements(node: LogicalPlan) -> Result<LogicalPlan> {
     let mut labels: HashMap<String, SqlType> = HashMap::new();
     for (column, output) in &unnest.list_type_columns {
         let list = unnest.input.schema().field(*column);
-        let mut element = Arc::new(list.clone());
+        let mut sql_type = schema::sql_type(list);
         for _ in 0..output.depth {
-            let (DataType::List(inner) | DataType::LargeList(inner)) = element.data_type() else {
-                break;
-            };
-            element = Arc::clone(inner);
+            let SqlType::Array(element) = sql_type else { break };
+            sql_type = *element;
         }
-        let sql_type = schema::sql_type(&element);
         if !schema::field("", &sql_type, true).metadata().is_empty() {
             labels.insert(output.output_column.name.clone(), sql_type);
         }
@@ -258,6 +255,14 @@ fn finish(
             filter.predicate = condition(filter.predicate, what, schema, settings)?;
             Ok(LogicalPlan::Filter(filter))
         }
+        LogicalPlan::Limit(mut limit) => {
+            for bound in [&mut limit.skip, &mut limit.fetch] {
+                if let Some(expr) = bound.take() {
+                    *bound = Some(Box::new(row_count(*expr, schema, settings)?));
+                }
+            }
+            Ok(LogicalPlan::Limit(limit))
+        }
         LogicalPlan::Sort(mut sort) => {
             let resolver = Resolver { schema, settings };
             sort.expr = resolver.sort_keys(sort.expr)?;
@@ -276,6 +281,14 @@ fn finish(
             Ok(LogicalPlan::Join(join))
         }
         other => Ok(other),
+    }
+}
+
+/// The number of rows of a LIMIT or OFFSET.
+fn row_count(expr: Expr, schema: &DFSchema, settings: &Arc<FormatSettings>) -> Result<Expr> {
+    match expr {
+        Expr::Literal(ScalarValue::Int32(Some(count)), None) => Ok(lit(i64::from(count))),
+        expr => into_exactly(Typed::new(expr, schema)?, &SqlType::Int8, settings),
     }
 }
 

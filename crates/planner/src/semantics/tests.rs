@@ -151,10 +151,8 @@ fn planned(sql: &str) -> Result<LogicalPlan> {
         .with_map_string_types_to_utf8view(true)
         .with_collect_spans(true);
     SqlToRel::new_with_options(&provider, options)
-        .sql_statement_to_plan_with_context(
-            Statement::Query(Box::new(query)),
-            &mut PlannerContext::new(),
-        )
+        .sql_statement_to_plan_with_context(Statement::Query(query), &mut PlannerContext::new())
+        .and_then(crate::decorrelate::decorrelate)
         .map_err(to_error)
 }
 
@@ -173,7 +171,8 @@ fn run(sql: &str) -> Result<Answer> {
 }
 
 fn execute(plan: LogicalPlan) -> Result<Answer> {
-    let types = plan.schema().fields().iter().map(|field| schema::sql_type(field)).collect();
+    let types: Vec<SqlType> =
+        plan.schema().fields().iter().map(|field| schema::sql_type(field)).collect();
     let plan = bind_now(plan, Timestamp(1_720_000_000_000_000))?;
     let state = state();
     let batches = RUNTIME.block_on(async {
@@ -236,6 +235,13 @@ fn agrees(found: &str, wanted: &str, wanted_type: &str) -> bool {
     }
     match wanted_type {
         "numeric" => rounded(found, wanted) == wanted,
+        "_numeric" => {
+            let items =
+                |text: &str| text.split([',', '{', '}']).map(str::to_owned).collect::<Vec<_>>();
+            let (found, wanted) = (items(found), items(wanted));
+            found.len() == wanted.len()
+                && found.iter().zip(&wanted).all(|(f, w)| rounded(f, w) == *w)
+        }
         "float8" => match (found.parse::<f64>(), wanted.parse::<f64>()) {
             (Ok(found), Ok(wanted)) => (found - wanted).abs() <= 1e-14 * wanted.abs(),
             _ => false,

@@ -17,6 +17,9 @@ use crate::functions::coercion::{Context, array_of, common_type, same};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, constant};
 
+/// Name of the fields that tell the types of parameters for certain.
+pub(super) const PARAMETER_FIELD: &str = "parameter";
+
 /// The SQL type of an expression whose parts are resolved. A text literal, NULL and a parameter without
 /// a type are of unknown type.
 pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
@@ -99,7 +102,7 @@ fn from_unknown(
         Expr::Literal(ScalarValue::Null, _) => (null_literal(to)?, to.clone()),
         Expr::Placeholder(placeholder) => {
             let to = if *to == SqlType::Unknown { &SqlType::Text } else { to };
-            let field = Arc::new(schema::field("parameter", to, true));
+            let field = Arc::new(schema::field(PARAMETER_FIELD, to, true));
             (
                 Expr::Placeholder(Placeholder::new_with_field(placeholder.id, Some(field))),
                 to.clone(),
@@ -141,8 +144,17 @@ pub(super) fn to_common(
     what: &str,
     settings: &Arc<FormatSettings>,
 ) -> Result<(Vec<Expr>, SqlType)> {
-    let types: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
-    let common = common_type(&types).ok_or_else(|| mismatch(&types, what))?;
+    let mut types: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
+    let mut common = common_type(&types).ok_or_else(|| mismatch(&types, what))?;
+    if matches!(common, SqlType::Numeric(Some(_))) {
+        // What a parameter will hold is not known.
+        for (typed, sql_type) in typed.iter().zip(&mut types) {
+            if *sql_type == SqlType::Unknown && matches!(typed.expr, Expr::Placeholder(_)) {
+                *sql_type = SqlType::Numeric(None);
+            }
+        }
+        common = common_type(&types).unwrap_or(common);
+    }
     let mut exprs = Vec::with_capacity(typed.len());
     for typed in typed {
         exprs.push(into_exactly(typed, &common, settings)?);

@@ -326,7 +326,7 @@ fn from_pairs(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
         let texts = list_texts(call, 0, row);
         if texts.len() % 2 != 0 {
             return Err(Error::new(
-                SqlState::from_code("2202E").unwrap_or(SqlState::InvalidParameterValue),
+                SqlState::ArraySubscriptError,
                 "array must have even number of elements",
             ));
         }
@@ -338,10 +338,7 @@ fn from_lists(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
     documents(call, is_binary, |row, out| {
         let (keys, values) = (list_texts(call, 0, row), list_texts(call, 1, row));
         if keys.len() != values.len() {
-            return Err(Error::new(
-                SqlState::from_code("2202E").unwrap_or(SqlState::InvalidParameterValue),
-                "mismatched array dimensions",
-            ));
+            return Err(Error::new(SqlState::ArraySubscriptError, "mismatched array dimensions"));
         }
         write_pairs(keys.into_iter().zip(values), out)
     })

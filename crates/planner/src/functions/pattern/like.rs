@@ -45,11 +45,8 @@ fn escape_of(text: &str) -> Result<Option<char>> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (escape, None) => Ok(escape),
-        _ => Err(Error::new(
-            SqlState::from_code("22019").unwrap_or(SqlState::InvalidParameterValue),
-            "invalid escape string",
-        )
-        .with_detail("Escape string must be empty or one character.")),
+        _ => Err(Error::new(SqlState::InvalidEscapeCharacter, "invalid escape string")
+            .with_detail("Escape string must be empty or one character.")),
     }
 }
 

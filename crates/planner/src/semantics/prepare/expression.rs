@@ -3,9 +3,10 @@
 use datafusion::sql::sqlparser::ast::AccessExpr;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan,
+    Ident, Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan, WindowFrameBound,
+    WindowSpec, WindowType,
 };
-use weir_types::{Error, Result};
+use weir_types::{Error, Result, SqlType};
 
 use super::build::{array_function, builtin_name, call, cast};
 
@@ -39,7 +40,10 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         Expr::Cast { kind, expr, data_type, array, format } => {
             match object_cast(&expr, &data_type) {
                 Some(function) => call(&function, vec![object_operand(*expr, &data_type)]),
-                None => Expr::Cast { kind, expr, data_type, array, format },
+                None => {
+                    let expr = if is_float(&data_type) { as_text(expr) } else { expr };
+                    Expr::Cast { kind, expr, data_type, array, format }
+                }
             }
         }
         Expr::Like { negated, any: false, expr, pattern, escape_char: Some(escape) }
@@ -62,6 +66,23 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         other => other,
     };
     Ok(())
+}
+
+fn is_float(name: &DataType) -> bool {
+    matches!(crate::dialect::sql_type(name), Ok(SqlType::Float4 | SqlType::Float8))
+}
+
+/// A number that is cast to a float can have more digits than `numeric` has here: it is read from its
+/// text.
+fn as_text(expr: Box<Expr>) -> Box<Expr> {
+    match *expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, false), span })
+            if digits.contains(['e', 'E']) || digits.len() > 38 =>
+        {
+            Box::new(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(digits), span }))
+        }
+        other => Box::new(other),
+    }
 }
 
 fn is_query(expr: &Expr) -> bool {
@@ -272,6 +293,9 @@ fn bounded_slices(chain: Vec<AccessExpr>) -> Vec<AccessExpr> {
 const MAKE_INTERVAL: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
 
 fn of_function(mut function: Function) -> Result<Expr> {
+    if let Some(WindowType::WindowSpec(window)) = &mut function.over {
+        frame_bounds(window);
+    }
     let Some(name) = builtin_name(&function.name) else { return Ok(Expr::Function(function)) };
     if function.name.0.len() > 1 {
         function.name.0.drain(..function.name.0.len() - 1);
@@ -288,6 +312,28 @@ fn of_function(mut function: Function) -> Result<Expr> {
         return Ok(call("unnest", vec![Expr::Function(function)]));
     }
     Ok(Expr::Function(function))
+}
+
+/// The offsets of a frame as the parser gave them: DataFusion's planner takes no expressions there.
+pub(super) fn frame_bounds(window: &mut WindowSpec) {
+    let Some(frame) = &mut window.window_frame else { return };
+    for bound in [Some(&mut frame.start_bound), frame.end_bound.as_mut()].into_iter().flatten() {
+        let (WindowFrameBound::Preceding(Some(offset)) | WindowFrameBound::Following(Some(offset))) =
+            bound
+        else {
+            continue;
+        };
+        if let Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } = offset.as_mut() {
+            let value = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
+            **offset = Expr::Interval(Interval {
+                value: Box::new(value),
+                leading_field: None,
+                leading_precision: None,
+                last_field: None,
+                fractional_seconds_precision: None,
+            });
+        }
+    }
 }
 
 /// All arguments in order, 0 where there is none; `None` for a call without names.
