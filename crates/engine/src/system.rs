@@ -20,8 +20,6 @@ pub mod rewrite;
 mod row;
 mod server;
 mod static_rows;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
