@@ -11,6 +11,8 @@ pub struct EngineConfig {
     pub workers: usize,
     /// Bytes that batch queries together may use.
     pub memory_limit: usize,
+    /// Time between checkpoints while rows come.
+    pub checkpoint_interval: std::time::Duration,
     /// The password that clients must know; `None` keeps the stored one, if any.
     pub password: Option<String>,
 }

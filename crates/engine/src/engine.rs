@@ -12,6 +12,7 @@ use weir_types::{Epoch, Error, Result, SqlState};
 
 use crate::auth::ScramVerifier;
 use crate::batch::BatchEngine;
+use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::commit;
 use crate::config::{EngineConfig, Metric, MetricKind};
 use crate::connections::Connections;
@@ -32,6 +33,7 @@ struct Inner {
     verifier: Option<ScramVerifier>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     upkeep: Mutex<Option<Upkeep>>,
+    checkpointer: Mutex<Option<Checkpointer>>,
 }
 
 impl Engine {
@@ -48,12 +50,14 @@ impl Engine {
         let mut rng = Rng::from_os();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let data = Arc::new(DataDir::open(&config.data_dir, &mut rng)?);
+        let state_dir = data.state_dir();
         let log = EmbeddedLog::open(data, LogOptions::new(Arc::clone(&clock)))?;
         let log: Arc<dyn Log> = Arc::new(log);
         let verifier = match log.meta(MetaSpace::Password as u8, &[])? {
             Some(bytes) => Some(storage::decode_json(&bytes, "the password's verifier")?),
             None => None,
         };
+        let checkpoints = Checkpoints::open(&state_dir, log.as_ref())?;
         let catalog = recover::catalog(log.as_ref())?;
         let last_now = log.newest_now();
         let scheduler = Scheduler::start(config.workers, log.newest_epoch());
@@ -64,6 +68,7 @@ impl Engine {
             log,
             scheduler,
             batch: BatchEngine::new(config.workers, config.memory_limit)?,
+            checkpoints,
             connections: Connections::new(rng),
             catalog,
             last_now,
@@ -72,12 +77,14 @@ impl Engine {
         shared.set_committer(committer);
         recover::start(&shared)?;
         let upkeep = Upkeep::start(&shared);
+        let checkpointer = Checkpointer::start(&shared, config.checkpoint_interval);
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
                 verifier,
                 threads: Mutex::new(threads),
                 upkeep: Mutex::new(Some(upkeep)),
+                checkpointer: Mutex::new(Some(checkpointer)),
             }),
         })
     }
@@ -160,6 +167,13 @@ impl Engine {
             shared.sources.stop_all();
             if let Some(mut upkeep) = inner.upkeep.lock().take() {
                 upkeep.stop();
+            }
+            if let Some(mut checkpointer) = inner.checkpointer.lock().take() {
+                checkpointer.stop();
+                // Without it the next start has more to replay, and that is all.
+                if let Err(error) = shared.checkpoints.make(shared) {
+                    tracing::warn!(%error, "no checkpoint was made at the end");
+                }
             }
             shared.take_committer();
             shared.scheduler.stop();

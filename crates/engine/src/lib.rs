@@ -3,6 +3,7 @@
 
 mod auth;
 mod batch;
+mod checkpoint;
 mod commit;
 mod config;
 mod connections;

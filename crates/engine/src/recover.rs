@@ -7,11 +7,12 @@ use weir_catalog::{Catalog, Object, ObjectBody, decode_object};
 use weir_delta::codec::Decoder;
 use weir_delta::{Delta, Weights};
 use weir_log::Log;
-use weir_types::{Epoch, Error, PartitionId, Result};
+use weir_types::{Epoch, Error, Offset, PartitionId, Result};
 
 use crate::relation::{StoredColumn, TableData, batch, schema, table_of};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
+use crate::views::empty_segments;
 
 /// The catalog as of the newest commit.
 ///
@@ -33,15 +34,23 @@ pub(crate) fn catalog(log: &dyn Log) -> Result<Catalog> {
 /// # Errors
 /// XX001 for damage.
 pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
+    shared.checkpoints.pin(&shared.pins);
     let catalog = shared.catalog();
     for object in catalog.objects() {
         if matches!(object.body, ObjectBody::Table(_)) {
-            let table = replay(shared.log.as_ref(), object)?;
+            let table = table(shared, object)?;
             shared.tables.insert(object, Arc::new(table));
         }
     }
     for object in in_order(&catalog) {
-        shared.views.resume(shared, object, Epoch::ZERO, None);
+        match shared.checkpoints.record(object.id) {
+            Some(record) => {
+                let content = empty_segments(object);
+                shared.checkpoints.load(object, &record, &content)?;
+                shared.views.resume(shared, object, Some((&record, content)));
+            }
+            None => shared.views.resume(shared, object, None),
+        }
     }
     for object in catalog.objects() {
         if let ObjectBody::Stream(stream) = &object.body
@@ -62,21 +71,46 @@ fn in_order(catalog: &Catalog) -> Vec<&Arc<Object>> {
     catalog.objects().filter(runs).collect()
 }
 
-/// The rows of a table from its topic.
-fn replay(log: &dyn Log, object: &Object) -> Result<TableData> {
+/// The rows of a table: those of its checkpoint, and the changes of its topic since.
+fn table(shared: &Shared, object: &Object) -> Result<TableData> {
     let definition = table_of(object)?;
     let table = TableData::new(definition)?;
+    let log = shared.log.as_ref();
+    let partition = PartitionId(0);
+    let mut covered = Epoch::ZERO;
+    let mut start = log.start_offset(definition.topic, partition)?;
+    if let Some(record) = shared.checkpoints.record(object.id) {
+        shared.checkpoints.load(object, &record, &table.segments)?;
+        table.saw_row_id(record.last_row_id);
+        covered = record.epoch;
+        start = start.max(log.end_offset_at(definition.topic, partition, covered)?);
+    }
+    replay(log, object, &table, start, covered)?;
+    Ok(table)
+}
+
+/// Applies the changes of a table's topic from an offset on, those after an epoch.
+fn replay(
+    log: &dyn Log,
+    object: &Object,
+    table: &TableData,
+    start: Offset,
+    covered: Epoch,
+) -> Result<()> {
+    let definition = table_of(object)?;
     let columns = definition.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
     let row_schema = schema(&columns);
     let hidden = definition.columns.iter().position(|column| column.hidden);
     let partition = PartitionId(0);
-    let start = log.start_offset(definition.topic, partition)?;
     let end = log.end_offset(definition.topic, partition)?;
     if start >= end {
-        return Ok(table);
+        return Ok(());
     }
     for block in log.read(definition.topic, partition, start, end)? {
         let block = block?;
+        if block.header.epoch <= covered {
+            continue;
+        }
         let decoder = Decoder::new(block.payload.clone())?;
         let arrays: Vec<ArrayRef> =
             columns.iter().map(|column| column.read(&decoder)).collect::<Result<_>>()?;
@@ -98,5 +132,5 @@ fn replay(log: &dyn Log, object: &Object) -> Result<TableData> {
             ))
         })?;
     }
-    Ok(table)
+    Ok(())
 }

@@ -13,6 +13,7 @@ use weir_log::Log;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp};
 
 use crate::batch::BatchEngine;
+use crate::checkpoint::Checkpoints;
 use crate::commit::{Committer, DdlEffects};
 use crate::connections::Connections;
 use crate::epochs::DurableEpoch;
@@ -39,11 +40,14 @@ pub(crate) struct Shared {
     pub(crate) sources: Sources,
     pub(crate) pins: Pins,
     pub(crate) batch: BatchEngine,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) connections: Connections,
     catalog: RwLock<Arc<Catalog>>,
     last_now: AtomicI64,
     /// The times of recent epochs, ascending.
     epoch_times: Mutex<VecDeque<(Epoch, Timestamp)>>,
+    /// The newest epoch with rows or catalog changes.
+    changed: AtomicU64,
     /// The newest epoch that was acknowledged before its fsync.
     relaxed: AtomicU64,
     /// Ids given to objects; the catalog's own counter follows at commit.
@@ -58,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) scheduler: Scheduler,
     pub(crate) batch: BatchEngine,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) connections: Connections,
     pub(crate) catalog: Catalog,
     pub(crate) last_now: Timestamp,
@@ -79,9 +84,11 @@ impl Shared {
             sources: Sources::default(),
             pins: Pins::default(),
             batch: parts.batch,
+            checkpoints: parts.checkpoints,
             connections: parts.connections,
             last_now: AtomicI64::new(parts.last_now.0),
             epoch_times: Mutex::new(VecDeque::from([(newest, parts.last_now)])),
+            changed: AtomicU64::new(newest.0),
             relaxed: AtomicU64::new(0),
             next_id: AtomicU64::new(u64::from(parts.catalog.next_id())),
             catalog: RwLock::new(Arc::new(parts.catalog)),
@@ -146,6 +153,16 @@ impl Shared {
     /// The time of the newest epoch.
     pub(crate) fn last_now(&self) -> Timestamp {
         Timestamp(self.last_now.load(Ordering::Relaxed))
+    }
+
+    /// An epoch with rows or catalog changes was written.
+    pub(crate) fn saw_change(&self, epoch: Epoch) {
+        self.changed.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+
+    /// The newest epoch with rows or catalog changes; at first, that of the start.
+    pub(crate) fn changed(&self) -> Epoch {
+        Epoch(self.changed.load(Ordering::Relaxed))
     }
 
     /// An epoch was acknowledged before its fsync.

@@ -5,6 +5,7 @@
 //! | `Object` | object id, 4 bytes big endian | catalog object (`weir_catalog::encode_object`) |
 //! | `NextId` | none | next object id, 4 bytes big endian |
 //! | `Position` | object id of the stream, 4 bytes big endian | format byte 1, then JSON of the source's position |
+//! | `ReliedOn` | none | format byte 1, then JSON of the epoch whose checkpoint retention relies on |
 //! | `Password` | none | format byte 1, then JSON of the SCRAM verifier |
 
 use weir_types::{Error, ObjectId, Result};
@@ -17,6 +18,7 @@ pub(crate) enum MetaSpace {
     NextId = 2,
     Position = 3,
     Password = 4,
+    ReliedOn = 5,
 }
 
 /// The key of an object's records.

@@ -10,6 +10,7 @@ use weir_types::{Epoch, ObjectId, PartitionId, Result, SqlType};
 
 use crate::shared::Shared;
 use crate::system::SystemRelation;
+use crate::upkeep::holds;
 
 /// A row as texts; `None` is NULL.
 type Row = Vec<Option<String>>;
@@ -73,7 +74,14 @@ static RELATIONS: LazyLock<Vec<SystemRelation>> = LazyLock::new(|| {
         relation(
             13_103,
             "retention_holds",
-            &[("schema", Text), ("stream", Text), ("view", Text), ("epoch", PgLsn)],
+            &[
+                ("schema", Text),
+                ("relation", Text),
+                ("partition", Int4),
+                ("holder", Text),
+                ("start_offset", Int8),
+                ("held_offset", Int8),
+            ],
         ),
         relation(
             13_104,
@@ -111,7 +119,7 @@ pub(crate) fn rows(
         "views" => views(shared, catalog),
         "streams" => streams(shared, catalog)?,
         "backfill" => backfill(shared, catalog),
-        "retention_holds" => retention_holds(shared, catalog),
+        "retention_holds" => retention_holds(shared, catalog)?,
         _ => connections(shared),
     };
     let settings = FormatSettings::default();
@@ -215,28 +223,30 @@ fn backfill(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
     rows
 }
 
-fn retention_holds(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
+fn retention_holds(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
+    let records = shared.checkpoints.epochs();
     let mut rows = Vec::new();
-    for (id, view) in shared.views.all() {
-        let Some(status) = shared.scheduler.status(id) else { continue };
-        let held = match view.dataflow {
-            weir_planner::incremental::Dataflow::Recompute { .. } => Epoch::ZERO,
-            weir_planner::incremental::Dataflow::Linear { .. } => status.processed,
+    for object in catalog.objects() {
+        let Some(topic) = object.topic() else { continue };
+        let n_partitions = match &object.body {
+            ObjectBody::Stream(stream) => stream.options.partitions,
+            _ => 1,
         };
-        for topic in &view.topics {
-            let Some(stream) = catalog.by_topic(*topic) else { continue };
-            if !matches!(stream.body, ObjectBody::Stream(_)) {
-                continue;
+        for partition in (0..n_partitions).map(PartitionId) {
+            let start = shared.log.start_offset(topic, partition)?;
+            for hold in holds(shared, catalog, &records, topic, partition) {
+                rows.push(vec![
+                    Some(catalog.schema_name(object.schema).to_owned()),
+                    Some(object.name.clone()),
+                    Some(partition.to_string()),
+                    Some(catalog.full_name(hold.id)),
+                    Some(start.to_string()),
+                    Some(hold.from.to_string()),
+                ]);
             }
-            rows.push(vec![
-                Some(catalog.schema_name(stream.schema).to_owned()),
-                Some(stream.name.clone()),
-                Some(catalog.full_name(id)),
-                Some(held.to_string()),
-            ]);
         }
     }
-    rows
+    Ok(rows)
 }
 
 fn connections(shared: &Shared) -> Vec<Row> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use weir_catalog::{Catalog, ObjectBody};
 use weir_planner::incremental::Dataflow;
 use weir_types::{Epoch, ObjectId, Offset, PartitionId, Result, TopicId};
 
@@ -67,8 +68,7 @@ fn once(shared: &Arc<Shared>, round: u32) -> Result<()> {
     }
     compact(shared);
     if round.is_multiple_of(RETENTION_ROUNDS) {
-        let hold = |topic: TopicId, partition: PartitionId| hold(shared, topic, partition);
-        shared.log.enforce_retention(shared.clock.now(), &hold)?;
+        enforce_retention(shared)?;
     }
     Ok(())
 }
@@ -100,23 +100,56 @@ fn compact(shared: &Shared) {
     }
 }
 
-/// The first offset of a partition that a view still needs: all of it for one that runs its query again.
-fn hold(shared: &Shared, topic: TopicId, partition: PartitionId) -> Option<Offset> {
-    let mut lowest: Option<Offset> = None;
-    for (id, view) in shared.views.all() {
-        if !view.topics.contains(&topic) {
-            continue;
-        }
-        let processed = shared.scheduler.status(id).map_or(Epoch::ZERO, |status| status.processed);
-        let offset = match view.dataflow {
-            // The content is not checkpointed: a restart fills the view from the log again.
-            Dataflow::Recompute { .. } | Dataflow::Linear { .. } => {
-                let _ = processed;
-                shared.log.start_offset(topic, partition)
-            }
-        };
-        let Ok(offset) = offset else { continue };
-        lowest = Some(lowest.map_or(offset, |known| known.min(offset)));
+/// Removes what streams need not keep, and the changes of tables that their checkpoints have.
+fn enforce_retention(shared: &Arc<Shared>) -> Result<()> {
+    let records = shared.checkpoints.epochs();
+    if let Some(epoch) = shared.checkpoints.to_rely_on() {
+        let writes = WriteSet { relied_on: Some(epoch), ..WriteSet::default() };
+        shared.committer()?.commit_blocking(writes)?;
+        shared.checkpoints.relied_on(epoch);
     }
-    lowest
+    let catalog = shared.catalog();
+    let hold = |topic: TopicId, partition: PartitionId| {
+        holds(shared, &catalog, &records, topic, partition).into_iter().map(|hold| hold.from).min()
+    };
+    shared.log.enforce_retention(shared.clock.now(), &hold)?;
+    Ok(())
+}
+
+/// Somebody who needs records of a partition.
+pub(crate) struct Hold {
+    /// A view or a sink; or a table, which needs its own.
+    pub(crate) id: ObjectId,
+    /// The first offset it needs.
+    pub(crate) from: Offset,
+}
+
+/// Who needs records of a partition after a crash or for the next tick: a query that is run again needs all
+/// of them, a linear view those after its checkpoint, a table its changes since its own.
+pub(crate) fn holds(
+    shared: &Shared,
+    catalog: &Catalog,
+    records: &BTreeMap<ObjectId, Epoch>,
+    topic: TopicId,
+    partition: PartitionId,
+) -> Vec<Hold> {
+    let start = shared.log.start_offset(topic, partition).unwrap_or_default();
+    // An offset that cannot be found holds everything: it is found at the next round.
+    let after = |record: Option<&Epoch>| match record {
+        Some(epoch) => shared.log.end_offset_at(topic, partition, *epoch).unwrap_or(start),
+        None => start,
+    };
+    let owner = catalog.by_topic(topic);
+    if let Some(object) = owner
+        && matches!(object.body, ObjectBody::Table(_))
+    {
+        return vec![Hold { id: object.id, from: after(records.get(&object.id)) }];
+    }
+    let readers = shared.views.all().into_iter().filter(|(_, view)| view.topics.contains(&topic));
+    readers
+        .map(|(id, view)| match view.dataflow {
+            Dataflow::Recompute { .. } => Hold { id, from: start },
+            Dataflow::Linear { .. } => Hold { id, from: after(records.get(&id)) },
+        })
+        .collect()
 }

@@ -16,6 +16,7 @@ use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
 
+use crate::checkpoint::Record;
 use crate::shared::Shared;
 use task::Task;
 
@@ -88,19 +89,21 @@ impl Views {
             shared.scheduler.retry(object.id);
             return;
         }
-        self.resume(shared, object, Epoch::ZERO, None);
+        self.resume(shared, object, None);
     }
 
-    /// Starts a view whose content, if given, is exact at `processed`.
+    /// Starts a view, from its checkpoint where it has one.
     pub(crate) fn resume(
         &self,
         shared: &Arc<Shared>,
         object: &Object,
-        processed: Epoch,
-        content: Option<Segments>,
+        checkpoint: Option<(&Record, Segments)>,
     ) {
+        let (record, content) = checkpoint.unzip();
+        let processed = record.map_or(Epoch::ZERO, |record| record.epoch);
         match self.make(shared, object, content) {
             Ok((data, clock)) => {
+                data.n_out.store(record.map_or(0, |record| record.n_out), Ordering::Relaxed);
                 let data = Arc::new(data);
                 self.views.write().insert(object.id, Arc::clone(&data));
                 let inputs =

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use weir_types::Result;
@@ -13,6 +14,7 @@ use crate::size::{self, parse_size};
 const DEFAULT_DATA_DIR: &str = "./weir-data";
 const DEFAULT_PG_LISTEN: &str = "127.0.0.1:7432";
 const DEFAULT_HTTP_LISTEN: &str = "127.0.0.1:7480";
+const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Flags of `weir serve`; clap reads the variables where a flag is not given.
 #[derive(Args, Debug, Default)]
@@ -32,6 +34,9 @@ pub(crate) struct ServeFlags {
     /// Most memory for data, such as 512MB or 4GB [default: half of the machine's]
     #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY_LIMIT", value_parser = parse_size)]
     memory_limit: Option<usize>,
+    /// Seconds between checkpoints while rows come; more makes restarts longer [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "WEIR_CHECKPOINT_INTERVAL", value_parser = parse_seconds)]
+    checkpoint_interval: Option<Duration>,
     /// A TOML file with the same settings, such as pg_listen = "127.0.0.1:7432"
     #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
     config: Option<PathBuf>,
@@ -68,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// Bytes.
     pub(crate) memory_limit: usize,
+    pub(crate) checkpoint_interval: Duration,
     pub(crate) log_format: LogFormat,
     pub(crate) insecure: bool,
     pub(crate) password: Option<String>,
@@ -104,11 +110,22 @@ fn merge(flags: &ServeFlags, file: FileSettings, password: Option<String>) -> Se
             .memory_limit
             .or(file.memory_limit)
             .unwrap_or_else(size::default_memory_limit),
+        checkpoint_interval: flags
+            .checkpoint_interval
+            .or(file.checkpoint_interval)
+            .unwrap_or(DEFAULT_CHECKPOINT_INTERVAL),
         log_format: flags.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         insecure: flags.insecure.or(file.insecure).unwrap_or(false),
         // Compose files pass variables on that are not set as empty ones.
         password: password.filter(|password| !password.is_empty()),
     }
+}
+
+/// A time in seconds, such as `10` or `0.5`.
+pub(crate) fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0);
+    let interval = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    interval.ok_or_else(|| "it must be a number of seconds above 0".to_owned())
 }
 
 fn processors() -> NonZeroUsize {

@@ -3,17 +3,26 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use toml::de::{DeTable, DeValue};
 use weir_types::{Error, Result, SqlState};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, parse_seconds};
 use crate::size::parse_size;
 
 /// Keys of the file; the same words as the flags, with `_` for `-`.
-const KEYS: [&str; 7] =
-    ["data_dir", "http_listen", "insecure", "log_format", "memory_limit", "pg_listen", "workers"];
+const KEYS: [&str; 8] = [
+    "checkpoint_interval",
+    "data_dir",
+    "http_listen",
+    "insecure",
+    "log_format",
+    "memory_limit",
+    "pg_listen",
+    "workers",
+];
 
 /// What the file sets.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +32,7 @@ pub(crate) struct FileSettings {
     pub(crate) http_listen: Option<String>,
     pub(crate) workers: Option<NonZeroUsize>,
     pub(crate) memory_limit: Option<usize>,
+    pub(crate) checkpoint_interval: Option<Duration>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) insecure: Option<bool>,
 }
@@ -80,6 +90,12 @@ fn set(
             let expected = "a size such as \"512MB\"";
             let given = integer().map_or_else(|| text().map_err(|_| expected), Ok)?;
             settings.memory_limit = Some(parse_size(&given).map_err(|_| expected)?);
+        }
+        "checkpoint_interval" => {
+            let expected = "a number of seconds above 0";
+            let given = value.as_float().map(|n| n.as_str().to_owned()).or_else(integer);
+            let given = given.ok_or(expected)?;
+            settings.checkpoint_interval = Some(parse_seconds(&given).map_err(|_| expected)?);
         }
         "log_format" => {
             let expected = "\"text\" or \"json\"";
@@ -152,12 +168,13 @@ mod tests {
     #[test]
     fn all_keys_are_read() {
         let text = "# settings\ndata_dir = \"/d\"\npg_listen = \"a:1\"\nhttp_listen = \"b:2\"\n\
-                    workers = 4\nmemory_limit = \"1GB\"\nlog_format = \"json\"\ninsecure = true\n";
+                    workers = 4\nmemory_limit = \"1GB\"\nlog_format = \"json\"\ncheckpoint_interval = 0.5\ninsecure = true\n";
         let expected = FileSettings {
             data_dir: Some("/d".into()),
             pg_listen: Some("a:1".to_owned()),
             http_listen: Some("b:2".to_owned()),
             workers: NonZeroUsize::new(4),
+            checkpoint_interval: Some(Duration::from_millis(500)),
             memory_limit: Some(1 << 30),
             log_format: Some(LogFormat::Json),
             insecure: Some(true),

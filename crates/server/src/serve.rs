@@ -88,6 +88,7 @@ fn engine_config(settings: Settings) -> EngineConfig {
         data_dir: settings.data_dir,
         workers: settings.workers,
         memory_limit: settings.memory_limit,
+        checkpoint_interval: settings.checkpoint_interval,
         password: settings.password,
     }
 }

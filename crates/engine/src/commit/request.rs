@@ -23,6 +23,8 @@ pub(crate) struct WriteSet {
     pub(crate) positions: Vec<(ObjectId, Vec<u8>)>,
     /// An epoch for the clock, also where nothing is written.
     pub(crate) timer: bool,
+    /// From now on retention relies on the checkpoint of that epoch.
+    pub(crate) relied_on: Option<Epoch>,
 }
 
 /// Rows for a stream.
@@ -124,6 +126,7 @@ impl WriteSet {
             && self.changes.is_empty()
             && self.positions.is_empty()
             && !self.timer
+            && self.relied_on.is_none()
     }
 
     /// True where the acknowledgement may come before the fsync: every object it touches allows that.

@@ -205,6 +205,9 @@ impl Thread {
         if has_ddl {
             shared.set_catalog(catalog);
         }
+        if has_ddl || !topics.is_empty() {
+            shared.saw_change(epoch);
+        }
         shared.scheduler.committed(epoch, &topics, timer);
         if has_ddl {
             shared.after_ddl(&effects, epoch);
@@ -256,6 +259,10 @@ impl Gathered {
             let n_rows = change.delta.len() as u32;
             let record = block(change.schema_version, n_rows, now, change.payload);
             self.commit.append(topic, weir_types::PartitionId(0), record)?;
+        }
+        if let Some(epoch) = writes.relied_on {
+            let value = storage::encode_json(&epoch)?;
+            self.commit.put_meta(MetaSpace::ReliedOn as u8, &[], value);
         }
         for (id, position) in writes.positions {
             self.commit.put_meta(MetaSpace::Position as u8, &storage::id_key(id), position);

@@ -89,6 +89,11 @@ impl TableData {
         begin..begin + n_rows
     }
 
+    /// The last row id that was given.
+    pub(crate) fn last_row_id(&self) -> i64 {
+        self.next_row_id.load(Ordering::Relaxed) - 1
+    }
+
     /// Makes sure that no row id up to `row_id` is given again.
     pub(crate) fn saw_row_id(&self, row_id: i64) {
         self.next_row_id.fetch_max(row_id + 1, Ordering::Relaxed);

@@ -247,7 +247,8 @@ fn create_topic(context: &mut DdlContext<'_>, object: &Object) {
             let options = &stream.options;
             (stream.topic, options.partitions, options.retention_ms, options.retention_bytes)
         }
-        ObjectBody::Table(table) => (table.topic, 1, None, None),
+        // Changes go as soon as a checkpoint has them, which holds the others.
+        ObjectBody::Table(table) => (table.topic, 1, Some(0), None),
         _ => return,
     };
     context.create_topic(TopicConfig {

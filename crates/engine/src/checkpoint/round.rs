@@ -1,0 +1,255 @@
+//! One checkpoint: an epoch, the objects that are exact there, what is written of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_delta::segments::Segments;
+use weir_planner::incremental::Dataflow;
+use weir_store::StateBatch;
+use weir_types::{ColumnId, Epoch, ObjectId, Result};
+
+use super::{Checkpoints, NEWEST, Newest, Record, chunk_key, chunks, delete_chunks, record_key};
+use crate::pins::Pin;
+use crate::relation::TableData;
+use crate::shared::Shared;
+use crate::storage;
+use crate::views::ViewData;
+
+/// How long a round waits for views to get to its epoch; those that do not stay as they were.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of chunks that are written at once.
+const WRITE_BYTES: usize = 16 << 20;
+/// Changes below this many rows are never a reason to begin anew.
+const SINCE_MIN: u64 = 10_000;
+
+/// What has rows.
+enum Content {
+    Table(Arc<TableData>),
+    View(Arc<ViewData>),
+}
+
+impl Content {
+    fn segments(&self) -> &Segments {
+        match self {
+            Self::Table(table) => &table.segments,
+            Self::View(view) => &view.segments,
+        }
+    }
+
+    fn column_ids(&self, object: &Object) -> Vec<ColumnId> {
+        match self {
+            Self::Table(table) => table.columns.clone(),
+            Self::View(_) => object.columns().iter().map(|column| column.id).collect(),
+        }
+    }
+}
+
+impl Checkpoints {
+    /// Makes a checkpoint at the newest epoch. Blocks: for the views to get there, for that epoch to be
+    /// durable, and for the disk.
+    ///
+    /// # Errors
+    /// Of the disk; the checkpoint before is in force then.
+    pub(crate) fn make(&self, shared: &Shared) -> Result<()> {
+        let _one = self.round.lock();
+        // The catalog comes first, so that the epoch covers it: what is not in it was dropped durably.
+        let catalog = shared.catalog();
+        let hold = shared.pins.pin(shared.durable.newest());
+        let (epoch, reached) = reach(shared);
+        let pin = shared.pins.pin(epoch);
+        drop(hold);
+        futures::executor::block_on(shared.durable.wait(epoch))?;
+        let came = self.come_along(shared, &catalog, reached);
+        self.write(shared, &catalog, &came, pin)
+    }
+
+    /// The objects to write: of the views that reached the epoch, those whose linear readers and linear
+    /// inputs come along too; and the tables whose linear readers do.
+    fn come_along(
+        &self,
+        shared: &Shared,
+        catalog: &Catalog,
+        reached: BTreeSet<ObjectId>,
+    ) -> BTreeSet<ObjectId> {
+        let mut came = reached;
+        let linear: Vec<(ObjectId, Arc<ViewData>)> = shared
+            .views
+            .all()
+            .into_iter()
+            .filter(|(_, view)| matches!(view.dataflow, Dataflow::Linear { .. }))
+            .collect();
+        loop {
+            let mut stay = BTreeSet::new();
+            for (id, view) in &linear {
+                let comes = came.contains(id);
+                for input in &view.views {
+                    match (comes, came.contains(input)) {
+                        (true, false) => {
+                            stay.insert(*id);
+                        }
+                        (false, true) if self.record(*id).is_some() => {
+                            stay.insert(*input);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            if stay.is_empty() {
+                break;
+            }
+            came.retain(|id| !stay.contains(id));
+        }
+        for object in catalog.objects() {
+            let ObjectBody::Table(table) = &object.body else { continue };
+            let kept = linear.iter().any(|(id, view)| {
+                view.topics.contains(&table.topic)
+                    && !came.contains(id)
+                    && self.record(*id).is_some()
+            });
+            if !kept {
+                came.insert(object.id);
+            }
+        }
+        came
+    }
+
+    fn write(
+        &self,
+        shared: &Shared,
+        catalog: &Catalog,
+        came: &BTreeSet<ObjectId>,
+        pin: Pin,
+    ) -> Result<()> {
+        let epoch = pin.epoch();
+        let mut batch = StateBatch::default();
+        let mut records = BTreeMap::new();
+        for id in came {
+            let Some(object) = catalog.get(*id) else { continue };
+            // Dropped meanwhile: the next round takes its record away.
+            let content = match &object.body {
+                ObjectBody::Table(_) => shared.tables.get(*id).map(Content::Table),
+                _ => shared.views.get(*id).map(Content::View),
+            };
+            let Ok(content) = content else { continue };
+            let record = self.write_object(object, &content, epoch, &mut batch)?;
+            records.insert(*id, record);
+        }
+        let dropped: Vec<(ObjectId, Record)> = {
+            let known = self.known.lock();
+            let gone = known.records.iter().filter(|(id, _)| catalog.get(**id).is_none());
+            gone.map(|(id, record)| (*id, record.clone())).collect()
+        };
+        for (id, record) in &dropped {
+            batch.delete(&record_key(*id));
+            delete_chunks(&mut batch, *id, record.chunks);
+        }
+        for (id, record) in &records {
+            batch.put(&record_key(*id), &storage::encode_json(record)?);
+            let old = self.record(*id).map_or((0, 0), |old| old.chunks);
+            delete_chunks(&mut batch, *id, (old.0, record.chunks.0.min(old.1)));
+        }
+        batch.put(&[NEWEST], &storage::encode_json(&Newest { epoch })?);
+        self.store.write_atomic(batch)?;
+        let mut known = self.known.lock();
+        known.records.retain(|id, _| catalog.get(*id).is_some());
+        known.records.extend(records);
+        known.newest = epoch;
+        known.pin = Some(pin);
+        Ok(())
+    }
+
+    /// Writes what the object's new record needs; the record itself comes with those of the others.
+    fn write_object(
+        &self,
+        object: &Object,
+        content: &Content,
+        epoch: Epoch,
+        batch: &mut StateBatch,
+    ) -> Result<Record> {
+        let old = self.record(object.id);
+        let (last_row_id, n_out) = match content {
+            Content::Table(table) => (table.last_row_id(), 0),
+            Content::View(view) => (0, view.n_out.load(Ordering::Relaxed)),
+        };
+        let ids = content.column_ids(object);
+        let snapshot = content.segments().snapshot();
+        if let Some(old) = &old
+            && self.pinned() == Some(old.epoch)
+            && let Ok(change) = snapshot.changes(old.epoch, epoch)
+        {
+            let n_since = old.n_since + change.len() as u64;
+            if n_since <= SINCE_MIN.max(old.n_base / 2) {
+                let mut number = old.chunks.1;
+                for chunk in chunks::of_change(&change, &ids)? {
+                    self.put_chunk(batch, object.id, &mut number, &chunk)?;
+                }
+                let chunks = (old.chunks.0, number);
+                let n_base = old.n_base;
+                return Ok(Record { epoch, chunks, n_base, n_since, last_row_id, n_out });
+            }
+        }
+        let begin = old.map_or(0, |old| old.chunks.1);
+        let (mut number, mut n_base) = (begin, 0);
+        for rows in snapshot.scan(epoch, None) {
+            n_base += rows.num_rows() as u64;
+            self.put_chunk(batch, object.id, &mut number, &chunks::of_rows(&rows, &ids)?)?;
+        }
+        let chunks = (begin, number);
+        Ok(Record { epoch, chunks, n_base, n_since: 0, last_row_id, n_out })
+    }
+
+    /// Puts a chunk, and writes those that have gathered where they are many. No record names them yet: a
+    /// crash leaves chunks that the next checkpoint overwrites.
+    fn put_chunk(
+        &self,
+        batch: &mut StateBatch,
+        id: ObjectId,
+        number: &mut u64,
+        chunk: &[u8],
+    ) -> Result<()> {
+        batch.put(&chunk_key(id, *number), chunk);
+        *number += 1;
+        if batch.n_bytes() >= WRITE_BYTES {
+            self.store.write_atomic(std::mem::take(batch))?;
+        }
+        Ok(())
+    }
+
+    /// The epoch whose versions are kept for the next round.
+    fn pinned(&self) -> Option<Epoch> {
+        self.known.lock().pin.as_ref().map(Pin::epoch)
+    }
+}
+
+/// Brings views to the newest epoch: that epoch, and the views that are exact there.
+fn reach(shared: &Shared) -> (Epoch, BTreeSet<ObjectId>) {
+    let filled = |(_, processed): &(ObjectId, Epoch)| *processed > Epoch::ZERO;
+    let views: Vec<ObjectId> =
+        shared.scheduler.processed().into_iter().filter(filled).map(|(id, _)| id).collect();
+    // All of them stop at the epoch before anybody waits.
+    let epoch = shared.scheduler.wait_at_newest(&[], &views, Box::new(|_| ()));
+    let (sender, answers) = channel();
+    for id in &views {
+        let (id, sender) = (*id, sender.clone());
+        let waiter = move |outcome: Result<()>| {
+            // Nobody listens any more once the round's patience is over.
+            let _ = sender.send((id, outcome.is_ok()));
+        };
+        shared.scheduler.wait_at(epoch, &[id], Box::new(waiter));
+    }
+    drop(sender);
+    let mut reached = BTreeSet::new();
+    let deadline = Instant::now() + PATIENCE;
+    while let Ok((id, exact)) =
+        answers.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+    {
+        if exact {
+            reached.insert(id);
+        }
+    }
+    (epoch, reached)
+}
