@@ -59,7 +59,7 @@ impl Pipeline {
     pub fn apply(&self, delta: Delta) -> Result<Delta> {
         let mut delta = delta;
         for step in &self.steps {
-            if delta.len() == 0 && matches!(step, Step::Filter(_)) {
+            if delta.is_empty() && matches!(step, Step::Filter(_)) {
                 continue;
             }
             delta = match step {
@@ -75,11 +75,11 @@ impl Pipeline {
     /// the bad rows by halving, so a batch with few of them costs little more.
     ///
     /// # Errors
-    /// Only of putting batches together, which their equal schema excludes.
+    /// Those that `bad` returns.
     pub fn apply_skipping(
         &self,
         delta: Delta,
-        bad: &mut dyn FnMut(RowError),
+        bad: &mut dyn FnMut(RowError) -> Result<()>,
     ) -> Result<Vec<Delta>> {
         let mut good = Vec::new();
         // Halves still to do, the first on top, so that rows keep their order.
@@ -87,7 +87,7 @@ impl Pipeline {
         while let Some(delta) = stack.pop() {
             match self.apply(delta.clone()) {
                 Ok(output) => good.push(output),
-                Err(error) if delta.len() <= 1 => bad(RowError { row: delta, error }),
+                Err(error) if delta.len() <= 1 => bad(RowError { row: delta, error })?,
                 Err(_) => {
                     let middle = delta.len() / 2;
                     stack.push(slice(&delta, middle, delta.len() - middle));

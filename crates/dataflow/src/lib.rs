@@ -14,7 +14,7 @@ mod scheduler;
 pub use graph::{Graph, Pipeline, RowError, Step};
 pub use operator::unnest::UnnestColumns;
 pub use recompute::{BatchQuery, recompute};
-pub use scheduler::{Maintained, Scheduler, Tick, TickClass, ViewInputs, ViewStatus};
+pub use scheduler::{Maintained, Scheduler, Tick, TickClass, ViewInputs, ViewStatus, Waiter};
 
 use datafusion::error::Result;
 use weir_delta::Delta;

@@ -24,6 +24,8 @@ use weir_planner::semantics;
 use weir_planner::source::RelationSource;
 use weir_types::{Error, Result};
 
+use crate::dead_rows::{self, DeadRows};
+
 /// Batches that wait between the query's threads and the reader.
 const CHANNEL_BATCHES: usize = 4;
 
@@ -90,8 +92,7 @@ impl BatchEngine {
         plan: LogicalPlan,
         config: &ConfigOptions,
     ) -> Result<LogicalPlan> {
-        let state = self.state(config);
-        state.optimizer().optimize(plan, &state, |_, _| {}).map_err(semantics::to_error)
+        optimize(plan, &self.state(config))
     }
 
     /// The physical plan of an analyzed plan, over the rows that `rows` finds.
@@ -106,8 +107,7 @@ impl BatchEngine {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = with_rows(plan, rows)?;
         let state = self.state(config);
-        let plan =
-            state.optimizer().optimize(plan, &state, |_, _| {}).map_err(semantics::to_error)?;
+        let plan = optimize(plan, &state)?;
         let planner = Arc::clone(state.query_planner());
         planner.create_physical_plan(&plan, &state).await.map_err(semantics::to_error)
     }
@@ -156,7 +156,8 @@ impl BatchEngine {
         ))
     }
 
-    /// All rows of an analyzed plan. For threads that may block.
+    /// All rows of an analyzed plan. With `dead`, rows for which it fails go there and are left out. For
+    /// threads that may block.
     ///
     /// # Errors
     /// Of planning and execution.
@@ -165,10 +166,14 @@ impl BatchEngine {
         plan: LogicalPlan,
         rows: &dyn Rows,
         config: &ConfigOptions,
+        dead: Option<&Arc<DeadRows>>,
     ) -> Result<Vec<RecordBatch>> {
         let handle = self.runtime().handle().clone();
         handle.block_on(async {
-            let plan = self.plan(plan, rows, config).await?;
+            let mut plan = self.plan(plan, rows, config).await?;
+            if let Some(dead) = dead {
+                plan = dead_rows::checked(plan, dead)?;
+            }
             collect(self.run(plan, config)).await
         })
     }
@@ -191,6 +196,12 @@ impl Drop for BatchEngine {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The optimized plan, in which a condition that can fail is asked only where those before it are met.
+fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let plan = state.optimizer().optimize(plan, state, |_, _| {}).map_err(semantics::to_error)?;
+    semantics::guard_filters(plan)
 }
 
 /// All batches of a stream.

@@ -7,6 +7,7 @@ mod checkpoint;
 mod commit;
 mod config;
 mod connections;
+mod dead_rows;
 mod dump;
 mod engine;
 mod epochs;

@@ -30,8 +30,10 @@ pub(crate) struct ViewData {
     pub(crate) topics: BTreeSet<TopicId>,
     /// The materialized views it reads.
     pub(crate) views: Vec<ObjectId>,
-    /// What happens to a row for which the query fails.
+    /// Rows for which the query fails are left out.
     pub(crate) skips_errors: AtomicBool,
+    /// The rows are those for which the query fails: `dlq.<view>`.
+    pub(crate) is_dead_rows: bool,
     /// False for a sink: nobody reads its rows.
     pub(crate) is_read: bool,
     /// Backfill: input rows taken in, and all that there were when it began.
@@ -190,6 +192,7 @@ impl Views {
             topics,
             views,
             skips_errors: AtomicBool::new(skips_errors(object)),
+            is_dead_rows: object.part_of.is_some(),
             is_read: matches!(object.body, ObjectBody::MaterializedView(_)),
             backfill_rows: AtomicU64::new(0),
             backfill_total: AtomicU64::new(0),

@@ -30,7 +30,7 @@ use domain::{Domain, join_domain};
 ///
 /// # Errors
 /// Where a correlated subquery has a form that even this does not cover, by name of the operator.
-pub fn decorrelate(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn decorrelate(plan: LogicalPlan) -> Result<LogicalPlan> {
     decorrelate_node(plan, &FreshNames::default())
 }
 

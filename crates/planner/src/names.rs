@@ -16,7 +16,7 @@ const SUFFIX: char = '\u{1}';
 
 /// The name of an output column as clients see it.
 #[must_use]
-pub fn wire_name(name: &str) -> &str {
+pub(crate) fn wire_name(name: &str) -> &str {
     name.split(SUFFIX).next().unwrap_or(name)
 }
 

@@ -59,7 +59,7 @@ fn positions(lists: &[Option<Lists>], n_rows: usize) -> (Vec<u32>, Vec<u32>) {
         let longest = lists.iter().flatten().map(|list| list.n_out(row_idx)).max().unwrap_or(0);
         for position in 0..longest {
             row_idxs.push(row_idx as u32);
-            position_idxs.push(position as u32);
+            position_idxs.push(position);
         }
     }
     (row_idxs, position_idxs)

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use weir_catalog::{Catalog, Object, ObjectBody, ObjectKind, OnError};
 use weir_planner::dialect::{RelationKind, Statement};
-use weir_types::{Error, Result, SqlType};
+use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::insert::quoted;
 use crate::session::{Execution, OutputColumn, RowTag, Session};
@@ -77,6 +77,16 @@ pub(super) fn run(
         Statement::ShowObjects(kind) => list(&catalog, *kind),
         Statement::ShowCreate(name) => {
             let object = catalog.resolve(name, &path)?;
+            if let Some(whole) = object.part_of {
+                return Err(Error::new(
+                    SqlState::WrongObjectType,
+                    format!("\"{}\" has no statement of its own", catalog.full_name(object.id)),
+                )
+                .with_hint(format!(
+                    "It comes with \"{0}\": SHOW CREATE {0}.",
+                    catalog.full_name(whole)
+                )));
+            }
             vec![vec![Some(catalog.full_name(object.id)), Some(create_statement(&catalog, object))]]
         }
         Statement::Describe(name) => {

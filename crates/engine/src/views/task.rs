@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DfResult};
 use weir_catalog::StoredQuery;
-use weir_dataflow::{BatchQuery, Graph, Input, Maintained, Tick, TickClass, recompute};
+use weir_dataflow::{BatchQuery, Graph, Input, Maintained, Pipeline, Tick, TickClass, recompute};
 use weir_delta::{Delta, Weights};
 use weir_planner::bind::{Binder, NoSystemRelations};
 use weir_planner::incremental::{Dataflow, InputRelation};
@@ -16,6 +16,7 @@ use weir_types::{Epoch, Error, ObjectId, Result};
 use super::input::RelationInput;
 use super::{ViewData, view_config};
 use crate::batch::normalize;
+use crate::dead_rows::DeadRows;
 use crate::read::EpochRows;
 use crate::shared::Shared;
 
@@ -113,16 +114,17 @@ impl Run<'_> {
         each: &mut dyn FnMut(Delta) -> Result<()>,
     ) -> Result<()> {
         let skips = self.data.skips_errors.load(Ordering::Relaxed);
+        let dead = self.dead_rows();
         for (input_idx, relation) in inputs.iter().enumerate() {
             let input =
                 RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
             let mut on_batch = |delta: Delta| -> DfResult<()> {
                 let pipelines = graph.pipelines.iter().filter(|p| p.input == input_idx);
                 for pipeline in pipelines {
-                    let outputs = if skips {
-                        pipeline.apply_skipping(delta.clone(), &mut |bad| {
-                            tracing::debug!(error = %bad.error, "a row was skipped");
-                        })?
+                    let outputs = if self.data.is_dead_rows {
+                        self.dead_of(pipeline, delta.clone(), &dead)?
+                    } else if skips {
+                        pipeline.apply_skipping(delta.clone(), &mut |_| Ok(()))?
                     } else {
                         vec![pipeline.apply(delta.clone())?]
                     };
@@ -135,6 +137,22 @@ impl Run<'_> {
             input.changes(from, upto, &mut on_batch).map_err(semantics::to_error)?;
         }
         Ok(())
+    }
+
+    /// The rows for which the pipeline fails, with their weights.
+    fn dead_of(&self, pipeline: &Pipeline, delta: Delta, dead: &DeadRows) -> DfResult<Vec<Delta>> {
+        let mut weights = Vec::new();
+        pipeline.apply_skipping(delta, &mut |bad| {
+            weights.push(bad.row.weight(0));
+            dead.add(bad.row.rows(), semantics::to_error(bad.error)).map_err(external)
+        })?;
+        let rows = dead.take(self.data.segments.schema()).map_err(external)?;
+        Ok(vec![Delta::new(rows, Weights::Mixed(weights))])
+    }
+
+    /// Where rows go for which a batch plan fails.
+    fn dead_rows(&self) -> DeadRows {
+        if self.data.is_dead_rows { DeadRows::gathering() } else { DeadRows::ignoring() }
     }
 
     /// The output in the types that the view stores.
@@ -165,7 +183,9 @@ impl Run<'_> {
             Epoch::ZERO => Vec::new(),
             from => self.data.segments.snapshot().scan(from, None).collect(),
         };
-        let query = StoredBatch { shared: self.shared, query, data: self.data };
+        let skips = self.data.is_dead_rows || self.data.skips_errors.load(Ordering::Relaxed);
+        let dead = skips.then(|| Arc::new(self.dead_rows()));
+        let query = StoredBatch { shared: self.shared, query, data: self.data, dead };
         let delta = recompute(&query, &before, upto).map_err(semantics::to_error)?;
         if delta.is_empty() {
             return Ok(false);
@@ -202,12 +222,18 @@ pub(crate) struct StoredBatch<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) query: &'a StoredQuery,
     pub(crate) data: &'a ViewData,
+    /// Where rows go for which the query fails; `None` where they fail it.
+    pub(crate) dead: Option<Arc<DeadRows>>,
 }
 
 impl BatchQuery for StoredBatch<'_> {
     fn run(&self, at: Epoch) -> DfResult<Vec<RecordBatch>> {
-        let batches = run_stored(self.shared, self.query, at).map_err(external)?;
+        let dead = self.dead.as_ref();
+        let batches = run_stored(self.shared, self.query, at, dead).map_err(external)?;
         let schema = self.data.segments.schema();
+        if let Some(dead) = dead.filter(|_| self.data.is_dead_rows) {
+            return Ok(vec![dead.take(schema).map_err(external)?]);
+        }
         batches.iter().map(|batch| normalize(batch, schema).map_err(external)).collect()
     }
 }
@@ -220,6 +246,7 @@ pub(crate) fn run_stored(
     shared: &Shared,
     query: &StoredQuery,
     at: Epoch,
+    dead: Option<&Arc<DeadRows>>,
 ) -> Result<Vec<RecordBatch>> {
     let catalog = shared.catalog();
     let config = view_config(shared, query);
@@ -235,5 +262,5 @@ pub(crate) fn run_stored(
     let bound = binder.stored(query)?;
     let plan = semantics::bind_now(bound.plan, shared.now_of(at))?;
     let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
-    shared.batch.collect_blocking(plan, &rows, &config)
+    shared.batch.collect_blocking(plan, &rows, &config, dead)
 }

@@ -62,11 +62,12 @@ async fn edit_object(
     edit: Edit,
     tag: &str,
 ) -> Result<Execution> {
+    let dead_id = session.shared.allocate_id();
     let step = move |context: &mut DdlContext<'_>| {
         let mut object = context.catalog.require(id)?.as_ref().clone();
         edit(&mut object, context.catalog)?;
-        context.put(object);
-        Ok(())
+        context.put(object.clone());
+        view::keep_dead_rows(context, &object, dead_id)
     };
     change(session, Arc::new(step), tag).await
 }

@@ -212,10 +212,7 @@ pub(super) async fn create_stream(session: &Session, create: &CreateStream) -> R
     crate::stack::on_planner_stack(|| row::check_definition(session, &object))?;
     let dlq = has_source.then(|| {
         let dlq_id = session.shared.allocate_id();
-        let name = match schema == weir_catalog::PUBLIC_ID {
-            true => object.name.clone(),
-            false => format!("{}.{}", catalog.schema_name(schema), object.name),
-        };
+        let name = dead_name(&catalog, schema, &object.name);
         let columns = numbered(
             dead_letter_columns().map(|(name, sql_type)| (name.to_owned(), sql_type)).to_vec(),
         );
@@ -239,6 +236,14 @@ pub(super) async fn create_stream(session: &Session, create: &CreateStream) -> R
         Ok(())
     };
     change(session, Arc::new(step), tag).await
+}
+
+/// The name in schema `dlq` for what an object leaves out.
+pub(super) fn dead_name(catalog: &Catalog, schema: ObjectId, name: &str) -> String {
+    match schema == weir_catalog::PUBLIC_ID {
+        true => name.to_owned(),
+        false => format!("{}.{name}", catalog.schema_name(schema)),
+    }
 }
 
 fn create_topic(context: &mut DdlContext<'_>, object: &Object) {

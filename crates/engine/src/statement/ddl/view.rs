@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_catalog::{
-    Catalog, Column, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
+    Catalog, Column, DLQ_ID, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
 };
 use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
 use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
-use weir_types::{Error, Notice, Result, SqlState, SqlType};
+use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType};
 
-use super::relation::{new_object, numbered};
+use super::relation::{dead_name, new_object, numbered};
 use super::{change, check_columns, check_free, free_name};
 use crate::commit::DdlContext;
+use crate::dead_rows;
 use crate::session::{Execution, Session};
 use crate::statement::query;
 
@@ -115,13 +116,46 @@ pub(super) async fn create_view(session: &Session, create: &CreateView) -> Resul
     }
     let id = session.shared.allocate_id();
     let object = new_object(session, id, schema, &create.name.name, body);
+    let dead_id = session.shared.allocate_id();
     let step = move |context: &mut DdlContext<'_>| {
         check_free(context.catalog, object.schema, &object.name)?;
         check_inputs(context.catalog, &object)?;
         context.put(Object { created: context.epoch, ..object.clone() });
-        Ok(())
+        keep_dead_rows(context, &object, dead_id)
     };
     change(session, Arc::new(step), tag).await
+}
+
+/// Makes `dlq.<view>` for a view that goes on without rows for which its query fails, unless it is there.
+pub(super) fn keep_dead_rows(
+    context: &mut DdlContext<'_>,
+    object: &Object,
+    dead_id: ObjectId,
+) -> Result<()> {
+    let ObjectBody::MaterializedView(view) = &object.body else { return Ok(()) };
+    let is_there = context.catalog.objects().any(|other| other.part_of == Some(object.id));
+    if view.on_error != OnError::Skip || is_there {
+        return Ok(());
+    }
+    let name = dead_name(context.catalog, object.schema, &object.name);
+    check_free(context.catalog, DLQ_ID, &name)?;
+    let columns = dead_rows::columns().map(|(name, sql_type)| (name.to_owned(), sql_type));
+    let body = MaterializedView {
+        query: view.query.clone(),
+        columns: numbered(columns.to_vec()),
+        on_error: OnError::Fail,
+    };
+    context.put(Object {
+        id: dead_id,
+        schema: DLQ_ID,
+        name,
+        created: context.epoch,
+        part_of: Some(object.id),
+        comment: None,
+        body: ObjectBody::MaterializedView(body),
+        ..object.clone()
+    });
+    Ok(())
 }
 
 /// Refuses a query over something that was dropped meanwhile.
