@@ -10,6 +10,10 @@ use weir_tests::process::{Process, Starting, serve};
 
 use super::{failure, value};
 
+/// Statements that fill a log before it is damaged, and rows of each.
+const BLOCKS: usize = 80;
+const ROWS_OF_A_BLOCK: usize = 20;
+
 /// A small file system in memory; unmounted at the end.
 struct SmallDisk(tempfile::TempDir);
 
@@ -118,24 +122,24 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Flips a byte in each file that holds rows, and starts the server on it.
-async fn damage(kill: bool, endings: &[&str]) {
+/// Writes rows, flips a byte in each file that holds some, and starts the server on it.
+async fn damage(kill: bool, row_bytes: usize, endings: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let original = dir.path().join("original");
     let mut process = Process::start(&original);
     let client = process.connect().await;
     client.batch_execute("CREATE STREAM s (a bigint, pad text)").await.unwrap();
     let mut dice = Dice::new(7);
-    for block in 0..40 {
-        let rows: Vec<String> = (0..50)
-            .map(|row| {
-                format!("({}, '{:016x}{:016x}')", block * 50 + row, dice.bits(), dice.bits())
-            })
+    let mut pad =
+        || (0..row_bytes / 16).map(|_| format!("{:016x}", dice.bits())).collect::<String>();
+    for block in 0..BLOCKS {
+        let rows: Vec<String> = (0..ROWS_OF_A_BLOCK)
+            .map(|row| format!("({}, '{}')", block * ROWS_OF_A_BLOCK + row, pad()))
             .collect();
         client.batch_execute(&format!("INSERT INTO s VALUES {}", rows.join(", "))).await.unwrap();
     }
     let expected = read(&client).await.unwrap();
-    assert_eq!(expected.len(), 2_000);
+    assert_eq!(expected.len(), BLOCKS * ROWS_OF_A_BLOCK);
     if kill {
         process.kill();
     } else {
@@ -152,7 +156,7 @@ async fn damage(kill: bool, endings: &[&str]) {
     assert!(!targets.is_empty(), "no file with rows in {all:#?}");
     let (mut refused, mut unread) = (0, 0);
     for target in targets {
-        for round in 0..6 {
+        for round in 0..4 {
             let damaged = dir.path().join("damaged");
             copy(&original, &damaged);
             let path = damaged.join(target.strip_prefix(&original).unwrap());
@@ -190,12 +194,13 @@ async fn damage(kill: bool, endings: &[&str]) {
 
 #[tokio::test]
 async fn a_damaged_block_of_a_closed_log_is_never_handed_out() {
-    damage(false, &[".blob", ".sst"]).await;
+    // More than a memtable holds, so that there are tables.
+    damage(false, 48_000, &[".blob", ".sst"]).await;
 }
 
 #[tokio::test]
 async fn a_damaged_write_ahead_log_is_never_handed_out() {
-    damage(true, &[".log"]).await;
+    damage(true, 64, &[".log"]).await;
 }
 
 /// What a server that does not start says.
