@@ -25,6 +25,7 @@ pub(super) async fn check(process: &Process, ledger: &Mutex<Ledger>, tally: &mut
     check_writes(&client, ledger, tally).await;
     check_keys(&client, ledger).await;
     check_lines(&client, ledger, tally).await;
+    check_generators(&client).await;
     check_relations(&client, ledger).await;
     check_views(&client, ledger, tally).await;
 }
@@ -154,6 +155,36 @@ async fn check_lines(client: &Client, ledger: &Mutex<Ledger>, tally: &mut Tally)
         }
         // The source looks for new lines by itself, every 10 ms.
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Rows of generators: from the first one on, each once. A generator runs while it is looked at, so each
+/// look is one statement.
+async fn check_generators(client: &Client) {
+    let made = "SELECT count(*), count(DISTINCT n), max(n), min(n) FROM made HAVING count(*) > 0";
+    for row in numbers(client, made).await {
+        let [rows, distinct, highest, lowest] = row[..] else { panic!("four columns") };
+        assert_eq!(
+            (distinct, highest, lowest),
+            (rows, rows, 1),
+            "generated rows are lost or doubled"
+        );
+    }
+    // Bids have no number of their own, but no two are the same, and each has the time of its event: at
+    // this rate one in a millisecond, of which 46 in 50 are bids.
+    let bids = "SELECT sum(n), count(*), \
+                (max(extract(epoch FROM date_time)) - min(extract(epoch FROM date_time))) * 1000 \
+                FROM (SELECT date_time, count(*) AS n FROM bids \
+                      GROUP BY auction, bidder, price, date_time, extra) AS each HAVING count(*) > 0";
+    for row in rows(client, bids).await {
+        let number =
+            |column: usize| row[column].as_deref().and_then(|text| text.parse::<f64>().ok());
+        let [Some(rows), Some(distinct), Some(millis)] = [0, 1, 2].map(number) else {
+            panic!("three numbers, not {row:?}")
+        };
+        assert!(rows - distinct < 1.0, "{} bids are doubled", rows - distinct);
+        let expected = millis * 46.0 / 50.0;
+        assert!((rows - expected).abs() <= 10.0, "{rows} bids in {millis} ms: some are lost");
     }
 }
 

@@ -26,12 +26,13 @@ pub(super) const BALANCE: i64 = 1_000;
 const LINES_MAX: usize = 40;
 
 /// The views and their queries.
-pub(super) const VIEWS: [(&str, &str); 6] = [
+pub(super) const VIEWS: [(&str, &str); 7] = [
     ("v_linear", "SELECT op, part * 2 AS twice FROM events WHERE op % 3 = 0"),
     ("v_groups", "SELECT parts, count(*) AS n, sum(op) AS ops FROM events GROUP BY parts"),
     ("v_join", "SELECT t.op, a.owner FROM transfers t JOIN accounts a ON a.id = t.source"),
     ("v_above", "SELECT count(*) AS n, max(twice) AS highest FROM v_linear"),
     ("v_keys", "SELECT count(*) AS n, sum(v) AS total FROM kv"),
+    ("v_made", "SELECT n, word FROM made WHERE n % 100 = 0"),
     ("v_lines", "SELECT n % 2 AS odd, count(*) AS n FROM lines GROUP BY n % 2"),
 ];
 
@@ -56,6 +57,13 @@ pub(super) async fn set_up(process: &Process, files: &Path) {
          format = 'json', poll_interval = '10ms', settle_time = '1h')",
         files.display()
     ))
+    .await;
+    run("CREATE STREAM made (n bigint NOT NULL, word text) WITH (connector = 'datagen', \
+         'fields.n.kind' = 'sequence', 'fields.n.start' = '1', rows_per_second = '1000')"
+        .to_owned())
+    .await;
+    run("CREATE STREAM bids WITH (connector = 'nexmark', 'table' = 'bid', rate = '1000')"
+        .to_owned())
     .await;
     for (name, query) in VIEWS {
         run(format!("CREATE MATERIALIZED VIEW {name} AS {query}")).await;
