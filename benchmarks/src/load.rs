@@ -18,6 +18,7 @@ pub(crate) const INSERT_TIME: Duration = Duration::from_secs(5);
 const COPY_RUNS: usize = 3;
 
 /// Where a server is, and what a relation is called there.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) connect: String,
     /// `STREAM` or `TABLE`.
@@ -35,7 +36,7 @@ pub(crate) struct Rates {
 }
 
 impl Target {
-    pub(crate) async fn client(&self) -> Result<Client> {
+    pub(crate) async fn client(&self) -> Result<Client, tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(&self.connect, NoTls).await?;
         // Its error is that of the statement that meets it.
         tokio::spawn(connection);

@@ -18,7 +18,7 @@ use report::Report;
 use servers::{Postgres, Weir};
 
 /// Any error, told as it is.
-type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Rows that COPY brings in.
 const COPY_ROWS: usize = 2_000_000;

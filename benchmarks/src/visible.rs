@@ -1,9 +1,12 @@
 //! From acknowledged to visible: rows go in at a steady rate, and another connection looks for them in a
 //! stateless view.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::disk::percentiles;
@@ -13,6 +16,10 @@ use crate::load::Target;
 const RATE: u32 = 1_000;
 /// Rows in all.
 const ROWS: i64 = 10_000;
+/// Connections that they come over.
+const WRITERS: usize = 8;
+/// What a reader looks at: with so few connections no row is longer under way.
+const NEWEST: &str = "SELECT id FROM seen ORDER BY id DESC LIMIT 500";
 
 /// Times in milliseconds.
 #[derive(Default)]
@@ -38,7 +45,7 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
         .await?;
     let (acknowledged, mut to_find) = mpsc::unbounded_channel::<(i64, Instant, Instant)>();
     let (to_read, mut due) = mpsc::channel::<Instant>(1);
-    let writer = tokio::spawn(write(target.client().await?, acknowledged, to_read));
+    let writer = tokio::spawn(write(target.clone(), acknowledged, to_read));
 
     let strict = target.client().await?;
     let strict = tokio::spawn(async move {
@@ -53,18 +60,17 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
 
     let reader = target.client().await?;
     reader.batch_execute("SET weir.read = 'newest'").await?;
-    let read = reader.prepare("SELECT max(id) FROM seen").await?;
+    let read = reader.prepare(NEWEST).await?;
     let (mut from_acknowledged, mut from_sent) = (Vec::new(), Vec::new());
     let mut waiting = Vec::new();
     loop {
-        let highest: Option<i64> = reader.query_one(&read, &[]).await?.get(0);
+        let seen: HashSet<i64> =
+            reader.query(&read, &[]).await?.iter().map(|row| row.get(0)).collect();
         let now = Instant::now();
         while let Ok(row) = to_find.try_recv() {
             waiting.push(row);
         }
-        let is_there =
-            |(id, ..): &(i64, Instant, Instant)| highest.is_some_and(|highest| *id <= highest);
-        for (_, sent, at) in waiting.extract_if(.., |row| is_there(row)) {
+        for (_, sent, at) in waiting.extract_if(.., |(id, ..)| seen.contains(id)) {
             from_sent.push(now - sent);
             // Seen before its acknowledgement came: 0.
             from_acknowledged.push(now.saturating_duration_since(at));
@@ -92,33 +98,42 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
     })
 }
 
-/// Sends a row a millisecond, without waiting for those before.
+/// Sends a row a millisecond, over the connection that is free.
 async fn write(
-    client: tokio_postgres::Client,
+    target: Target,
     acknowledged: mpsc::UnboundedSender<(i64, Instant, Instant)>,
     to_read: mpsc::Sender<Instant>,
-) -> Result<(), tokio_postgres::Error> {
-    let statement = client.prepare("INSERT INTO ticks VALUES ($1, $2)").await?;
-    let client = std::sync::Arc::new(client);
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / RATE);
-    let mut inserts = tokio::task::JoinSet::new();
-    for id in 0..ROWS {
-        pace.tick().await;
-        let (client, statement) = (std::sync::Arc::clone(&client), statement.clone());
-        let (acknowledged, to_read) = (acknowledged.clone(), to_read.clone());
-        inserts.spawn(async move {
-            let sent = Instant::now();
-            client.execute(&statement, &[&id, &1.5_f64]).await?;
-            let at = Instant::now();
-            // The reader of the other side ends after this one.
-            let _ = acknowledged.send((id, sent, at));
-            // One strict read at a time: it takes the next row when it is free.
-            let _ = to_read.try_send(at);
-            Ok::<_, tokio_postgres::Error>(())
+) -> Result<()> {
+    let (due, rows) = mpsc::unbounded_channel::<(i64, Instant)>();
+    let rows = Arc::new(Mutex::new(rows));
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        let client = target.client().await?;
+        let statement = client.prepare("INSERT INTO ticks VALUES ($1, $2)").await?;
+        let (rows, acknowledged, to_read) =
+            (Arc::clone(&rows), acknowledged.clone(), to_read.clone());
+        writers.spawn(async move {
+            loop {
+                let row = rows.lock().await.recv().await;
+                let Some((id, sent)) = row else { return Ok::<_, tokio_postgres::Error>(()) };
+                client.execute(&statement, &[&id, &1.5_f64]).await?;
+                let at = Instant::now();
+                // The reader of the other side ends after this one.
+                let _ = acknowledged.send((id, sent, at));
+                // One strict read at a time: it takes the next row when it is free.
+                let _ = to_read.try_send(at);
+            }
         });
     }
-    while let Some(done) = inserts.join_next().await {
-        done.expect("an insert does not panic")?;
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / RATE);
+    for id in 0..ROWS {
+        pace.tick().await;
+        // From the moment that it is due: a server that lags does not slow the clock down.
+        due.send((id, Instant::now()))?;
+    }
+    drop(due);
+    while let Some(done) = writers.join_next().await {
+        done??;
     }
     Ok(())
 }

@@ -84,10 +84,10 @@ fn cells(query: &sql::Query, types: &[&SqlType]) -> Option<Vec<Vec<Cell>>> {
     if !plain {
         return None;
     }
-    let row = |row: &Vec<Expr>| {
+    let cells = |row: &[Expr]| {
         row.iter().enumerate().map(|(idx, expr)| cell(expr, types.get(idx).copied())).collect()
     };
-    values.rows.iter().map(row).collect()
+    values.rows.iter().map(|row| cells(row)).collect()
 }
 
 /// A number or truth value has a type of its own: it stands for itself only in a column of such a type.
