@@ -32,6 +32,7 @@ async fn a_value_of_another_type_is_refused() {
     for (sql, code) in [
         ("INSERT INTO s VALUES ('one', NULL)", "22P02"),
         ("INSERT INTO s VALUES (true, NULL)", "42804"),
+        ("INSERT INTO s VALUES (1, 20240101)", "42804"),
         ("INSERT INTO s VALUES (3000000000, NULL)", "22003"),
         ("INSERT INTO s VALUES (1, '2024-02-30')", "22008"),
         ("SELECT a + at || 'x' FROM s WHERE a", "42804"),
@@ -40,6 +41,11 @@ async fn a_value_of_another_type_is_refused() {
         assert_eq!(failure(&client, sql).await.0, code, "{sql}");
     }
     assert_eq!(value(&client, "SELECT count(*) FROM s").await, "0");
+    // What PostgreSQL assigns to text, it casts.
+    client.batch_execute("CREATE STREAM t (a text)").await.unwrap();
+    client.batch_execute("INSERT INTO t VALUES (true), (1.50), (-7)").await.unwrap();
+    let all = "SELECT string_agg(a, ' ' ORDER BY a COLLATE \"C\") FROM t";
+    assert_eq!(value(&client, all).await, "-7 1.50 true");
 }
 
 /// The error of a COPY with that data.

@@ -90,28 +90,36 @@ fn cells(query: &sql::Query, types: &[&SqlType]) -> Option<Vec<Vec<Cell>>> {
     values.rows.iter().map(|row| cells(row)).collect()
 }
 
-/// A number or truth value has a type of its own: it stands for itself only in a column of such a type.
+/// A number or truth value has a type of its own: it stands for itself only in a column of such a type, and
+/// in one of text where the cast to text does not change it.
 fn cell(expr: &Expr, to: Option<&SqlType>) -> Option<Cell> {
-    let takes_numbers = to.is_none_or(|to| {
-        to.is_integer() || matches!(to, SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_))
-    });
+    let is_text = matches!(to, Some(SqlType::Text | SqlType::Varchar(_)));
+    let takes_number = |text: &str| match to {
+        Some(to) if !is_text => {
+            to.is_integer() || matches!(to, SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_))
+        }
+        Some(_) => is_plain(text),
+        None => true,
+    };
     match expr {
         Expr::Nested(inner) => cell(inner, to),
         Expr::Identifier(ident) if is_default(ident) => Some(Cell::Default),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
             Expr::Value(value) => match &value.value {
-                Value::Number(text, _) if takes_numbers => Some(Cell::Text(format!("-{text}"))),
+                Value::Number(text, _) if takes_number(text) => {
+                    Some(Cell::Text(format!("-{text}")))
+                }
                 _ => None,
             },
             _ => None,
         },
         Expr::Value(value) => match &value.value {
-            Value::Number(text, _) if takes_numbers => Some(Cell::Text(text.clone())),
+            Value::Number(text, _) if takes_number(text) => Some(Cell::Text(text.clone())),
             Value::SingleQuotedString(text)
             | Value::EscapedStringLiteral(text)
             | Value::UnicodeStringLiteral(text) => Some(Cell::Text(text.clone())),
             Value::DollarQuotedString(text) => Some(Cell::Text(text.value.clone())),
-            Value::Boolean(value) if to.is_none_or(|to| *to == SqlType::Bool) => {
+            Value::Boolean(value) if is_text || to.is_none_or(|to| *to == SqlType::Bool) => {
                 Some(Cell::Text(value.to_string()))
             }
             Value::Null => Some(Cell::Null),
@@ -123,6 +131,13 @@ fn cell(expr: &Expr, to: Option<&SqlType>) -> Option<Cell> {
         },
         _ => None,
     }
+}
+
+/// True for a number that a cast to text gives back as it is written.
+fn is_plain(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
 }
 
 fn is_default(ident: &sql::Ident) -> bool {
