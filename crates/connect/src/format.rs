@@ -49,6 +49,14 @@ pub trait RecordDecoder: Send {
     fn finish(&mut self) -> Result<RecordBatch>;
 }
 
+/// The error of a row without a value in a NOT NULL column.
+pub(crate) fn not_null(column: &str) -> Error {
+    Error::new(
+        SqlState::NotNullViolation,
+        format!("null value in column \"{column}\" violates not-null constraint"),
+    )
+}
+
 /// Builds rows column by column; a rejected row leaves nothing behind.
 pub(crate) struct RowBuilder {
     schema: SchemaRef,

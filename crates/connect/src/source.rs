@@ -4,8 +4,8 @@
 //! and the position after both; the caller commits the three in one epoch. [`open`] with the
 //! committed position goes on with exactly the rest: nothing is lost, nothing comes twice.
 //!
-//! All columns of the rows are nullable: NOT NULL, DEFAULT and CHECK are the caller's to enforce,
-//! and so is `on_error`. Timestamps without a zone are read in UTC, whatever the session's zone is,
+//! All columns of the rows are nullable, but a row without a value in a column that is required is
+//! a bad row. `on_error` is the caller's to enforce. Timestamps without a zone are read in UTC, whatever the session's zone is,
 //! because a source outlives every session.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
@@ -73,6 +73,23 @@ pub struct BadRow {
     pub place: i64,
 }
 
+/// A column of the stream that a source feeds.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// True for NOT NULL.
+    pub required: bool,
+}
+
+/// Names and types, and what is NOT NULL.
+fn split(columns: &[Column]) -> (Vec<(String, SqlType)>, Vec<bool>) {
+    let typed = columns.iter().map(|column| (column.name.clone(), column.sql_type.clone()));
+    (typed.collect(), columns.iter().map(|column| column.required).collect())
+}
+
 /// Names of the connectors, for messages.
 const CONNECTORS: [&str; 3] = ["datagen", "file", "nexmark"];
 
@@ -86,14 +103,17 @@ const CONNECTORS: [&str; 3] = ["datagen", "file", "nexmark"];
 pub fn open(
     connector: &str,
     options: &BTreeMap<String, String>,
-    columns: &[(String, SqlType)],
+    columns: &[Column],
     position: Position,
 ) -> Result<Box<dyn Source>> {
     let options = Options::new(connector, options);
+    let (columns, required) = split(columns);
     Ok(match connector {
-        "file" => Box::new(file::FileSource::open(options, columns, &position)?),
-        "datagen" => Box::new(datagen::DataGenerator::open(options, columns, &position)?),
-        "nexmark" => Box::new(nexmark::Nexmark::open(options, columns, &position)?),
+        "file" => Box::new(file::FileSource::open(options, &columns, &required, &position)?),
+        "datagen" => {
+            Box::new(datagen::DataGenerator::open(options, &columns, &required, &position)?)
+        }
+        "nexmark" => Box::new(nexmark::Nexmark::open(options, &columns, &position)?),
         _ => return Err(unknown_connector(connector)),
     })
 }
@@ -107,15 +127,35 @@ pub fn open(
 pub fn check(
     connector: &str,
     options: &BTreeMap<String, String>,
-    columns: &[(String, SqlType)],
+    columns: &[Column],
 ) -> Result<()> {
     let options = Options::new(connector, options);
+    let (columns, required) = split(columns);
+    let begin = Position::new();
     match connector {
-        "file" => file::check(options, columns),
-        "datagen" => datagen::DataGenerator::open(options, columns, &Position::new()).map(drop),
-        "nexmark" => nexmark::Nexmark::open(options, columns, &Position::new()).map(drop),
+        "file" => file::check(options, &columns, &required),
+        "datagen" => datagen::DataGenerator::open(options, &columns, &required, &begin).map(drop),
+        "nexmark" => nexmark::Nexmark::open(options, &columns, &begin).map(drop),
         _ => Err(unknown_connector(connector)),
     }
+}
+
+/// The options as they are to be stored: without what depends on the process that checked them. A
+/// relative path is one from the server's working directory at CREATE STREAM, wherever the server is
+/// started later.
+///
+/// # Errors
+/// 58P01 where the working directory is gone.
+pub fn settled(
+    connector: &str,
+    mut options: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    if connector == "file"
+        && let Some(path) = options.get_mut("path")
+    {
+        *path = file::absolute(path)?;
+    }
+    Ok(options)
 }
 
 /// The columns of a stream that was created without any, where the connector knows them: nexmark by
@@ -169,7 +209,8 @@ mod tests {
     fn an_opened_source_gives_rows_and_goes_on_from_their_position() {
         let given = [("rows", "3"), ("rows_per_second", "0"), ("fields.a.kind", "sequence")];
         let options = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let columns = [("a".to_owned(), SqlType::Int4)];
+        let column = |required| Column { name: "a".to_owned(), sql_type: SqlType::Int4, required };
+        let columns = [column(true)];
         check("datagen", &options, &columns).unwrap();
         let mut source = open("datagen", &options, &columns, Position::new()).unwrap();
         let Polled::Rows { rows, bad, position } = source.poll(2).unwrap() else {
@@ -180,6 +221,17 @@ mod tests {
         let Polled::Rows { rows, .. } = source.poll(2).unwrap() else { panic!("a row is due") };
         assert_eq!(texts(&rows), ["3"]);
         assert!(matches!(source.poll(2).unwrap(), Polled::Finished));
+    }
+
+    #[test]
+    fn a_generator_of_nulls_does_not_fit_a_required_column() {
+        let options = [("fields.a.null_probability", "0.5")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into();
+        let column = |required| Column { name: "a".to_owned(), sql_type: SqlType::Int4, required };
+        check("datagen", &options, &[column(false)]).unwrap();
+        let error = check("datagen", &options, &[column(true)]).unwrap_err();
+        assert_eq!(error.state(), SqlState::NotNullViolation);
     }
 
     #[test]

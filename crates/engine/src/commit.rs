@@ -14,4 +14,4 @@ mod thread;
 pub(crate) use request::{
     Append, Change, DdlContext, DdlEffects, DdlStep, PartitionRows, WriteSet,
 };
-pub(crate) use thread::{Committer, start};
+pub(crate) use thread::{Committer, Submitted, start};

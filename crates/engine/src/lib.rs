@@ -42,5 +42,6 @@ pub mod value {
     pub use weir_connect::value::*;
 }
 
-/// Writes are refused with less room than this on the disk of the data directory.
-const SPACE_BYTES_MIN: u64 = 64 << 20;
+/// Writes are refused with less room than this on the disk of the data directory: what the log's memtables
+/// hold when the last write is let in (`BUFFERS_BYTES_MAX` in `store`), and some more, has yet to be flushed.
+const SPACE_BYTES_MIN: u64 = 320 << 20;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringViewArray};
 use parking_lot::{Condvar, Mutex};
-use weir_catalog::{Object, OnError};
+use weir_catalog::{Column, Object, OnError};
 use weir_connect::source::{self, BadRow, Polled, Position};
 use weir_types::{Error, ObjectId, Result, SqlType, Timestamp};
 
@@ -17,8 +17,11 @@ use crate::shared::Shared;
 use crate::statement::encode_append;
 use crate::storage::{self, MetaSpace};
 
-/// Rows of one commit of a source.
+/// Most rows of one commit of a source.
 const ROWS_MAX: usize = 65_536;
+/// Rows of its first commit, doubled from one to the next: something is there to see at once, however long
+/// the source takes for the most.
+const ROWS_FIRST: usize = 1_024;
 
 /// What runs by itself.
 #[derive(Default)]
@@ -108,6 +111,14 @@ impl Running {
     }
 }
 
+/// How far a source was fed.
+enum Fed {
+    /// To its end.
+    All,
+    /// It has to be opened again, at its committed position.
+    Reopen,
+}
+
 /// Moves rows from a source to its stream.
 struct Pump {
     shared: Arc<Shared>,
@@ -121,15 +132,17 @@ impl Pump {
         let mut wait = Duration::from_millis(100);
         while !self.running.stopped.load(Ordering::Relaxed) {
             match self.feed() {
-                Ok(()) => {
+                Ok(Fed::All) => {
                     self.running.finished.store(true, Ordering::Relaxed);
                     return;
                 }
+                Ok(Fed::Reopen) => {}
                 Err(error) => {
                     if self.running.stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    tracing::warn!(stream = %self.id, %error, "a source failed");
+                    let stream = self.shared.catalog().full_name(self.id);
+                    tracing::warn!(stream, error = error_text(&error), "a source failed");
                     *self.running.error.lock() = Some(error);
                     self.running.sleep(wait);
                     wait = (wait * 2).min(Duration::from_secs(10));
@@ -138,31 +151,34 @@ impl Pump {
         }
     }
 
-    fn feed(&mut self) -> Result<()> {
+    fn feed(&mut self) -> Result<Fed> {
         let (object, definition) = self.stream()?;
+        let version = stream_of(&object)?.schema_version;
         let key = storage::id_key(self.id);
         let position: Position = match self.shared.log.meta(MetaSpace::Position as u8, &key)? {
             Some(bytes) => storage::decode_json(&bytes, "a source's position")?,
             None => Position::new(),
         };
-        let columns: Vec<(String, SqlType)> = object
-            .columns()
-            .iter()
-            .map(|column| (column.name.clone(), column.sql_type.clone()))
-            .collect();
+        let columns = columns(object.columns());
         let mut source =
             source::open(&definition.connector, &definition.options, &columns, position)?;
+        let mut n_rows = ROWS_FIRST;
         while !self.running.stopped.load(Ordering::Relaxed) {
-            match source.poll(ROWS_MAX)? {
-                Polled::Finished => return Ok(()),
+            match source.poll(n_rows)? {
+                Polled::Finished => return Ok(Fed::All),
                 Polled::Idle { retry_after } => self.running.sleep(retry_after),
                 Polled::Rows { rows, bad, position } => {
                     self.commit(&rows, bad, &position)?;
+                    n_rows = (n_rows * 2).min(ROWS_MAX);
                     *self.running.error.lock() = None;
                 }
             }
+            // A column was added: the source reads it from here on.
+            if stream_of(&self.stream()?.0)?.schema_version != version {
+                break;
+            }
         }
-        Ok(())
+        Ok(Fed::Reopen)
     }
 
     fn stream(&self) -> Result<(Arc<Object>, weir_catalog::SourceDefinition)> {
@@ -180,11 +196,10 @@ impl Pump {
         let (object, _) = self.stream()?;
         let stream = stream_of(&object)?;
         let mut writes = WriteSet::default();
-        let (rows, null_rows) = self.fit(&object, rows)?;
+        let rows = fit(&object, rows)?;
         if rows.num_rows() > 0 {
             writes.appends.push(encode_append(&self.shared, &object, &rows)?);
         }
-        let bad: Vec<BadRow> = bad.into_iter().chain(null_rows).collect();
         if let Some(first) = bad.first()
             && stream.options.on_error == OnError::Fail
         {
@@ -207,56 +222,37 @@ impl Pump {
         self.running.n_bad.fetch_add(n_bad as u64, Ordering::Relaxed);
         Ok(())
     }
-
-    /// The rows with all columns of the stream; rows with NULL where none may be are bad.
-    fn fit(&self, object: &Object, rows: &RecordBatch) -> Result<(RecordBatch, Vec<BadRow>)> {
-        let schema = crate::statement::stored_schema(object)?;
-        let arrays: Vec<ArrayRef> = schema
-            .fields()
-            .iter()
-            .map(|field| match rows.column_by_name(field.name()) {
-                Some(column) => weir_delta::schema::normalize(column, field.data_type()),
-                None => Ok(arrow::array::new_null_array(field.data_type(), rows.num_rows())),
-            })
-            .collect::<Result<_>>()?;
-        let mut keep = vec![true; rows.num_rows()];
-        let mut bad = Vec::new();
-        for (column, array) in object.columns().iter().zip(&arrays) {
-            if column.nullable || array.null_count() == 0 {
-                continue;
-            }
-            for (row_idx, keep) in keep.iter_mut().enumerate() {
-                if *keep && array.is_null(row_idx) {
-                    *keep = false;
-                    bad.push(null_row(object, &column.name));
-                }
-            }
-        }
-        if bad.is_empty() {
-            return Ok((weir_delta::rows::batch(schema, arrays, rows.num_rows())?, bad));
-        }
-        let nullable: Vec<_> =
-            schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
-        let loose = Arc::new(arrow::datatypes::Schema::new(nullable));
-        let all = weir_delta::rows::batch(loose, arrays, rows.num_rows())?;
-        let mask = keep.into_iter().map(Some).collect();
-        let kept = weir_delta::rows::filter(&all, &mask)?;
-        Ok((weir_delta::rows::with_schema(&kept, &schema)?, bad))
-    }
 }
 
-fn null_row(object: &Object, column: &str) -> BadRow {
-    BadRow {
-        raw: Vec::new(),
-        error: Error::new(
-            weir_types::SqlState::NotNullViolation,
-            format!(
-                "null value in column \"{column}\" of relation \"{}\" violates not-null constraint",
-                object.name
-            ),
-        ),
-        origin: String::new(),
-        place: 0,
+/// The columns that a source has to give.
+pub(crate) fn columns(columns: &[Column]) -> Vec<source::Column> {
+    let column = |column: &Column| source::Column {
+        name: column.name.clone(),
+        sql_type: column.sql_type.clone(),
+        required: !column.nullable,
+    };
+    columns.iter().map(column).collect()
+}
+
+/// The rows with all columns of the stream: one that was added since the source was opened is NULL.
+fn fit(object: &Object, rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = crate::statement::stored_schema(object)?;
+    let arrays: Vec<ArrayRef> = schema
+        .fields()
+        .iter()
+        .map(|field| match rows.column_by_name(field.name()) {
+            Some(column) => weir_delta::schema::normalize(column, field.data_type()),
+            None => Ok(arrow::array::new_null_array(field.data_type(), rows.num_rows())),
+        })
+        .collect::<Result<_>>()?;
+    weir_delta::rows::batch(schema, arrays, rows.num_rows())
+}
+
+/// An error in one line, with its place.
+pub(crate) fn error_text(error: &Error) -> String {
+    match error.context() {
+        Some(context) => format!("{}: {context}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -282,10 +278,7 @@ fn dead_letters(dlq: &Object, bad: &[BadRow], now: Timestamp) -> Result<RecordBa
         arrow::array::TimestampMicrosecondArray::from(vec![now.0; bad.len()]).with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![
         Arc::new(raw),
-        text(&|row| match row.error.context() {
-            Some(context) => format!("{}: {context}", row.error.message()),
-            None => row.error.message().to_owned(),
-        }),
+        text(&|row| error_text(&row.error)),
         text(&|row| row.error.state().code().to_owned()),
         text(&|row| row.origin.clone()),
         Arc::new(place),

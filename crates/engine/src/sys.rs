@@ -9,6 +9,7 @@ use weir_connect::value::{ColumnBuilder, FormatSettings};
 use weir_types::{Epoch, ObjectId, PartitionId, Result, SqlType};
 
 use crate::shared::Shared;
+use crate::sources::error_text;
 use crate::system::SystemRelation;
 use crate::upkeep::holds;
 
@@ -190,9 +191,7 @@ fn streams(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
                 state.map(str::to_owned),
                 source.as_ref().map(|s| s.n_rows.load(Ordering::Relaxed).to_string()),
                 source.as_ref().map(|s| s.n_bad.load(Ordering::Relaxed).to_string()),
-                source
-                    .as_ref()
-                    .and_then(|s| s.error.lock().as_ref().map(|error| error.message().to_owned())),
+                source.as_ref().and_then(|s| s.error.lock().as_ref().map(error_text)),
             ]);
         }
     }

@@ -8,6 +8,7 @@
 pub mod layers;
 pub mod licences;
 
+mod bench;
 mod cargo;
 mod demo;
 mod lint;
@@ -25,6 +26,7 @@ usage: cargo xtask <command>
 
   test [-- FILTERS]  run all tests, in one profile
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
+  bench ingest       rows in, beside PostgreSQL; results go to benchmarks/results/
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
 ";
 
@@ -37,6 +39,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         ["test", rest @ ..] => test::run(rest),
         ["lint"] => lint::run(),
+        ["bench", "ingest"] => bench::ingest(),
         ["demo"] => demo::run(demo::Mode::Stay),
         ["demo", "--once"] => demo::run(demo::Mode::Once),
         ["help" | "--help" | "-h"] => {

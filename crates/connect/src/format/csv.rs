@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use arrow::array::RecordBatch;
 use weir_types::{Error, Result, SqlState, SqlType};
 
-use super::{RecordDecoder, RowBuilder};
+use super::{RecordDecoder, RowBuilder, not_null};
 use crate::value::failure::utf8;
 
 /// The dialect of a CSV text.
@@ -38,6 +38,8 @@ impl Default for CsvOptions {
 pub struct CsvDecoder {
     options: CsvOptions,
     names: Vec<String>,
+    /// The columns that are NOT NULL; empty where none is.
+    required: Vec<bool>,
     /// The column of each field of a record; empty until the header is read.
     fields: Vec<Option<usize>>,
     rows: RowBuilder,
@@ -52,9 +54,16 @@ impl CsvDecoder {
         Self {
             options,
             names: columns.iter().map(|(name, _)| name.clone()).collect(),
+            required: Vec::new(),
             fields,
             rows: RowBuilder::new(columns),
         }
+    }
+
+    /// Refuses records without a value in one of the `required` columns.
+    #[must_use]
+    pub fn requiring(self, required: &[bool]) -> Self {
+        Self { required: required.to_vec(), ..self }
     }
 
     fn push_row(&mut self, record: &str) -> Result<()> {
@@ -69,6 +78,9 @@ impl CsvDecoder {
             let Some(column) = *target else { continue };
             let builder = self.rows.column(column);
             if !quoted && text == self.options.null {
+                if self.required.get(column) == Some(&true) {
+                    return Err(not_null(&self.names[column]));
+                }
                 builder.push_null();
             } else {
                 builder.push_text(&text).map_err(|error| {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use arrow::array::RecordBatch;
 use weir_types::{Error, Result, SqlType};
 
-use super::{RecordDecoder, RowBuilder};
+use super::{RecordDecoder, RowBuilder, not_null};
 use crate::value::failure::utf8;
 use scan::{Kind, Token, scan_object};
 use text::{array_literal, base64_bytes, epoch_micros, push_instant, unescape};
@@ -73,6 +73,8 @@ pub struct JsonDecoder {
     names: Vec<String>,
     targets: Vec<Target>,
     members: MemberIndex,
+    /// The columns that are NOT NULL; empty where none is.
+    required: Vec<bool>,
     /// The value of each column in the current record.
     found: Vec<Option<Token>>,
     rows: RowBuilder,
@@ -88,15 +90,26 @@ impl JsonDecoder {
             names: columns.iter().map(|(name, _)| name.clone()).collect(),
             targets: columns.iter().map(|(_, t)| Target::of(t, options)).collect(),
             members: MemberIndex::new(columns),
+            required: Vec::new(),
             found: vec![None; columns.len()],
             rows: RowBuilder::new(columns),
             scratch: String::new(),
         }
     }
 
+    /// Refuses records without a value in one of the `required` columns.
+    #[must_use]
+    pub fn requiring(self, required: &[bool]) -> Self {
+        Self { required: required.to_vec(), ..self }
+    }
+
     fn push_row(&mut self, record: &str) -> Result<()> {
         for column in 0..self.found.len() {
-            let Some(token) = self.found[column] else { continue };
+            let found = self.found[column].filter(|token| token.kind != Kind::Null);
+            if found.is_none() && self.required.get(column) == Some(&true) {
+                return Err(not_null(&self.names[column]));
+            }
+            let Some(token) = found else { continue };
             self.push_value(column, token, record).map_err(|error| {
                 let context = format!("column \"{}\"", self.names[column]);
                 error.with_context(context)
@@ -108,10 +121,6 @@ impl JsonDecoder {
     fn push_value(&mut self, column: usize, token: Token, record: &str) -> Result<()> {
         let builder = self.rows.column(column);
         match (&self.targets[column], token.kind) {
-            (_, Kind::Null) => {
-                builder.push_null();
-                Ok(())
-            }
             (Target::Json, _) => builder.push_text(token.source(record)),
             (Target::Array(element), Kind::Array) => {
                 self.scratch.clear();

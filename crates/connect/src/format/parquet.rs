@@ -17,7 +17,7 @@ use weir_types::limits::BATCH_ROWS;
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::convert::{Conversion, Misfits};
-use super::{batch, keep, schema};
+use super::{batch, keep, not_null, schema};
 
 /// Last bytes of a complete file.
 pub const MAGIC: &[u8; 4] = b"PAR1";
@@ -29,6 +29,8 @@ pub struct ParquetFile {
     /// For each column of the stream: its name in the file and the way to the declared type.
     conversions: Vec<(String, Conversion)>,
     schema: SchemaRef,
+    /// The columns that are NOT NULL; empty where none is.
+    required: Vec<bool>,
     /// Rows handed over, those before the start included.
     row: u64,
     /// Read and not handed over yet.
@@ -78,10 +80,17 @@ impl ParquetFile {
                 reader,
                 conversions,
                 schema: schema(columns),
+                required: Vec::new(),
                 row: skipped,
                 pending: None,
             }))
         })?
+    }
+
+    /// Refuses rows without a value in one of the `required` columns.
+    #[must_use]
+    pub fn requiring(self, required: &[bool]) -> Self {
+        Self { required: required.to_vec(), ..self }
     }
 
     /// Rows handed over so far, from the beginning of the file.
@@ -116,7 +125,14 @@ impl ParquetFile {
             let array = read.column_by_name(name).ok_or_else(|| {
                 Error::internal(format!("column \"{name}\" was not read from \"{}\"", self.name))
             })?;
-            arrays.push(conversion.apply(array, &mut misfits)?);
+            let converted = conversion.apply(array, &mut misfits)?;
+            if self.required.get(arrays.len()) == Some(&true) && converted.null_count() > 0 {
+                let nulls = (0..converted.len()).filter(|row| converted.is_null(*row));
+                nulls.for_each(|row| {
+                    misfits.entry(row).or_insert_with(|| not_null(name));
+                });
+            }
+            arrays.push(converted);
         }
         let rejected: Vec<usize> = misfits.keys().copied().collect();
         let rows = keep(&batch(&self.schema, arrays, read.num_rows())?, &rejected)?;

@@ -18,7 +18,7 @@ use weir_types::{Error, Result, SqlType};
 use super::options::Options;
 use super::pace::Pace;
 use super::{Polled, Position, Source, bad_position, no_columns};
-use crate::format::{batch, schema};
+use crate::format::{batch, not_null, schema};
 use crate::value::{ColumnBuilder, FormatSettings};
 use field::Field;
 use random::Random;
@@ -43,6 +43,7 @@ impl DataGenerator {
     pub(super) fn open(
         options: Options,
         columns: &[(String, SqlType)],
+        required: &[bool],
         position: &Position,
     ) -> Result<Self> {
         if columns.is_empty() {
@@ -57,6 +58,11 @@ impl DataGenerator {
             .map(|(name, sql_type)| Field::new(&options, name, sql_type))
             .collect::<Result<Vec<_>>>()?;
         options.finish()?;
+        let refused =
+            fields.iter().zip(required).find(|(field, required)| **required && field.gives_nulls());
+        if let Some((field, _)) = refused {
+            return Err(not_null(field.name()));
+        }
         let row = match position.get("row") {
             None => 0,
             Some(text) => text.parse().map_err(|_| bad_position("datagen", "row", text))?,
@@ -142,7 +148,7 @@ mod tests {
             let (name, value) = option.split_once('=').unwrap();
             all.insert(name.to_owned(), value.to_owned());
         }
-        DataGenerator::open(Options::new("datagen", &all), &columns(list), position)
+        DataGenerator::open(Options::new("datagen", &all), &columns(list), &[], position)
     }
 
     fn read(source: &mut DataGenerator, max_rows: usize) -> Vec<String> {

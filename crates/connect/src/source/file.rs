@@ -38,6 +38,8 @@ use crate::format::csv::{CsvDecoder, CsvOptions};
 use crate::format::json::{JsonDecoder, JsonOptions, TimestampFormat};
 use crate::format::{parquet, schema};
 use location::{Listed, list};
+
+pub(super) use location::absolute;
 use progress::Progress;
 use rows::{ParquetReader, is_complete, open_file};
 use text::{TextReader, is_compressed};
@@ -51,6 +53,8 @@ const RESCAN_MIN: Duration = Duration::from_millis(10);
 pub(super) struct FileSource {
     settings: Settings,
     columns: Vec<(String, SqlType)>,
+    /// The columns that are NOT NULL.
+    required: Vec<bool>,
     progress: BTreeMap<String, Progress>,
     /// Files with more to read, as the last scan saw them.
     seen: HashMap<String, Seen>,
@@ -130,8 +134,12 @@ impl Harvest {
 }
 
 /// Checks options, path, columns, and the first rows that are there.
-pub(super) fn check(options: Options, columns: &[(String, SqlType)]) -> Result<()> {
-    let mut source = FileSource::open(options, columns, &Position::new())?;
+pub(super) fn check(
+    options: Options,
+    columns: &[(String, SqlType)],
+    required: &[bool],
+) -> Result<()> {
+    let mut source = FileSource::open(options, columns, required, &Position::new())?;
     source.poll(1).map(drop)
 }
 
@@ -214,6 +222,7 @@ impl FileSource {
     pub(super) fn open(
         options: Options,
         columns: &[(String, SqlType)],
+        required: &[bool],
         position: &Position,
     ) -> Result<Self> {
         let settings = settings(options)?;
@@ -227,6 +236,7 @@ impl FileSource {
         Ok(Self {
             settings,
             columns: columns.to_vec(),
+            required: required.to_vec(),
             progress,
             seen: HashMap::new(),
             queue: VecDeque::new(),
@@ -294,10 +304,16 @@ impl FileSource {
             Ok(Box::new(TextReader::open(&task.file, before, decoder, task.settled)?))
         };
         match &self.settings.format {
-            Format::Json(options) => text(Box::new(JsonDecoder::new(*options, &self.columns))),
-            Format::Csv(options) => text(Box::new(CsvDecoder::new(options.clone(), &self.columns))),
+            Format::Json(options) => {
+                text(Box::new(JsonDecoder::new(*options, &self.columns).requiring(&self.required)))
+            }
+            Format::Csv(options) => text(Box::new(
+                CsvDecoder::new(options.clone(), &self.columns).requiring(&self.required),
+            )),
             Format::Parquet => {
-                Ok(Box::new(ParquetReader::open(&task.file, before, &self.columns)?))
+                let reader =
+                    ParquetReader::open(&task.file, before, &self.columns, &self.required)?;
+                Ok(Box::new(reader))
             }
         }
     }

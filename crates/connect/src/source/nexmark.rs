@@ -322,7 +322,7 @@ mod tests {
 
     use super::*;
     use crate::format::testing::texts;
-    use crate::source::{check, columns as columns_of_source};
+    use crate::source::columns as columns_of_source;
 
     fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -418,7 +418,9 @@ mod tests {
         let bid = options(&[("table", "bid")]);
         let column = |name: &str, sql_type| vec![(name.to_owned(), sql_type)];
         let refused = |options: &BTreeMap<String, String>, columns: Vec<(String, SqlType)>| {
-            check("nexmark", options, &columns).unwrap_err()
+            Nexmark::open(Options::new("nexmark", options), &columns, &Position::new())
+                .err()
+                .expect("refused")
         };
         let error = refused(&bid, column("pryce", SqlType::Int8));
         assert_eq!(error.message(), "column \"pryce\" is not in nexmark table \"bid\"");

@@ -29,6 +29,14 @@ impl Committer {
     /// # Errors
     /// 40001 for a lost race, 23505 for a taken key, those of DDL steps; nothing was written then.
     pub(crate) async fn commit(&self, writes: WriteSet) -> Result<Committed> {
+        self.submit(writes).await?.committed().await
+    }
+
+    /// Begins a commit: what is submitted later is committed later, whether or not somebody waits.
+    ///
+    /// # Errors
+    /// 57P01 while the engine stops.
+    pub(crate) async fn submit(&self, writes: WriteSet) -> Result<Submitted> {
         let (reply, answer) = oneshot::channel();
         let mut request = Request { writes, reply };
         // The queue is bounded: a full one is backpressure, without blocking the runtime's thread.
@@ -42,7 +50,7 @@ impl Committer {
                 Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(stopped()),
             }
         }
-        answer.await.map_err(|_| stopped())?
+        Ok(Submitted(answer))
     }
 
     /// As [`Self::commit`], for a thread of its own.
@@ -53,6 +61,19 @@ impl Committer {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { writes, reply }).map_err(|_| stopped())?;
         answer.blocking_recv().map_err(|_| stopped())?
+    }
+}
+
+/// A commit that was begun.
+pub(crate) struct Submitted(oneshot::Receiver<Result<Committed>>);
+
+impl Submitted {
+    /// Waits for its outcome.
+    ///
+    /// # Errors
+    /// As [`Committer::commit`].
+    pub(crate) async fn committed(self) -> Result<Committed> {
+        self.0.await.map_err(|_| stopped())?
     }
 }
 

@@ -158,6 +158,9 @@ fn by_text(
     for row_idx in 0..values.len() {
         if values.is_null(row_idx) {
             builder.push_null();
+        } else if let Some(truths) = values.as_boolean_opt() {
+            // The cast's words, not the output form's letters.
+            builder.push_text(if truths.value(row_idx) { "true" } else { "false" })?;
         } else {
             builder.push_text(&display(values.as_ref(), row_idx, from))?;
         }

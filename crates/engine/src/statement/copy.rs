@@ -1,6 +1,6 @@
 //! COPY: rows in and out in bulk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,10 +15,13 @@ use weir_types::{Epoch, Error, Result, SqlState, SqlType};
 
 use super::insert::{self, column_position, generated, quoted};
 use super::{query, row};
+use crate::commit::Submitted;
 use crate::session::{CopyIn, Execution, Session};
 
 /// Rows gathered before they are written, outside a block.
 const ROWS_MIN: usize = 65_536;
+/// Commits under way while the next rows are decoded: the disk and the processor work at the same time.
+const COMMITS_MAX: usize = 2;
 
 pub(super) async fn run(session: &Session, copy: &Copy) -> Result<Execution> {
     if copy.from { from_stdin(session, copy) } else { to_stdout(session, copy).await }
@@ -73,7 +76,14 @@ fn from_stdin(session: &Session, copy: &Copy) -> Result<Execution> {
     Ok(Execution::CopyIn {
         columns: targets.len(),
         binary: copy.options.format == CopyFormat::Binary,
-        copy: Box::new(IntoRelation { session, object, targets, decoder, n_rows: 0 }),
+        copy: Box::new(IntoRelation {
+            session,
+            object,
+            targets,
+            decoder,
+            commits: VecDeque::new(),
+            n_rows: 0,
+        }),
     })
 }
 
@@ -103,6 +113,8 @@ struct IntoRelation {
     object: Arc<Object>,
     targets: Vec<usize>,
     decoder: CopyDecoder,
+    /// Those of a stream that were begun, the oldest first.
+    commits: VecDeque<Submitted>,
     n_rows: u64,
 }
 
@@ -121,10 +133,37 @@ impl IntoRelation {
             }
             _ => {
                 let rows = row::complete(session, &self.object, None, given, n_rows)?;
-                insert::append(session, &self.object, &rows).await?;
+                let commit = insert::begin_append(session, &self.object, &rows).await?;
+                self.commits.extend(commit);
+                self.wait(COMMITS_MAX).await?;
             }
         }
         self.n_rows += n_rows as u64;
+        Ok(())
+    }
+
+    async fn take(&mut self, data: &Bytes) -> Result<()> {
+        self.decoder.push(data)?;
+        while let Some(batch) = self.decoder.take_batch(ROWS_MIN)? {
+            self.write(&batch).await?;
+        }
+        Ok(())
+    }
+
+    /// After an error: no rows appear once it is told. It is the one to tell, not those of the commits.
+    async fn settle(&mut self) {
+        for commit in self.commits.drain(..) {
+            let _ = commit.committed().await;
+        }
+    }
+
+    /// Waits until at most `n_left` commits are under way.
+    async fn wait(&mut self, n_left: usize) -> Result<()> {
+        while self.commits.len() > n_left
+            && let Some(oldest) = self.commits.pop_front()
+        {
+            oldest.committed().await?;
+        }
         Ok(())
     }
 }
@@ -132,21 +171,23 @@ impl IntoRelation {
 #[async_trait]
 impl CopyIn for IntoRelation {
     async fn data(&mut self, data: Bytes) -> Result<()> {
-        self.decoder.push(&data)?;
-        while let Some(batch) = self.decoder.take_batch(ROWS_MIN)? {
-            self.write(&batch).await?;
+        let taken = self.take(&data).await;
+        if taken.is_err() {
+            self.settle().await;
         }
-        Ok(())
+        taken
     }
 
     async fn finish(mut self: Box<Self>) -> Result<String> {
         if let Some(batch) = self.decoder.finish()? {
             self.write(&batch).await?;
         }
+        self.wait(0).await?;
         Ok(format!("COPY {}", self.n_rows))
     }
 
-    async fn abort(self: Box<Self>, reason: String) -> Error {
+    async fn abort(mut self: Box<Self>, reason: String) -> Error {
+        self.settle().await;
         Error::new(SqlState::QueryCanceled, format!("COPY from stdin failed: {reason}"))
             .with_context(format!("COPY {}, after {} rows", self.object.name, self.n_rows))
     }

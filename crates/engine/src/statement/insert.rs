@@ -15,7 +15,7 @@ use weir_planner::dialect::{Insert, OnConflict};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, SqlType};
 
 use super::{assign, encode_append, encode_change, query, row};
-use crate::commit::WriteSet;
+use crate::commit::{Submitted, WriteSet};
 use crate::relation::{Overlay, TableData};
 use crate::session::{Execution, OutputColumn, Prepared, RowTag, Session};
 use crate::tables::duplicate_key;
@@ -184,8 +184,20 @@ async fn gather(
 
 /// Appends rows to a stream, or to the open transaction.
 pub(super) async fn append(session: &Session, object: &Object, batch: &RecordBatch) -> Result<()> {
+    if let Some(commit) = begin_append(session, object, batch).await? {
+        commit.committed().await?;
+    }
+    Ok(())
+}
+
+/// As [`append`], without waiting for the commit; `None` where there is none to wait for.
+pub(super) async fn begin_append(
+    session: &Session,
+    object: &Object,
+    batch: &RecordBatch,
+) -> Result<Option<Submitted>> {
     if batch.num_rows() == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let in_block = session.with_block(|block| {
         block.charge(rows::bytes_used(batch))?;
@@ -197,12 +209,11 @@ pub(super) async fn append(session: &Session, object: &Object, batch: &RecordBat
         Ok(())
     });
     if let Some(outcome) = in_block {
-        return outcome;
+        return outcome.map(|()| None);
     }
     let append = encode_append(&session.shared, object, batch)?;
     let writes = WriteSet { appends: vec![append], ..WriteSet::default() };
-    session.shared.committer()?.commit(writes).await?;
-    Ok(())
+    session.shared.committer()?.submit(writes).await.map(Some)
 }
 
 /// Writes rows to a table, conflicts resolved; returns the rows as RETURNING shows them.

@@ -133,6 +133,10 @@ impl Field {
         &self.sql_type
     }
 
+    pub(super) fn gives_nulls(&self) -> bool {
+        self.null_probability > 0.0
+    }
+
     /// Rows until a sequence reaches its end.
     pub(super) fn rows(&self) -> Option<u64> {
         let Kind::Sequence(Sequence { start, step, end: Some(end), .. }) = self.kind else {

@@ -41,6 +41,22 @@ pub(super) fn list(path: &str) -> Result<Vec<Listed>> {
     }
 }
 
+/// The path from the root: a relative one begins at the working directory.
+///
+/// # Errors
+/// 58P01 where the working directory is gone.
+pub(in crate::source) fn absolute(path: &str) -> Result<String> {
+    if Path::new(path).is_absolute() {
+        return Ok(path.to_owned());
+    }
+    let begin = std::env::current_dir()
+        .map_err(|error| Error::io("could not find the working directory", &error))?;
+    let begin = begin.to_string_lossy();
+    // A bracket in the name of the directory is none of the pattern's.
+    let begin = if is_glob(path) { glob::Pattern::escape(&begin) } else { begin.into_owned() };
+    Ok(format!("{}/{path}", begin.trim_end_matches('/')))
+}
+
 /// True where the path is a pattern rather than a name.
 pub(super) fn is_glob(path: &str) -> bool {
     path.contains(['*', '?', '['])
@@ -154,6 +170,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a[1].json"), "").unwrap();
         assert_eq!(names(dir.path().join("a[1].json").to_str().unwrap()), ["a[1].json"]);
+    }
+
+    #[test]
+    fn a_relative_path_begins_at_the_working_directory() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute("a/*.json").unwrap(), format!("{}/a/*.json", here.display()));
+        assert_eq!(absolute("/a/*.json").unwrap(), "/a/*.json");
     }
 
     #[test]

@@ -24,6 +24,7 @@ impl ParquetReader {
         file: &Listed,
         before: Option<Progress>,
         columns: &[(String, SqlType)],
+        required: &[bool],
     ) -> Result<Self> {
         let taken = match before {
             Some(Progress::Fixed { taken, .. }) => taken,
@@ -32,7 +33,8 @@ impl ParquetReader {
         Ok(Self {
             name: file.name.clone(),
             size: file.size,
-            file: ParquetFile::open(open_file(&file.name)?, &file.name, columns, taken)?,
+            file: ParquetFile::open(open_file(&file.name)?, &file.name, columns, taken)?
+                .requiring(required),
             progress: Progress::Fixed { taken, lines: taken, size: file.size },
         })
     }

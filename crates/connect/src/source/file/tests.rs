@@ -18,6 +18,7 @@ struct Folder {
     dir: TempDir,
     options: BTreeMap<String, String>,
     columns: Vec<(String, SqlType)>,
+    required: Vec<bool>,
 }
 
 /// All that a source gave.
@@ -33,7 +34,9 @@ impl Folder {
     /// `options` are `name=value` with commas.
     fn new(format: &str, list: &str, options: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut folder = Self { dir, options: BTreeMap::new(), columns: columns_of(list) };
+        let columns = columns_of(list);
+        let required = vec![false; columns.len()];
+        let mut folder = Self { dir, options: BTreeMap::new(), columns, required };
         folder.set("path", &folder.path(""));
         folder.set("format", format);
         folder.set("settle_time", "0s");
@@ -78,7 +81,8 @@ impl Folder {
     }
 
     fn open(&self, position: &Position) -> FileSource {
-        FileSource::open(Options::new("file", &self.options), &self.columns, position).unwrap()
+        let options = Options::new("file", &self.options);
+        FileSource::open(options, &self.columns, &self.required, position).unwrap()
     }
 
     fn read(&self) -> Found {
@@ -91,7 +95,7 @@ impl Folder {
     }
 
     fn check(&self) -> Result<()> {
-        check(Options::new("file", &self.options), &self.columns)
+        check(Options::new("file", &self.options), &self.columns, &self.required)
     }
 }
 
@@ -538,6 +542,39 @@ fn a_position_of_another_source_is_refused() {
     let folder = Folder::new("json", "a integer", "");
     let position = Position::from([("row".to_owned(), "seven".to_owned())]);
     let options = Options::new("file", &folder.options);
-    let error = FileSource::open(options, &folder.columns, &position).err().expect("refused");
+    let error = FileSource::open(options, &folder.columns, &[], &position).err().expect("refused");
     assert_eq!(error.state().code(), "XX001");
+}
+
+#[test]
+fn a_row_without_a_required_value_is_bad_with_its_bytes_and_place() {
+    for (format, text, bad_line) in [
+        (
+            "json",
+            "{\"a\":1,\"b\":\"x\"}\n{\"b\":\"y\"}\n{\"a\":null}\n{\"a\":4}\n",
+            "{\"b\":\"y\"}\n",
+        ),
+        ("csv", "a,b\n1,x\n,y\n,\n4,\n", ",y\n"),
+    ] {
+        let mut folder = Folder::new(format, "a bigint, b text", "");
+        folder.required = vec![true, false];
+        folder.write("x", text);
+        let found = folder.read();
+        assert_eq!(found.rows.len(), 2, "{format}: {:?}", found.rows);
+        let first = 2 + i64::from(format == "csv");
+        let places: Vec<i64> = found.bad.iter().map(|(_, line, _)| *line).collect();
+        assert_eq!(places, [first, first + 1], "{format}");
+        assert_eq!(found.bad[0].2, bad_line.as_bytes(), "{format}");
+    }
+    let mut folder = Folder::new("parquet", "a bigint, b text", "");
+    folder.required = vec![true, false];
+    let a: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+    let b: ArrayRef = Arc::new(StringArray::from(vec!["x", "y", "z"]));
+    let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    folder.write("x", writer.into_inner().unwrap());
+    let found = folder.read();
+    assert_eq!(found.rows, ["1|x", "3|z"]);
+    assert_eq!(found.bad, [("x".to_owned(), 2, b"{\"b\":\"y\"}".to_vec())]);
 }

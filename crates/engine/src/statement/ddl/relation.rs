@@ -177,17 +177,15 @@ pub(super) async fn create_stream(session: &Session, create: &CreateStream) -> R
             None
         }
         Some(connector) => {
+            refuse_computed(&columns)?;
             if columns.is_empty()
                 && let Some(known) = source::columns(&connector, &options.0)?
             {
                 columns = numbered(known);
             }
-            let typed: Vec<(String, SqlType)> = columns
-                .iter()
-                .map(|column| (column.name.clone(), column.sql_type.clone()))
-                .collect();
-            source::check(&connector, &options.0, &typed)?;
-            Some(SourceDefinition { connector, options: options.0 })
+            let options = source::settled(&connector, options.0)?;
+            source::check(&connector, &options, &crate::sources::columns(&columns))?;
+            Some(SourceDefinition { connector, options })
         }
     };
     if columns.is_empty() {
@@ -244,6 +242,18 @@ pub(super) fn dead_name(catalog: &Catalog, schema: ObjectId, name: &str) -> Stri
         true => name.to_owned(),
         false => format!("{}.{name}", catalog.schema_name(schema)),
     }
+}
+
+/// A connector gives values for all columns: none is left to compute.
+fn refuse_computed(columns: &[Column]) -> Result<()> {
+    let computed = columns.iter().find(|c| c.default.is_some() || c.generated.is_some());
+    computed.map_or(Ok(()), |column| {
+        Err(Error::unsupported(format!(
+            "column \"{}\" of a stream with a connector cannot have a default or be generated",
+            column.name
+        ))
+        .with_hint("Compute it in a view over the stream."))
+    })
 }
 
 fn create_topic(context: &mut DdlContext<'_>, object: &Object) {

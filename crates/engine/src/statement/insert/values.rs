@@ -47,7 +47,9 @@ pub(super) fn plan(
     declared: &[Option<SqlType>],
 ) -> Result<(Source, Vec<SqlType>)> {
     let Some(source) = &insert.source else { return Ok((Source::Defaults, Vec::new())) };
-    if let Some(rows) = cells(source) {
+    let types: Vec<&SqlType> =
+        targets.iter().map(|target| &object.columns()[*target].sql_type).collect();
+    if let Some(rows) = cells(source, &types) {
         for row in &rows {
             check_width(row.len(), targets.len(), !insert.columns.is_empty())?;
         }
@@ -71,8 +73,9 @@ fn check_width(n_values: usize, n_targets: usize, named: bool) -> Result<()> {
     Ok(())
 }
 
-/// The cells of a VALUES list of constants and parameters; `None` for anything else.
-fn cells(query: &sql::Query) -> Option<Vec<Vec<Cell>>> {
+/// The cells of a VALUES list of constants and parameters that their columns read as they stand; `None` for
+/// anything else.
+fn cells(query: &sql::Query, types: &[&SqlType]) -> Option<Vec<Vec<Cell>>> {
     let plain = query.with.is_none()
         && query.order_by.is_none()
         && query.limit_clause.is_none()
@@ -81,27 +84,44 @@ fn cells(query: &sql::Query) -> Option<Vec<Vec<Cell>>> {
     if !plain {
         return None;
     }
-    values.rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+    let cells = |row: &[Expr]| {
+        row.iter().enumerate().map(|(idx, expr)| cell(expr, types.get(idx).copied())).collect()
+    };
+    values.rows.iter().map(|row| cells(row)).collect()
 }
 
-fn cell(expr: &Expr) -> Option<Cell> {
+/// A number or truth value has a type of its own: it stands for itself only in a column of such a type, and
+/// in one of text where the cast to text does not change it.
+fn cell(expr: &Expr, to: Option<&SqlType>) -> Option<Cell> {
+    let is_text = matches!(to, Some(SqlType::Text | SqlType::Varchar(_)));
+    let takes_number = |text: &str| match to {
+        Some(to) if !is_text => {
+            to.is_integer() || matches!(to, SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_))
+        }
+        Some(_) => is_plain(text),
+        None => true,
+    };
     match expr {
-        Expr::Nested(inner) => cell(inner),
+        Expr::Nested(inner) => cell(inner, to),
         Expr::Identifier(ident) if is_default(ident) => Some(Cell::Default),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
             Expr::Value(value) => match &value.value {
-                Value::Number(text, _) => Some(Cell::Text(format!("-{text}"))),
+                Value::Number(text, _) if takes_number(text) => {
+                    Some(Cell::Text(format!("-{text}")))
+                }
                 _ => None,
             },
             _ => None,
         },
         Expr::Value(value) => match &value.value {
-            Value::Number(text, _) => Some(Cell::Text(text.clone())),
+            Value::Number(text, _) if takes_number(text) => Some(Cell::Text(text.clone())),
             Value::SingleQuotedString(text)
             | Value::EscapedStringLiteral(text)
             | Value::UnicodeStringLiteral(text) => Some(Cell::Text(text.clone())),
             Value::DollarQuotedString(text) => Some(Cell::Text(text.value.clone())),
-            Value::Boolean(value) => Some(Cell::Text(value.to_string())),
+            Value::Boolean(value) if is_text || to.is_none_or(|to| *to == SqlType::Bool) => {
+                Some(Cell::Text(value.to_string()))
+            }
             Value::Null => Some(Cell::Null),
             Value::Placeholder(name) => {
                 let number: usize = name.strip_prefix('$')?.parse().ok()?;
@@ -111,6 +131,13 @@ fn cell(expr: &Expr) -> Option<Cell> {
         },
         _ => None,
     }
+}
+
+/// True for a number that a cast to text gives back as it is written.
+fn is_plain(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
 }
 
 fn is_default(ident: &sql::Ident) -> bool {
