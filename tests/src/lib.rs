@@ -1,0 +1,3 @@
+//! Proof of the promises, over the whole product: what the tests of one crate cannot see.
+//!
+//! The harnesses are here, their cases are data beside them, and `tests/it/` runs them in one binary.
