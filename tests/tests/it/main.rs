@@ -1,1 +1,5 @@
 //! All tests over the whole product, in one binary: linking it is what takes long.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod equality;
