@@ -38,6 +38,8 @@ pub enum Step {
     Read(String),
     /// Weir stops and starts with that many workers.
     Restart(usize),
+    /// Weir loses its power and starts with that many workers.
+    PowerLoss(usize),
     /// A materialized view is compared with its query.
     Compare(View),
 }
@@ -80,7 +82,7 @@ pub struct Report {
     pub failure: Option<String>,
 }
 
-/// Plays the rounds of `seeds` on `threads` threads, up to the first difference.
+/// Plays rounds on `threads` threads, up to the first difference, which is then made short if `shrinks`.
 ///
 /// # Panics
 /// Where a thread panics.
@@ -90,6 +92,7 @@ pub fn run(
     n_rounds: u64,
     threads: usize,
     postgres: Option<&Arc<Postgres>>,
+    shrinks: bool,
 ) -> Report {
     let next = AtomicU64::new(0);
     let work = || {
@@ -100,7 +103,7 @@ pub fn run(
             if round_idx >= n_rounds {
                 break;
             }
-            if let Some(text) = round(first_seed + round_idx, postgres, &mut coverage) {
+            if let Some(text) = round(first_seed + round_idx, postgres, &mut coverage, shrinks) {
                 next.store(n_rounds, Ordering::Relaxed);
                 failure = Some(text);
             }
@@ -123,14 +126,22 @@ pub fn run(
 }
 
 /// Plays one round; its difference as a text, if there is one.
-fn round(seed: u64, postgres: Option<&Arc<Postgres>>, coverage: &mut Coverage) -> Option<String> {
+fn round(
+    seed: u64,
+    postgres: Option<&Arc<Postgres>>,
+    coverage: &mut Coverage,
+    shrinks: bool,
+) -> Option<String> {
     let round = plan::round(seed);
-    let players = Players::start(&round, postgres);
-    let difference = match players.and_then(|mut players| players.play(&round.steps, coverage)) {
-        Ok(()) => return None,
-        Err(difference) => difference,
+    let difference = {
+        let players = Players::start(&round, postgres);
+        players.and_then(|mut players| players.play(&round.steps, coverage)).err()?
     };
-    Some(describe(&round, &difference, postgres))
+    Some(if shrinks {
+        describe(&round, &difference, postgres)
+    } else {
+        format!("seed {}: {difference}", round.seed)
+    })
 }
 
 /// The failing round as a script, after what can be left out has been left out.
@@ -140,12 +151,12 @@ fn describe(
     postgres: Option<&Arc<Postgres>>,
 ) -> String {
     let (steps, difference) = shrink::shrink(round, difference, postgres);
-    let n_left_out = round.steps.len() - steps.len();
+    let (n_steps, n_left_out) = (round.steps.len(), round.steps.len() - steps.len());
     format!(
-        "seed {} ({} workers): {difference}\n\n-- {n_left_out} of {} steps are left out; WEIR_SEED={} replays all\n{}",
+        "seed {} ({} workers): {difference}\n\n-- {n_left_out} of {n_steps} steps are left out; WEIR_SEED={} replays \
+         all\n{}",
         round.seed,
         round.workers,
-        round.steps.len(),
         round.seed,
         shrink::script(&steps)
     )

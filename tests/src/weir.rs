@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use bytes::BytesMut;
@@ -13,6 +14,8 @@ use weir_types::{Error, Result, SqlType};
 
 use crate::answer::{Answer, Failure, Form, Outcome, Row};
 
+/// Often, so that rounds of some seconds have some.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(300);
 /// Bytes that the queries of a Weir may use.
 const MEMORY_LIMIT: usize = 1 << 30;
 
@@ -74,6 +77,29 @@ impl Weir {
         self.open(workers)
     }
 
+    /// Takes its power away, and starts it on what the disk has then: of each write-ahead log as much as was
+    /// there when the last fsync began.
+    ///
+    /// # Errors
+    /// Of starting.
+    ///
+    /// # Panics
+    /// Where the files cannot be copied.
+    pub fn lose_power(&mut self, workers: usize) -> Result<()> {
+        let mut left = self.data_dir.clone().into_os_string();
+        left.push("+");
+        let left = PathBuf::from(left);
+        // A file may go between its listing and its copying: what was copied so far is of no use then.
+        while let Err(error) = copy_what_is_left(&self.data_dir, &left) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+            let _ = std::fs::remove_dir_all(&left);
+        }
+        self.stop()?;
+        std::fs::remove_dir_all(&self.data_dir).expect("a directory of the test's own goes");
+        self.data_dir = left;
+        self.open(workers)
+    }
+
     fn stop(&mut self) -> Result<()> {
         let Some((engine, session)) = self.running.take() else { return Ok(()) };
         drop(session);
@@ -85,6 +111,7 @@ impl Weir {
             data_dir: self.data_dir.clone(),
             workers,
             memory_limit: MEMORY_LIMIT,
+            checkpoint_interval: CHECKPOINT_INTERVAL,
             password: None,
         };
         let _runtime = self.runtime.enter();
@@ -123,6 +150,25 @@ impl Drop for Weir {
             eprintln!("a Weir did not stop cleanly: {error}");
         }
     }
+}
+
+fn copy_what_is_left(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_what_is_left(&source, &target)?;
+            continue;
+        }
+        std::fs::copy(&source, &target)?;
+        if let Some(length) = weir_store::power::length_after_loss(&source) {
+            let file = std::fs::File::options().write(true).open(&target)?;
+            // What was written meanwhile is lost; nothing is made up.
+            file.set_len(length.min(file.metadata()?.len()))?;
+        }
+    }
+    Ok(())
 }
 
 async fn answer(session: &Arc<Session>, sql: &str) -> Result<Answer> {

@@ -117,6 +117,12 @@ impl LogStore {
     pub fn sync(&self) -> Result<Epoch> {
         self.poison.check()?;
         let epoch = self.written.load(Ordering::Acquire);
+        #[cfg(feature = "planted-bugs")]
+        if weir_types::planted::is(weir_types::planted::Bug::SkippedFsync) {
+            return Ok(Epoch(epoch));
+        }
+        #[cfg(feature = "planted-bugs")]
+        crate::power::will_sync(&self.path);
         self.db.flush_wal(true).map_err(|e| self.poisoned("fsync", &e))?;
         self.durable.fetch_max(epoch, Ordering::AcqRel);
         Ok(Epoch(epoch))

@@ -48,7 +48,12 @@ pub fn round(seed: u64) -> Round {
             views.push(view);
         }
         if restarts.contains(&batch_idx) {
-            steps.push(Step::Restart(*dice.pick(&[1, 2, 3])));
+            let workers = *dice.pick(&[1, 2, 3]);
+            steps.push(if dice.percent(50) {
+                Step::Restart(workers)
+            } else {
+                Step::PowerLoss(workers)
+            });
         }
         let kept: Vec<&View> = views.iter().filter(|view| view.materialized).collect();
         if comparisons.contains(&batch_idx) {

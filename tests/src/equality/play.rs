@@ -104,7 +104,10 @@ impl Players {
                 Step::Run(statement) => self.change(statement, coverage),
                 Step::CreateView(view) => self.create(view, coverage),
                 Step::Read(sql) => self.read(sql),
-                Step::Restart(workers) => self.restart(*workers),
+                Step::Restart(workers) => started("restart", self.weir.restart(*workers)),
+                Step::PowerLoss(workers) => {
+                    started("start after a loss of power", self.weir.lose_power(*workers))
+                }
                 Step::Compare(view) => self.compare(view, coverage),
             };
             outcome.map_err(|(kind, text)| Difference { kind, step_idx, text })?;
@@ -171,12 +174,6 @@ impl Players {
         no_defect(&self.weir.run(sql), sql)
     }
 
-    fn restart(&mut self, workers: usize) -> Played {
-        self.weir
-            .restart(workers)
-            .map_err(|error| (DifferenceKind::Defect, format!("the restart failed: {error}")))
-    }
-
     /// The view and its query at one epoch, and PostgreSQL's answer.
     fn compare(&mut self, view: &View, coverage: &mut Coverage) -> Played {
         if self.refused.contains(&view.name) {
@@ -227,6 +224,10 @@ impl Drop for Players {
             eprintln!("a round's schema stays in PostgreSQL: {failure}");
         }
     }
+}
+
+fn started(what: &str, outcome: weir_types::Result<()>) -> Played {
+    outcome.map_err(|error| (DifferenceKind::Defect, format!("the {what} failed: {error}")))
 }
 
 type Played = Result<(), (DifferenceKind, String)>;

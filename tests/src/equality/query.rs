@@ -31,8 +31,12 @@ pub fn random(dice: &mut Dice, relations: &[Relation]) -> Query {
     let common = dice.percent(75);
     loop {
         let mut gather = Gather::new(dice, relations, common);
-        let depth = gather.dice.between(1, 2);
-        let (sql, columns) = gather.query(depth);
+        let (sql, columns) = if gather.dice.percent(15) {
+            gather.linear()
+        } else {
+            let depth = gather.dice.between(1, 2);
+            gather.query(depth)
+        };
         if (OPERATORS_MIN..=OPERATORS_MAX).contains(&gather.operators) {
             let mut kinds = gather.kinds;
             let reads =
@@ -74,6 +78,48 @@ impl Gather<'_> {
             18 => self.distinct(depth),
             _ => self.with(depth),
         }
+    }
+
+    /// A query that Weir maintains by the changes alone.
+    fn linear(&mut self) -> (String, Vec<Column>) {
+        let types: Vec<Ty> = vec![Ty::Int4, Ty::Text, *self.dice.pick(&super::ty::ALL)];
+        let branches: Vec<(String, Vec<Column>)> =
+            (0..self.dice.between(1, 3)).map(|_| self.branch(&types)).collect();
+        for _ in 1..branches.len() {
+            self.uses("union all");
+        }
+        let columns = branches[0].1.clone();
+        let texts: Vec<String> = branches.into_iter().map(|(sql, _)| sql).collect();
+        (texts.join(" UNION ALL "), columns)
+    }
+
+    fn branch(&mut self, types: &[Ty]) -> (String, Vec<Column>) {
+        let relation = self.relation();
+        let alias = self.name();
+        let mut scope = Scope::of(&relation, &alias);
+        let mut from = format!("{} AS {alias}", relation.name);
+        let arrays = scope.those(|ty| matches!(ty, Ty::IntArray | Ty::TextArray));
+        if !arrays.is_empty() && self.dice.percent(70) {
+            let (unnest, inner) = self.unnest(&arrays);
+            from = format!("{from} {unnest}");
+            scope = scope.and(&inner);
+        }
+        self.uses("where");
+        self.uses("project");
+        let filter = self.simple_predicate(&scope, 2);
+        let outputs: Outputs =
+            types.iter().map(|ty| (self.expression(&scope, *ty, 1), *ty)).collect();
+        let (list, columns) = named(&outputs);
+        (format!("SELECT {list} FROM {from} WHERE {filter}"), columns)
+    }
+
+    fn unnest(&mut self, arrays: &[Item]) -> (String, Scope) {
+        self.uses("unnest");
+        let alias = self.name();
+        let array = self.dice.pick(arrays).clone();
+        let ty = if array.ty == Ty::IntArray { Ty::Int4 } else { Ty::Text };
+        let scope = Scope { items: vec![Item { sql: format!("{alias}.u"), ty }] };
+        (format!("CROSS JOIN LATERAL unnest({}) AS {alias}(u)", array.sql), scope)
     }
 
     fn plain(&mut self, depth: usize) -> (String, Vec<Column>) {
@@ -354,16 +400,12 @@ impl Gather<'_> {
     }
 
     fn lateral(&mut self, outer: &Scope) -> (String, Scope) {
-        let alias = self.name();
         let arrays = outer.those(|ty| matches!(ty, Ty::IntArray | Ty::TextArray));
         if !arrays.is_empty() && self.dice.percent(60) {
-            self.uses("unnest");
-            let array = self.dice.pick(&arrays).clone();
-            let ty = if array.ty == Ty::IntArray { Ty::Int4 } else { Ty::Text };
-            let scope = Scope { items: vec![Item { sql: format!("{alias}.u"), ty }] };
-            return (format!("CROSS JOIN LATERAL unnest({}) AS {alias}(u)", array.sql), scope);
+            return self.unnest(&arrays);
         }
         self.uses("lateral");
+        let alias = self.name();
         let relation = self.relation();
         let inner_alias = self.name();
         let inner = Scope::of(&relation, &inner_alias);

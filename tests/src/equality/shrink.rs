@@ -69,6 +69,7 @@ pub fn script(steps: &[Step]) -> String {
         Step::CreateView(view) => format!("{};\n", view.create().weir),
         Step::Read(sql) => format!("{sql};\n"),
         Step::Restart(workers) => format!("-- restart with {workers} workers\n"),
+        Step::PowerLoss(workers) => format!("-- loss of power, start with {workers} workers\n"),
         Step::Compare(view) => {
             format!("SELECT * FROM {};  -- and\n{};\n", view.name, view.query.sql)
         }

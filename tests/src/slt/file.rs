@@ -154,7 +154,9 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused() {
-        for text in ["statement maybe\nSELECT 1\n", "query I\nSELECT 1\n", "nonsense\n", "statement ok\n"] {
+        for text in
+            ["statement maybe\nSELECT 1\n", "query I\nSELECT 1\n", "nonsense\n", "statement ok\n"]
+        {
             assert!(File::parse(text).is_err(), "{text}");
         }
     }

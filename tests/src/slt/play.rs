@@ -31,7 +31,8 @@ pub fn play(file: &File, way: Way, seed: u64) -> Result<(), String> {
         views: BTreeMap::new(),
         in_block: false,
     };
-    let records: Vec<&Record> = file.records.iter().filter(|record| record.is_for("weir")).collect();
+    let records: Vec<&Record> =
+        file.records.iter().filter(|record| record.is_for("weir")).collect();
     let middle = records.len() / 2;
     let mut restarted = way != Way::Restart;
     let mut wrong = Vec::new();
@@ -41,7 +42,8 @@ pub fn play(file: &File, way: Way, seed: u64) -> Result<(), String> {
             restarted = true;
         }
         let held = player.record(record, at, way);
-        wrong.extend(held.err().map(|text| format!("line {}: {}\n{text}", record.line, record.sql)));
+        wrong
+            .extend(held.err().map(|text| format!("line {}: {}\n{text}", record.line, record.sql)));
         if way != Way::Batch && !player.in_block && changes_objects(&record.sql) {
             wrong.extend(player.create_views(&records, at));
         }
@@ -99,7 +101,8 @@ impl Player {
                 break;
             }
             let is_query = matches!(record.expected, Expected::Rows { .. } | Expected::Error(_));
-            let reads = matches!(first_word(&record.sql).as_str(), "select" | "with" | "values" | "(");
+            let reads =
+                matches!(first_word(&record.sql).as_str(), "select" | "with" | "values" | "(");
             if !is_query || !reads || !record.is_for("views") {
                 continue;
             }
@@ -111,7 +114,9 @@ impl Player {
                 }
                 // A query that cannot be planned is refused where it stands, too.
                 (Err(_), Expected::Error(_)) => {}
-                (Err(failure), _) => wrong.push(format!("line {}: {sql}\n  {failure}", record.line)),
+                (Err(failure), _) => {
+                    wrong.push(format!("line {}: {sql}\n  {failure}", record.line))
+                }
             }
         }
         wrong
@@ -135,7 +140,9 @@ fn check(record: &Record, outcome: &Outcome, as_view: bool) -> Result<(), String
     match (&record.expected, outcome) {
         (Expected::Ok, Ok(_)) => Ok(()),
         (Expected::Error(code), Err(failure)) if failure.code == *code => Ok(()),
-        (Expected::Error(code), outcome) => Err(format!("  expected {code}, got {}", shown(outcome))),
+        (Expected::Error(code), outcome) => {
+            Err(format!("  expected {code}, got {}", shown(outcome)))
+        }
         (_, Err(failure)) => Err(format!("  {failure}")),
         (Expected::Rows { rows, sorted, .. }, Ok(answer)) => {
             let (mut expected, mut got) = (rows.clone(), lines(answer));

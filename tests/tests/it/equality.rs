@@ -27,7 +27,7 @@ fn views_equal_their_queries_and_postgres() {
     let seed = replay.unwrap_or_else(|| weir_env::Rng::from_os().next_u64() % 1_000_000_000_000);
     eprintln!("equality: seeds {seed}..{}", seed + n_rounds);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let report = equality::run(seed, n_rounds, threads, postgres.as_ref());
+    let report = equality::run(seed, n_rounds, threads, postgres.as_ref(), true);
     eprintln!("{}", report.coverage);
     if let Some(failure) = report.failure {
         panic!("{failure}");

@@ -3,3 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod equality;
+mod planted;
+mod slt;
