@@ -12,6 +12,7 @@
 mod error;
 mod expression;
 mod filter;
+mod null_equal;
 mod order;
 mod prepare;
 mod resolve;
@@ -71,6 +72,7 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
     let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
+    let plan = null_equal::rewrite(plan).map_err(to_error)?;
     if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }
 }
 

@@ -10,6 +10,7 @@ pub mod licences;
 
 mod cargo;
 mod demo;
+mod harness;
 mod lint;
 mod pg_client;
 mod progress;
@@ -24,6 +25,8 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [-- FILTERS]  run all tests, in one profile
+  harness [--rounds N] [--seed N]
+                     run the equality harness alone, 2,000 rounds if nothing else is said
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
 ";
@@ -36,6 +39,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", rest @ ..] => test::run(rest),
+        ["harness", rest @ ..] => harness::run(rest),
         ["lint"] => lint::run(),
         ["demo"] => demo::run(demo::Mode::Stay),
         ["demo", "--once"] => demo::run(demo::Mode::Once),

@@ -8,7 +8,7 @@ impl Gather<'_> {
     /// A query with GROUP BY, or an aggregate over all rows.
     pub fn aggregated(&mut self, depth: usize) -> (String, Vec<Column>) {
         let (from, scope) = self.from(depth);
-        let filter = if self.dice.percent(35) {
+        let filter = if self.dice.percent(25) {
             self.uses("where");
             format!(" WHERE {}", self.predicate(&scope, depth))
         } else {

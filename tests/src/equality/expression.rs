@@ -205,6 +205,12 @@ impl Gather<'_> {
         self.condition(scope, &item, depth)
     }
 
+    /// Something to compare a column with, which is not the column itself.
+    fn another(&mut self, scope: &Scope, item: &Item, depth: usize) -> String {
+        let other = self.expression(scope, item.ty, depth);
+        if other == item.sql { literal::usual(self.dice, item.ty) } else { other }
+    }
+
     fn condition(&mut self, scope: &Scope, item: &Item, depth: usize) -> String {
         let Item { sql, ty } = item;
         match self.dice.below(10) {
@@ -212,7 +218,7 @@ impl Gather<'_> {
             1 => format!("{sql} IS NULL"),
             2 => {
                 self.mentions("is distinct from");
-                let other = self.expression(scope, *ty, depth.min(1));
+                let other = self.another(scope, item, depth.min(1));
                 let not = *self.dice.pick(&["", "NOT "]);
                 format!("{sql} IS {not}DISTINCT FROM {other}")
             }
@@ -238,7 +244,7 @@ impl Gather<'_> {
                     &["=", "<>"]
                 };
                 let operator = *self.dice.pick(operators);
-                let other = self.expression(scope, *ty, depth.min(1));
+                let other = self.another(scope, item, depth.min(1));
                 format!("{sql} {operator} {other}")
             }
         }

@@ -52,8 +52,8 @@ pub struct Players {
     weir: Weir,
     postgres: Option<PostgresClient>,
     schema: String,
-    /// Views that are not there, or not with the same rows, in one of the two.
-    refused: BTreeSet<String>,
+    made: BTreeSet<String>,
+    /// Views that PostgreSQL does not have, or not with the same rows.
     only_weir: BTreeSet<String>,
 }
 
@@ -88,7 +88,7 @@ impl Players {
             weir: Weir::start(round.workers),
             postgres: client,
             schema,
-            refused: BTreeSet::new(),
+            made: BTreeSet::new(),
             only_weir: BTreeSet::new(),
         })
     }
@@ -161,11 +161,11 @@ impl Players {
             coverage.refused_by_postgres(failure, &statement.postgres, known);
         }
         match weir {
-            Ok(_) => coverage.uses(&view.query.kinds),
-            Err(failure) => {
-                self.refused.insert(view.name.clone());
-                coverage.refused(&failure, &statement.weir);
+            Ok(_) => {
+                self.made.insert(view.name.clone());
+                coverage.uses(&view.query.kinds);
             }
+            Err(failure) => coverage.refused(&failure, &statement.weir),
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Players {
 
     /// The view and its query at one epoch, and PostgreSQL's answer.
     fn compare(&mut self, view: &View, coverage: &mut Coverage) -> Played {
-        if self.refused.contains(&view.name) {
+        if !self.made.contains(&view.name) {
             return Ok(());
         }
         let sql = &view.query.sql;

@@ -140,7 +140,7 @@ impl Gather<'_> {
     }
 
     fn filter(&mut self, scope: &Scope, depth: usize) -> String {
-        if self.dice.percent(55) {
+        if self.dice.percent(70) {
             return String::new();
         }
         self.uses("where");

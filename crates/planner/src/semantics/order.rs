@@ -76,8 +76,8 @@ fn missing_keys(keys: &[SortKey], exprs: impl IntoIterator<Item = Expr>) -> Vec<
     missing
 }
 
-/// The keys without those that sort by an expression again: DataFusion's ordered aggregates take them for columns
-/// of their own, and panic where they are not.
+/// The keys without those that sort by an expression again: DataFusion drops them in some places and not in others,
+/// and panics where the two meet.
 fn without_repeated(keys: Vec<SortKey>) -> Vec<SortKey> {
     let mut kept: Vec<SortKey> = Vec::with_capacity(keys.len());
     for key in keys {
@@ -192,6 +192,9 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
         let Expr::WindowFunction(mut call) = expr.unalias() else {
             return datafusion::common::internal_err!("a window expression is no window function");
         };
+        let n_keys = call.params.order_by.len();
+        call.params.order_by = without_repeated(call.params.order_by);
+        is_changed |= call.params.order_by.len() < n_keys;
         is_changed |= frame_by_groups(&mut call, input.schema())?;
         if let Some(missing) = window_keys(&call, &columns) {
             is_changed |= !missing.is_empty();
