@@ -76,10 +76,10 @@ pub const ALL: [Bug; 20] = [
 #[cfg(feature = "planted-bugs")]
 static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
 
-/// Plants a defect in this process.
+/// Plants a defect in this process, in place of the one before; or takes that out.
 #[cfg(feature = "planted-bugs")]
-pub fn plant(bug: Bug) {
-    PLANTED.store(bug as u8, std::sync::atomic::Ordering::Relaxed);
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::Relaxed);
 }
 
 /// True where that defect is planted; never without the feature.

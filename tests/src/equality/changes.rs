@@ -117,7 +117,11 @@ fn copy(dice: &mut Dice, relations: &[Relation], into: &Relation) -> String {
     let values: Vec<String> = into
         .columns
         .iter()
-        .map(|column| Gather::new(dice, &[], true).expression(&scope, column.ty, 1))
+        .enumerate()
+        .map(|(at, column)| {
+            let value = Gather::new(dice, &[], true).expression(&scope, column.ty, 1);
+            format!("{value} AS n{at}")
+        })
         .collect();
     let conflict = if into.key().is_empty() { "" } else { " ON CONFLICT DO NOTHING" };
     format!(
