@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 static LENGTHS: Mutex<Option<HashMap<PathBuf, u64>>> = Mutex::new(None);
 
-/// An fsync of the store in that directory begins.
-pub(crate) fn will_sync(store: &Path) {
+/// An fsync of the store in that directory begins, or it was just opened: what is there stays.
+pub(crate) fn is_durable(store: &Path) {
     let Ok(entries) = std::fs::read_dir(store) else { return };
     let mut lengths = LENGTHS.lock();
     for entry in entries.flatten().filter(|entry| is_wal(&entry.path())) {
@@ -19,8 +19,8 @@ pub(crate) fn will_sync(store: &Path) {
     }
 }
 
-/// How much of a file a loss of power would leave; `None` for all of it. Files of stores that never began an fsync
-/// are taken to be whole.
+/// How much of a file a loss of power would leave; `None` for all of it. Files of stores that are no log are
+/// taken to be whole.
 #[must_use]
 pub fn length_after_loss(file: &Path) -> Option<u64> {
     let lengths = LENGTHS.lock();
