@@ -16,6 +16,7 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 use weir_types::{Epoch, Error, ObjectId, Result, TopicId};
@@ -90,6 +91,7 @@ struct Shared {
     state: Mutex<State>,
     /// Woken when a queue has work, one for each class.
     work: [Condvar; 2],
+    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl TickClass {
@@ -108,11 +110,13 @@ impl Scheduler {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(newest)),
             work: [Condvar::new(), Condvar::new()],
+            workers: Mutex::default(),
         });
-        for worker_idx in 0..n_workers.max(1) {
-            worker::spawn(&shared, TickClass::Linear, worker_idx);
-            worker::spawn(&shared, TickClass::Batch, worker_idx);
-        }
+        let workers = (0..n_workers.max(1)).flat_map(|worker_idx| {
+            [TickClass::Linear, TickClass::Batch]
+                .map(|class| worker::spawn(&shared, class, worker_idx))
+        });
+        *shared.workers.lock() = workers.collect();
         Self { shared }
     }
 
@@ -201,8 +205,8 @@ impl Scheduler {
         self.with_state(|state| state.processed())
     }
 
-    /// Ends the workers after their running ticks; waiters get an error.
-    pub fn stop(&self) {
+    /// Ends the workers after their running ticks; waiters get an error. Returns the threads that end.
+    pub fn stop(&self) -> Vec<JoinHandle<()>> {
         let waiters = self.with_state(State::stop);
         for waiter in waiters {
             waiter(Err(Error::new(
@@ -213,6 +217,7 @@ impl Scheduler {
         for condvar in &self.shared.work {
             condvar.notify_all();
         }
+        std::mem::take(&mut *self.shared.workers.lock())
     }
 
     /// Runs `act` on the state, then wakes workers and calls the waiters that it made ready, outside the

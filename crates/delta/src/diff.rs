@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use hashbrown::HashTable;
 use weir_types::Result;
+use weir_types::planted::{self, Bug};
 
 use crate::delta::{Delta, Weights};
 use crate::equal::{Pair, equal_rows};
@@ -141,7 +142,9 @@ impl<'a> Held<'a> {
         let found = self.find(batch, &hashes, &rows);
         let is_new = |found: &Option<u32>| match found {
             Some(group) if self.groups[*group as usize].count > 0 => {
-                self.groups[*group as usize].count -= 1;
+                if !planted::is(Bug::SetDifference) {
+                    self.groups[*group as usize].count -= 1;
+                }
                 false
             }
             _ => true,

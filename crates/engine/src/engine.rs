@@ -176,9 +176,10 @@ impl Engine {
                 }
             }
             shared.take_committer();
-            shared.scheduler.stop();
-            let threads = std::mem::take(&mut *inner.threads.lock());
-            // Requests that wait are committed first; a committer in use elsewhere does not hold the end up.
+            let mut threads = shared.scheduler.stop();
+            threads.append(&mut inner.threads.lock());
+            // Requests that wait are committed first, and ticks that run come to their end, so that nothing
+            // has the directory any more; what takes long does not hold the end up.
             for thread in threads {
                 let mut tries = 0;
                 while !thread.is_finished() && tries < 200 {

@@ -7,6 +7,7 @@ use datafusion::catalog::TableProvider;
 use tokio::sync::oneshot;
 use weir_catalog::{Catalog, ObjectBody, StoredRelation};
 use weir_planner::source::{RelationSource, Target};
+use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
 
 use crate::batch::Rows;
@@ -167,7 +168,9 @@ impl<'a> EpochRows<'a> {
                 }
             }
             ObjectBody::Table(_) => {
-                let base = self.shared.tables.get(id)?.at(self.epoch, columns, schema)?;
+                let stale = u64::from(planted::is(Bug::StaleTable));
+                let epoch = Epoch(self.epoch.0 - stale);
+                let base = self.shared.tables.get(id)?.at(epoch, columns, schema)?;
                 match self.overlays.get(&id) {
                     None => Arc::new(base),
                     Some(overlay) => Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) }),
@@ -180,7 +183,9 @@ impl<'a> EpochRows<'a> {
                     .collect::<Option<Vec<_>>>()
                     .ok_or_else(|| Error::internal("a materialized view lost a column"))?;
                 let snapshot = self.shared.views.get(id)?.segments.snapshot();
-                Arc::new(SnapshotRows { snapshot, epoch: self.epoch, positions, schema })
+                let stale = u64::from(planted::is(Bug::StaleView));
+                let epoch = Epoch(self.epoch.0 - stale);
+                Arc::new(SnapshotRows { snapshot, epoch, positions, schema })
             }
             _ => {
                 return Err(Error::internal(format!("\"{}\" has no rows of its own", object.name)));

@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
 };
 
 use domain::{Domain, join_domain};
+pub(crate) use row_key::key_of;
 
 /// The plan without correlated subqueries that DataFusion cannot run.
 ///

@@ -12,6 +12,7 @@
 mod error;
 mod expression;
 mod filter;
+mod null_equal;
 mod order;
 mod prepare;
 mod resolve;
@@ -23,11 +24,14 @@ mod typing;
 #[cfg(test)]
 mod tests;
 
+use datafusion::common::NullEquality;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+use weir_types::planted::{self, Bug};
 use weir_types::{Result, SqlType};
 
 pub use error::to_error;
@@ -67,5 +71,19 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let plan = set_operation::rewrite(plan)?;
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
-    TypeCoercion::new().analyze(plan, config).map_err(to_error)
+    let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
+    let plan = null_equal::rewrite(plan).map_err(to_error)?;
+    if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }
+}
+
+/// The planted defect: NULL joins NULL.
+fn nulls_join(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    plan.transform_up(|node| match node {
+        LogicalPlan::Join(mut join) => {
+            join.null_equality = NullEquality::NullEqualsNull;
+            Ok(Transformed::yes(LogicalPlan::Join(join)))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .data()
 }

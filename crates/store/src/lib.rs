@@ -29,6 +29,8 @@ mod log_store;
 mod manifest;
 mod mark;
 mod options;
+#[cfg(feature = "planted-bugs")]
+pub mod power;
 mod reclaim;
 mod state;
 #[cfg(test)]

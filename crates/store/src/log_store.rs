@@ -51,6 +51,8 @@ impl LogStore {
         let instance = options::log_instance(options.create)?;
         let db = DB::open_cf_descriptors(&instance, path, options::log_families())
             .map_err(|e| open_error(path, &e))?;
+        #[cfg(feature = "planted-bugs")]
+        crate::power::is_durable(path);
         Ok(Self::new(db, path))
     }
 
@@ -117,6 +119,12 @@ impl LogStore {
     pub fn sync(&self) -> Result<Epoch> {
         self.poison.check()?;
         let epoch = self.written.load(Ordering::Acquire);
+        #[cfg(feature = "planted-bugs")]
+        if weir_types::planted::is(weir_types::planted::Bug::SkippedFsync) {
+            return Ok(Epoch(epoch));
+        }
+        #[cfg(feature = "planted-bugs")]
+        crate::power::is_durable(&self.path);
         self.db.flush_wal(true).map_err(|e| self.poisoned("fsync", &e))?;
         self.durable.fetch_max(epoch, Ordering::AcqRel);
         Ok(Epoch(epoch))

@@ -6,6 +6,7 @@
 mod error;
 mod id;
 pub mod limits;
+pub mod planted;
 mod sql_type;
 mod time;
 

@@ -11,6 +11,7 @@ pub mod licences;
 mod bench;
 mod cargo;
 mod demo;
+mod harness;
 mod lint;
 mod pg_client;
 mod progress;
@@ -25,6 +26,8 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [-- FILTERS]  run all tests, in one profile
+  harness [--rounds N] [--seed N]
+                     run the equality harness alone, 2,000 rounds if nothing else is said
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
   bench ingest       rows in, beside PostgreSQL; results go to benchmarks/results/
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
@@ -38,6 +41,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", rest @ ..] => test::run(rest),
+        ["harness", rest @ ..] => harness::run(rest),
         ["lint"] => lint::run(),
         ["bench", "ingest"] => bench::ingest(),
         ["demo"] => demo::run(demo::Mode::Stay),

@@ -6,6 +6,7 @@ use datafusion::common::cast::as_boolean_array;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use weir_delta::{Delta, Weights};
+use weir_types::planted::{self, Bug};
 
 /// The rows of `delta` for which `predicate` is true, with their weights.
 pub(crate) fn filter(delta: Delta, predicate: &dyn PhysicalExpr) -> Result<Delta> {
@@ -14,13 +15,21 @@ pub(crate) fn filter(delta: Delta, predicate: &dyn PhysicalExpr) -> Result<Delta
     if mask.null_count() == 0 && mask.true_count() == mask.len() {
         return Ok(delta);
     }
-    let mask = if mask.null_count() == 0 { mask.clone() } else { prep_null_mask_filter(mask) };
+    let mask = if mask.null_count() == 0 { mask.clone() } else { without_nulls(mask) };
     let rows: RecordBatch = filter_record_batch(delta.rows(), &mask)?;
     let weights = match delta.weights() {
         Weights::Mixed(weights) => Weights::Mixed(kept(weights, &mask)),
         uniform => uniform.clone(),
     };
     Ok(Delta::new(rows, weights))
+}
+
+/// NULL is not true.
+fn without_nulls(mask: &BooleanArray) -> BooleanArray {
+    if planted::is(Bug::NullPasses) {
+        return mask.iter().map(|value| Some(value.unwrap_or(true))).collect();
+    }
+    prep_null_mask_filter(mask)
 }
 
 fn kept(weights: &[i64], mask: &BooleanArray) -> Vec<i64> {

@@ -7,6 +7,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use weir_delta::{Delta, Weights};
+use weir_types::planted::{self, Bug};
 
 /// What an unnest does with its input's columns.
 #[derive(Clone, Debug)]
@@ -90,7 +91,10 @@ impl Lists {
         let ranges = (0..list.len())
             .map(|row_idx| {
                 let begin = offsets[row_idx] as u32;
-                let n_elements = offsets[row_idx + 1] as u32 - begin;
+                let mut n_elements = offsets[row_idx + 1] as u32 - begin;
+                if planted::is(Bug::LostElement) {
+                    n_elements = n_elements.saturating_sub(1);
+                }
                 if list.is_null(row_idx) {
                     (begin, 0, u32::from(spec.keep_null))
                 } else {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
 
 use super::entry::Entry;
@@ -114,6 +115,9 @@ impl State {
         }
         if timer {
             touched.extend(self.clock.iter().copied());
+        }
+        if planted::is(Bug::MissedCommit) && epoch.0.is_multiple_of(3) {
+            touched.clear();
         }
         for id in touched {
             if let Some(entry) = self.views.get_mut(&id) {

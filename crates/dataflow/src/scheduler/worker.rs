@@ -2,19 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use weir_types::{Error, Result};
 
 use super::{Shared, Tick, TickClass};
 
 /// Starts a worker of that class; it ends when the scheduler stops.
-pub(super) fn spawn(shared: &Arc<Shared>, class: TickClass, worker_idx: usize) {
+pub(super) fn spawn(shared: &Arc<Shared>, class: TickClass, worker_idx: usize) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     let name = match class {
         TickClass::Linear => format!("weir-worker-{worker_idx}"),
         TickClass::Batch => format!("weir-batch-{worker_idx}"),
     };
-    weir_env::spawn_thread(&name, move || run(&shared, class));
+    weir_env::spawn_thread(&name, move || run(&shared, class))
 }
 
 fn run(shared: &Shared, class: TickClass) {

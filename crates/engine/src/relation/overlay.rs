@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use weir_delta::equal::equal_rows;
 use weir_delta::hash::hash_rows;
 use weir_delta::{Delta, rows};
-use weir_types::{Error, Result, SqlState};
+use weir_types::Result;
 
 use super::provider::{Batches, RowSource};
 use super::table::SnapshotRows;
@@ -77,22 +77,29 @@ impl Overlay {
         Delta::concat(&self.schema, [&Delta::retractions(removed), &Delta::insertions(added)])
     }
 
-    /// Takes out rows as the transaction saw them, and puts others in.
+    /// The first of the rows whose key an own row of the transaction has, or one of the rows before it.
+    pub(crate) fn taken_key(&self, new: &RecordBatch) -> Option<usize> {
+        let key = self.key_of(new);
+        let own = self.own_keys().contains(&key);
+        let mut before: HashMap<u64, Vec<u32>> = HashMap::new();
+        hash_rows(&key).into_iter().enumerate().position(|(row_idx, hash)| {
+            let alike = before.entry(hash).or_default();
+            let pairs: Vec<(u32, u32)> =
+                alike.iter().map(|other| (row_idx as u32, *other)).collect();
+            alike.push(row_idx as u32);
+            own[row_idx] || equal_rows(&key, &key, &pairs).contains(&true)
+        })
+    }
+
+    /// Takes out rows as the transaction saw them, and puts others in whose keys are free.
     ///
     /// # Errors
-    /// 23505 where a row's key is among the transaction's own rows.
+    /// 54000 where they do not fit into one batch.
     pub(crate) fn write(&mut self, old: &RecordBatch, new: &RecordBatch) -> Result<()> {
         if old.num_rows() > 0 {
             self.remove(old)?;
         }
         if new.num_rows() > 0 {
-            let own = self.own_keys();
-            if own.contains(&self.key_of(new)).contains(&true) {
-                return Err(Error::new(
-                    SqlState::UniqueViolation,
-                    "duplicate key value violates unique constraint",
-                ));
-            }
             self.added.push(new.clone());
         }
         Ok(())

@@ -94,7 +94,9 @@ impl PartitionStream for Part {
             // The plan was made for this schema, field metadata included.
             let batch = batch
                 .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-            Ok(batch.with_schema(Arc::clone(&schema))?)
+            // Rows are kept under the names that their columns had then.
+            weir_delta::rows::with_schema(&batch, &schema)
+                .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))
         });
         let stream = futures::stream::iter(batches);
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream))

@@ -9,6 +9,7 @@ use weir_catalog::{Object, ObjectBody, Stream};
 use weir_delta::codec::Decoder;
 use weir_log::{Block, Log};
 use weir_planner::source::RecordColumn;
+use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
 
 use super::provider::{Batches, RowSource};
@@ -67,7 +68,11 @@ impl StreamRelation {
                 Epoch::ZERO => log.start_offset(stream.topic, partition)?,
                 after => log.end_offset_at(stream.topic, partition, after)?,
             };
+            let begin = if planted::is(Bug::SkippedOffset) { Offset(begin.0 + 1) } else { begin };
             ranges.push(begin..log.end_offset_at(stream.topic, partition, upto)?);
+        }
+        if planted::is(Bug::IgnoredPartition) && ranges.len() > 1 {
+            ranges.pop();
         }
         Ok(Self {
             log,

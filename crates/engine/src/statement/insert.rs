@@ -266,6 +266,9 @@ pub(super) async fn apply(
         if let Some(table) = &table {
             check_free(&overlay, object, table, new)?;
         }
+        if let (Some(row_idx), Some(table)) = (overlay.taken_key(new), &table) {
+            return Err(duplicate_key(object, new, row_idx, table));
+        }
         overlay.write(&none, new)?;
         block.overlays.insert(object.id, Arc::new(overlay));
         Ok(())

@@ -93,7 +93,8 @@ impl RelationInput<'_> {
             .ok_or_else(|| external(Error::internal("a relation lost a column")))?;
         if after == Epoch::ZERO {
             for batch in snapshot.scan(upto, Some(&positions)) {
-                each(Delta::insertions(batch.with_schema(Arc::clone(&self.relation.schema))?))?;
+                let batch = rows::with_schema(&batch, &self.relation.schema).map_err(external)?;
+                each(Delta::insertions(batch))?;
             }
             return Ok(());
         }
@@ -103,7 +104,8 @@ impl RelationInput<'_> {
         }
         let (batch, weights) = changes.into_parts();
         let batch = rows::project(&batch, &positions).map_err(external)?;
-        each(Delta::new(batch.with_schema(Arc::clone(&self.relation.schema))?, weights))
+        let batch = rows::with_schema(&batch, &self.relation.schema).map_err(external)?;
+        each(Delta::new(batch, weights))
     }
 
     /// Number of rows that a backfill up to `upto` has to take in.

@@ -11,6 +11,7 @@ use weir_delta::{Delta, Weights};
 use weir_planner::bind::{Binder, NoSystemRelations};
 use weir_planner::incremental::{Dataflow, InputRelation};
 use weir_planner::semantics;
+use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result};
 
 use super::input::RelationInput;
@@ -41,10 +42,13 @@ impl Maintained for Task {
         })?;
         let run = Run { shared: &shared, id: self.id, data: &self.data };
         let changed = match &self.data.dataflow {
-            Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto)?,
-            Dataflow::Recompute { .. } => run.recompute(from, upto)?,
+            Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto),
+            Dataflow::Recompute { .. } => run.recompute(from, upto),
         };
-        Ok(Tick { changed })
+        if changed.is_err() && planted::is(Bug::SwallowedError) {
+            return Ok(Tick { changed: false });
+        }
+        Ok(Tick { changed: changed? })
     }
 
     fn class(&self) -> TickClass {
@@ -119,7 +123,9 @@ impl Run<'_> {
             let input =
                 RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
             let mut on_batch = |delta: Delta| -> DfResult<()> {
-                let pipelines = graph.pipelines.iter().filter(|p| p.input == input_idx);
+                let n_lost = usize::from(planted::is(Bug::LostBranch));
+                let pipelines = graph.pipelines[..graph.pipelines.len() - n_lost].iter();
+                let pipelines = pipelines.filter(|p| p.input == input_idx);
                 for pipeline in pipelines {
                     let outputs = if self.data.is_dead_rows {
                         self.dead_of(pipeline, delta.clone(), &dead)?
@@ -186,7 +192,8 @@ impl Run<'_> {
         let skips = self.data.is_dead_rows || self.data.skips_errors.load(Ordering::Relaxed);
         let dead = skips.then(|| Arc::new(self.dead_rows()));
         let query = StoredBatch { shared: self.shared, query, data: self.data, dead };
-        let delta = recompute(&query, &before, upto).map_err(semantics::to_error)?;
+        let at = if planted::is(Bug::EarlyTick) { Epoch(upto.0 - 1) } else { upto };
+        let delta = recompute(&query, &before, at).map_err(semantics::to_error)?;
         if delta.is_empty() {
             return Ok(false);
         }
@@ -198,6 +205,23 @@ impl Run<'_> {
     }
 
     fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<()> {
+        if planted::is(Bug::DroppedDelta) && epoch.0.is_multiple_of(3) {
+            return Ok(());
+        }
+        let turned;
+        let delta = if planted::is(Bug::WrongSign) && epoch.0.is_multiple_of(3) {
+            turned = Delta::new(delta.rows().clone(), Weights::Neg);
+            &turned
+        } else {
+            delta
+        };
+        if planted::is(Bug::DoubledDelta) {
+            self.apply_once(epoch, delta)?;
+        }
+        self.apply_once(epoch, delta)
+    }
+
+    fn apply_once(&self, epoch: Epoch, delta: &Delta) -> Result<()> {
         self.data.segments.apply(epoch, delta).map_err(|error| {
             Error::internal(format!("a change does not fit the view with oid {}: {error}", self.id))
         })

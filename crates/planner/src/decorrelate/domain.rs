@@ -282,6 +282,15 @@ impl<'n> Domain<'n> {
         else {
             return not_impl_err!("a correlated subquery with an expression in LIMIT");
         };
+        // The sort is below the projection where it needs columns that are no outputs: the rows are counted there.
+        if let LogicalPlan::Projection(projection) = node.input.as_ref()
+            && is_over_sort(&projection.input)
+        {
+            let Projection { expr, input, schema, .. } = projection.clone();
+            let limit = Arc::new(LogicalPlan::Limit(Limit { input, ..node }));
+            let counted = Projection::try_new_with_schema(expr, limit, schema)?;
+            return self.push_into(LogicalPlan::Projection(counted));
+        }
         let (input, keys) = self.push_into(Arc::unwrap_or_clone(node.input))?;
         let order = match &input {
             LogicalPlan::Sort(sort) => sort.expr.clone(),
@@ -377,6 +386,14 @@ impl<'n> Domain<'n> {
         };
         let shown = columns.into_iter().chain(keys.iter().cloned()).collect();
         Ok((project_columns(joined, shown)?, keys))
+    }
+}
+
+fn is_over_sort(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
+        _ => false,
     }
 }
 

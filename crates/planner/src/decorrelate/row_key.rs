@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::BinaryArray;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::Column;
 use datafusion::error::Result;
@@ -22,7 +22,12 @@ static ROW_KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
 
 /// The key of the columns' values: equal for values that are not distinct.
 pub(super) fn row_key(columns: &[Column]) -> Expr {
-    ROW_KEY.call(columns.iter().cloned().map(Expr::Column).collect())
+    key_of(columns.iter().cloned().map(Expr::Column).collect())
+}
+
+/// The key of the expressions' values: equal for values that are not distinct.
+pub(crate) fn key_of(values: Vec<Expr>) -> Expr {
+    ROW_KEY.call(values)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -51,12 +56,29 @@ impl ScalarUDFImpl for RowKey {
         let columns = args
             .args
             .iter()
-            .map(|value| value.to_array(args.number_rows))
+            .map(|value| Ok(canonical(value.to_array(args.number_rows)?)))
             .collect::<Result<Vec<_>>>()?;
         let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
         let converter = RowConverter::new(fields.collect())?;
         let rows = converter.convert_columns(&columns)?;
         let keys = BinaryArray::from_iter_values(rows.iter());
         Ok(ColumnarValue::Array(Arc::new(keys)))
+    }
+}
+
+/// Numbers that are equal have one form: there are two zeros, and many NaNs.
+fn canonical(column: ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| {
+                if value.is_nan() { f32::NAN } else { value + 0.0 }
+            }))
+        }
+        DataType::Float64 => {
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| {
+                if value.is_nan() { f64::NAN } else { value + 0.0 }
+            }))
+        }
+        _ => column,
     }
 }

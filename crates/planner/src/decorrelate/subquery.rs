@@ -6,7 +6,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{bool_or, count};
-use datafusion::logical_expr::expr::{Exists, InSubquery, SetQuantifier};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::domain::{Domain, join_domain};
-use super::{FreshNames, decorrelate_node, has_column, outer_columns, single_value};
+use super::{FreshNames, alias_plan, decorrelate_node, has_column, outer_columns, single_value};
 
 /// The node with nested subquery plans decorrelated in themselves.
 pub(super) fn decorrelate_inside(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
@@ -46,13 +46,23 @@ pub(super) fn decorrelate_inside(plan: LogicalPlan, names: &FreshNames) -> Resul
                             negated: test.op == Operator::NotEq,
                         }))
                     }
-                    _ => Transformed::no(Expr::SetComparison(test)),
+                    // DataFusion puts both sides into one condition, so their columns need different names.
+                    _ => Transformed::yes(Expr::SetComparison(SetComparison {
+                        subquery: apart(inside(test.subquery)?, names)?,
+                        ..test
+                    })),
                 },
                 other => Transformed::no(other),
             })
         })
     })?;
     Ok(plan.data)
+}
+
+/// The subquery with its columns under a name that nothing else has.
+fn apart(subquery: Subquery, names: &FreshNames) -> Result<Subquery> {
+    let plan = alias_plan(Arc::unwrap_or_clone(subquery.subquery), names.make())?;
+    Ok(Subquery { subquery: Arc::new(plan), ..subquery })
 }
 
 /// The node in which a subquery stands.

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, LogicalPlanBuilder, Projection,
-    Sort, Window, WindowFrameUnits, WindowFunctionDefinition,
+    Aggregate, Distinct, DistinctOn, Expr, ExprSchemable, Limit, LogicalPlan, LogicalPlanBuilder,
+    Projection, Sort, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
 };
 use weir_types::Result;
 
@@ -73,6 +76,18 @@ fn missing_keys(keys: &[SortKey], exprs: impl IntoIterator<Item = Expr>) -> Vec<
     missing
 }
 
+/// The keys without those that sort by an expression again: DataFusion drops them in some places and not in others,
+/// and panics where the two meet.
+fn without_repeated(keys: Vec<SortKey>) -> Vec<SortKey> {
+    let mut kept: Vec<SortKey> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if kept.iter().all(|known| known.expr != key.expr) {
+            kept.push(key);
+        }
+    }
+    kept
+}
+
 fn columns_of(plan: &LogicalPlan) -> impl Iterator<Item = Expr> + use<> {
     plan.schema().columns().into_iter().map(Expr::Column)
 }
@@ -116,7 +131,7 @@ fn is_over_sort(plan: &LogicalPlan) -> bool {
 
 fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
     let mut keys = match &distinct.sort_expr {
-        Some(keys) => keys.clone(),
+        Some(keys) => without_repeated(keys.clone()),
         None => {
             distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect()
         }
@@ -133,7 +148,8 @@ fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {
         .map(|expr| {
             let name = names.save(&expr);
             expr.transform_up(|expr| match expr {
-                Expr::AggregateFunction(call) if depends_on_order(&call) => {
+                Expr::AggregateFunction(mut call) if depends_on_order(&call) => {
+                    call.params.order_by = without_repeated(call.params.order_by);
                     Ok(Transformed::yes(Expr::AggregateFunction(ordered(call))))
                 }
                 other => Ok(Transformed::no(other)),
@@ -176,6 +192,10 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
         let Expr::WindowFunction(mut call) = expr.unalias() else {
             return datafusion::common::internal_err!("a window expression is no window function");
         };
+        let n_keys = call.params.order_by.len();
+        call.params.order_by = without_repeated(call.params.order_by);
+        is_changed |= call.params.order_by.len() < n_keys;
+        is_changed |= frame_by_groups(&mut call, input.schema())?;
         if let Some(missing) = window_keys(&call, &columns) {
             is_changed |= !missing.is_empty();
             call.params.order_by.extend(missing);
@@ -202,6 +222,30 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
     }
     let plan = LogicalPlanBuilder::window_plan(Arc::unwrap_or_clone(input), unique)?;
     LogicalPlanBuilder::from(plan).project(columns.into_iter().chain(aliases))?.build()
+}
+
+/// A frame of whole peer groups is told in groups where DataFusion has no ranges over the type of the order: it
+/// asks for the type of a distance, though there is none in the frame. True where the frame was changed.
+fn frame_by_groups(call: &mut WindowFunction, schema: &DFSchema) -> DfResult<bool> {
+    let params = &mut call.params;
+    let frame = &params.window_frame;
+    let is_far = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => true,
+        other => other.is_unbounded(),
+    };
+    let Some(first) = params.order_by.first() else { return Ok(false) };
+    let has_no_range =
+        matches!(first.expr.get_type(schema)?, DataType::Time64(_) | DataType::Binary);
+    if frame.units != WindowFrameUnits::Range
+        || !has_no_range
+        || !is_far(&frame.start_bound)
+        || !is_far(&frame.end_bound)
+    {
+        return Ok(false);
+    }
+    let (start, end) = (frame.start_bound.clone(), frame.end_bound.clone());
+    params.window_frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
+    Ok(true)
 }
 
 /// Keys that break the ties of a window function whose result depends on them; `None` for one whose

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_delta::rows;
 use weir_planner::dialect::{self, Assignment, ConflictAction, OnConflict};
+use weir_types::planted::{self, Bug};
 use weir_types::{Error, Result, SqlState};
 
 use super::{assigned, column_position, quoted};
@@ -97,7 +98,9 @@ pub(super) async fn resolve(
     let fresh = rows::filter(&batch, &free)?;
     let none = RecordBatch::new_empty(batch.schema());
     match &on_conflict.action {
-        ConflictAction::Update { assignments, filter } if existing.num_rows() > 0 => {
+        ConflictAction::Update { assignments, filter }
+            if existing.num_rows() > 0 && !planted::is(Bug::IgnoredUpsert) =>
+        {
             let conflict = Conflict { session, catalog, object, alias };
             let excluded =
                 rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;

@@ -18,9 +18,9 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("->>(json, text) -> text", |call| by_key(call, true)).total(),
     declare("->>(jsonb, text) -> text", |call| by_key(call, true)).total(),
     declare("->(json, int4) -> json", |call| by_index(call, false)).total(),
-    declare("->(jsonb, int4) -> jsonb", |call| by_index(call, false)).total(),
+    declare("->(jsonb, int4) -> jsonb", |call| by_index_or_itself(call, false)).total(),
     declare("->>(json, int4) -> text", |call| by_index(call, true)).total(),
-    declare("->>(jsonb, int4) -> text", |call| by_index(call, true)).total(),
+    declare("->>(jsonb, int4) -> text", |call| by_index_or_itself(call, true)).total(),
     declare("#>(json, text[]) -> json", |call| by_path(call, false)).total(),
     declare("#>(jsonb, text[]) -> jsonb", |call| by_path(call, false)).total(),
     declare("#>>(json, text[]) -> text", |call| by_path(call, true)).total(),
@@ -78,6 +78,18 @@ fn by_key(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
 fn by_index(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
     let indexes = call.numbers::<Int32Type>(1);
     parts(call, as_texts, |row, document| element(document, indexes.at(row).into()))
+}
+
+/// As PostgreSQL keeps it, a `jsonb` that is no object and no array is an array of one element.
+fn by_index_or_itself(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
+    let indexes = call.numbers::<Int32Type>(1);
+    parts(call, as_texts, |row, document| {
+        let index: i64 = indexes.at(row).into();
+        match Kind::of(document) {
+            Kind::Object | Kind::Array => element(document, index),
+            _ => matches!(index, 0 | -1).then_some(document),
+        }
+    })
 }
 
 /// One step of a path: a key, or an index of an array.
