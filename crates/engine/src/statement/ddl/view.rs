@@ -10,7 +10,7 @@ use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
 use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
-use weir_types::{Error, Notice, Result, SqlState, SqlType};
+use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType};
 
 use super::relation::{new_object, numbered};
 use super::{change, check_columns, check_free, free_name};
@@ -18,8 +18,8 @@ use crate::commit::DdlContext;
 use crate::session::{Execution, Session};
 use crate::statement::query;
 
-/// Plans a query that is to be stored: without parameters and system relations.
-fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
+/// Plans a query that is to be maintained: without parameters and system relations.
+pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
     crate::stack::on_planner_stack(|| {
         let parsed = weir_planner::dialect::parse_query(text)?;
         let config = query::config(session);
@@ -36,7 +36,7 @@ fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQu
         if !bound.parameters.is_empty() {
             return Err(Error::new(
                 SqlState::UndefinedParameter,
-                "views and sinks cannot have parameters",
+                "views, sinks and subscriptions cannot have parameters",
             ));
         }
         Ok(bound)
@@ -178,42 +178,77 @@ async fn replace(
         )
         .with_hint("Only plain views can be replaced; DROP and CREATE the others."));
     };
-    let uses_it = |id: &weir_types::ObjectId| {
-        catalog.get(*id).is_some_and(|o| {
-            matches!(o.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
-        })
-    };
-    if let Some(user) = catalog.transitive_users(old.id).into_iter().find(uses_it) {
-        return Err(Error::new(
-            SqlState::DependentObjectsStillExist,
-            format!(
-                "cannot replace view \"{}\" because materialized view \"{}\" uses it",
-                old.name,
-                catalog.full_name(user)
-            ),
-        )
-        .with_hint("Drop the materialized view first, or create a view of another name."));
-    }
-    for (idx, column) in before.columns.iter().enumerate() {
-        let same = after
-            .columns
-            .get(idx)
-            .is_some_and(|new| new.name == column.name && new.sql_type == column.sql_type);
-        if !same {
-            return Err(Error::new(
-                SqlState::InvalidTableDefinition,
-                format!("cannot change column \"{}\" of view \"{}\"", column.name, old.name),
-            )
-            .with_hint("DROP the view and create it again."));
-        }
-    }
+    check_replacement(old, &before.columns, &after.columns)?;
+    check_replaceable(catalog, old, &after.query)?;
     let object = Object { body, ..old.as_ref().clone() };
     let step = move |context: &mut DdlContext<'_>| {
         context.catalog.require(object.id)?;
+        check_inputs(context.catalog, &object)?;
+        if let Some(query) = object.query() {
+            check_replaceable(context.catalog, &object, query)?;
+        }
         context.put(object.clone());
         Ok(())
     };
     change(session, Arc::new(step), "CREATE VIEW").await
+}
+
+/// Refuses to take the ground from what is maintained over the view, and a view of itself.
+fn check_replaceable(catalog: &Catalog, view: &Object, query: &StoredQuery) -> Result<()> {
+    let users = catalog.transitive_users(view.id);
+    let reads = |id: &ObjectId| query.relations.iter().any(|relation| relation.id == *id);
+    if reads(&view.id) || users.iter().any(reads) {
+        return Err(Error::new(
+            SqlState::InvalidObjectDefinition,
+            format!("view \"{}\" would read itself", view.name),
+        )
+        .with_hint("Read the relations that the view reads."));
+    }
+    let is_maintained = |id: &ObjectId| {
+        catalog.get(*id).is_some_and(|o| {
+            matches!(o.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
+        })
+    };
+    match users.into_iter().find(is_maintained).and_then(|id| catalog.get(id)) {
+        None => Ok(()),
+        Some(user) => Err(Error::new(
+            SqlState::DependentObjectsStillExist,
+            format!(
+                "cannot replace view \"{}\" because {} \"{}\" uses it",
+                view.name,
+                user.kind(),
+                catalog.full_name(user.id)
+            ),
+        )
+        .with_hint("Drop that first, or create a view of another name.")),
+    }
+}
+
+/// The old columns must stay as they are, as in PostgreSQL.
+fn check_replacement(view: &Object, before: &[Column], after: &[Column]) -> Result<()> {
+    let refuse = |message: String| {
+        Error::new(SqlState::InvalidTableDefinition, message)
+            .with_detail(format!("The columns of view \"{}\" may only be followed by more.", view.name))
+            .with_hint("DROP the view and create it again.")
+    };
+    if after.len() < before.len() {
+        return Err(refuse("cannot drop columns from view".to_owned()));
+    }
+    for (old, new) in before.iter().zip(after) {
+        if old.name != new.name {
+            return Err(refuse(format!(
+                "cannot change name of view column \"{}\" to \"{}\"",
+                old.name, new.name
+            )));
+        }
+        if old.sql_type != new.sql_type {
+            return Err(refuse(format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name, old.sql_type, new.sql_type
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn create_sink(session: &Session, create: &CreateSink) -> Result<Execution> {
