@@ -211,4 +211,3 @@ fn delete_chunks(batch: &mut StateBatch, id: ObjectId, range: (u64, u64)) {
         batch.delete_range(&chunk_key(id, range.0), &chunk_key(id, range.1));
     }
 }
-

@@ -111,7 +111,11 @@ impl Session {
             other => {
                 let in_block = matches!(other, Transaction::Failed(_));
                 state.transaction = other;
-                return Err(if in_block { unknown(name) } else { outside("ROLLBACK TO SAVEPOINT") });
+                return Err(if in_block {
+                    unknown(name)
+                } else {
+                    outside("ROLLBACK TO SAVEPOINT")
+                });
             }
         };
         let found = block.savepoint(name);

@@ -38,17 +38,11 @@ enum Source {
 
 pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Execution> {
     match statement {
-        Statement::Declare { name, hold, statement: of } => {
-            declare(session, name, *hold, of).await
-        }
+        Statement::Declare { name, hold, statement: of } => declare(session, name, *hold, of).await,
         Statement::Fetch { name, count, is_move: false } => {
             let cursor = find(session, name)?;
             let rows = fetch(session, name, &cursor, *count)?;
-            Ok(Execution::Rows {
-                columns: Arc::clone(&cursor.columns),
-                rows,
-                tag: RowTag("FETCH"),
-            })
+            Ok(Execution::Rows { columns: Arc::clone(&cursor.columns), rows, tag: RowTag("FETCH") })
         }
         Statement::Fetch { name, count, is_move: true } => {
             let cursor = find(session, name)?;

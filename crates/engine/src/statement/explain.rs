@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::ObjectName;
-use weir_planner::dialect::{CreateTable, Statement};
+use weir_planner::dialect::Statement;
 use weir_planner::incremental::Dataflow;
 use weir_planner::semantics;
 use weir_types::{Error, Result};
@@ -28,11 +28,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
     show::text_rows(&columns(), rows, "EXPLAIN")
 }
 
-async fn explained(
-    session: &Session,
-    statement: &Statement,
-    analyze: bool,
-) -> Result<Vec<String>> {
+async fn explained(session: &Session, statement: &Statement, analyze: bool) -> Result<Vec<String>> {
     let refuse = |what: &str| {
         Err(Error::unsupported(format!("EXPLAIN ANALYZE of {what} is not supported"))
             .with_hint("EXPLAIN without ANALYZE shows the plan."))
@@ -52,9 +48,10 @@ async fn explained(
             incremental_plan(session, &subscribe.query, head)
         }
         Statement::CreateTable(_) if analyze => refuse("CREATE TABLE AS"),
-        Statement::CreateTable(CreateTable { query: Some(query), .. }) => {
-            batch_plan(session, query, false).await
-        }
+        Statement::CreateTable(table) => match &table.query {
+            Some(query) => batch_plan(session, query, false).await,
+            None => Err(unsupported()),
+        },
         _ if analyze => refuse("a statement that writes"),
         Statement::Insert(insert) => {
             // A VALUES list may hold DEFAULT, which is no query's.
@@ -70,8 +67,12 @@ async fn explained(
             let rows = Rows::new(&delete.table, &delete.alias, &delete.using, &delete.filter);
             change_plan(session, "Delete", &delete.table, Some(rows.query()?)).await
         }
-        _ => Err(Error::unsupported("EXPLAIN of this statement is not supported")),
+        _ => Err(unsupported()),
     }
+}
+
+fn unsupported() -> Error {
+    Error::unsupported("EXPLAIN of this statement is not supported")
 }
 
 /// The rows that UPDATE and DELETE look for.
@@ -125,11 +126,7 @@ async fn change_plan(
     Ok(lines)
 }
 
-async fn batch_plan(
-    session: &Session,
-    ast: &sql::Query,
-    analyze: bool,
-) -> Result<Vec<String>> {
+async fn batch_plan(session: &Session, ast: &sql::Query, analyze: bool) -> Result<Vec<String>> {
     let catalog = session.catalog();
     let bound = query::bind(session, &catalog, ast, &[])?;
     let relations = query::read_set(&catalog, &bound.relations);

@@ -196,19 +196,12 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
                 other => format!(" WITH (on_error = '{}')", on_error(other)),
             };
             let columns = names(&view.columns);
-            format!(
-                "CREATE MATERIALIZED VIEW {name} ({columns}){options} AS\n{}",
-                view.query.sql
-            )
+            format!("CREATE MATERIALIZED VIEW {name} ({columns}){options} AS\n{}", view.query.sql)
         }
         ObjectBody::Sink(sink) => {
             let mut options = vec![format!("connector = '{}'", sink.connector)];
             options.extend(sink.options.iter().map(option));
-            format!(
-                "CREATE SINK {name} AS\n{}\nWITH ({})",
-                sink.query.sql,
-                options.join(", ")
-            )
+            format!("CREATE SINK {name} AS\n{}\nWITH ({})", sink.query.sql, options.join(", "))
         }
     }
 }

@@ -89,9 +89,10 @@ struct Task {
 
 impl Maintained for Task {
     fn tick(&self, from: Epoch, upto: Epoch) -> Result<Tick> {
-        let shared = self.shared.upgrade().ok_or_else(|| {
-            Error::new(SqlState::AdminShutdown, "the server is shutting down")
-        })?;
+        let shared = self
+            .shared
+            .upgrade()
+            .ok_or_else(|| Error::new(SqlState::AdminShutdown, "the server is shutting down"))?;
         let before: Vec<RecordBatch> = match from {
             Epoch::ZERO => Vec::new(),
             from => self.segments.snapshot().scan(from, None).collect(),

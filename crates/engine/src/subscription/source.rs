@@ -64,9 +64,7 @@ impl Source {
         upto: Epoch,
     ) -> Result<Vec<Changes>> {
         match self {
-            Self::Hidden(segments) => {
-                Ok(vec![Box::new(segments.snapshot().history(after, upto))])
-            }
+            Self::Hidden(segments) => Ok(vec![Box::new(segments.snapshot().history(after, upto))]),
             Self::Versions(relation) => {
                 let object = catalog.require(relation.id)?;
                 let snapshot = match &object.body {

@@ -7,7 +7,7 @@ async fn a_cursor_gives_its_rows_in_pieces() {
     let db = Db::new();
     let a = db.client();
     a.ok("BEGIN").await;
-    let sql = "DECLARE c NO SCROLL CURSOR FOR SELECT g FROM generate_series(1, 10) AS s(g) ORDER BY g";
+    let sql = "DECLARE c NO SCROLL CURSOR FOR SELECT g FROM generate_series(1, 10) AS g ORDER BY g";
     assert_eq!(a.ok(sql).await, "DECLARE CURSOR");
     let rows = a.run("FETCH 2 FROM c").await.expect("rows");
     assert_eq!((rows.tag.as_str(), rows.rows), ("FETCH 2", vec!["1".to_owned(), "2".to_owned()]));
@@ -28,7 +28,7 @@ async fn more_rows_than_a_batch_come_once_each() {
     let db = Db::new();
     let a = db.client();
     a.ok("BEGIN").await;
-    a.ok("DECLARE c CURSOR FOR SELECT g FROM generate_series(1, 20000) AS s(g) ORDER BY g").await;
+    a.ok("DECLARE c CURSOR FOR SELECT g FROM generate_series(1, 20000) AS g ORDER BY g").await;
     let mut seen = 0;
     loop {
         let rows = a.rows("FETCH 7001 FROM c").await;
@@ -78,10 +78,7 @@ async fn what_cannot_be_is_refused() {
     assert_eq!(a.ok("CLOSE ALL").await, "CLOSE CURSOR ALL");
     a.ok("BEGIN").await;
     a.ok("DECLARE c CURSOR FOR SELECT 1").await;
-    assert_eq!(
-        a.error("DECLARE c CURSOR FOR SELECT 2").await,
-        "42P03 cursor \"c\" already exists"
-    );
+    assert_eq!(a.error("DECLARE c CURSOR FOR SELECT 2").await, "42P03 cursor \"c\" already exists");
     a.ok("ROLLBACK").await;
     a.ok("BEGIN").await;
     assert!(a.error("DECLARE c CURSOR FOR SELECT nosuch").await.starts_with("42703"));
@@ -96,7 +93,7 @@ async fn open_cursors_are_listed_and_savepoints_close_younger_ones() {
     let db = Db::new();
     let a = db.client();
     a.ok("BEGIN").await;
-    a.ok("DECLARE old CURSOR FOR SELECT g FROM generate_series(1, 3) AS s(g)").await;
+    a.ok("DECLARE old CURSOR FOR SELECT g FROM generate_series(1, 3) AS g").await;
     a.ok("SAVEPOINT p").await;
     a.ok("DECLARE young CURSOR FOR SELECT 2").await;
     a.ok("FETCH old").await;

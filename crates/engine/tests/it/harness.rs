@@ -177,7 +177,7 @@ impl Following<'_> {
     }
 
     /// The next `n` rows with their epochs.
-    pub(crate) async fn take_with_epochs(&mut self, n: usize) -> Vec<(String, String)> {
+    pub(crate) async fn take_with_epochs(&mut self, n: usize) -> Vec<(u64, String)> {
         while self.taken.len() < n {
             let batch = within(self.client.next(&mut self.rows)).await.expect("rows");
             self.taken.extend(text(&self.columns, &batch.expect("it goes on")));
@@ -185,7 +185,9 @@ impl Following<'_> {
         let rows: Vec<String> = self.taken.drain(..n).collect();
         let split = |row: String| {
             let (epoch, rest) = row.split_once('|').expect("epoch and rest");
-            (epoch.to_owned(), rest.to_owned())
+            let (high, low) = epoch.split_once('/').expect("the form of pg_lsn");
+            let part = |text| u64::from_str_radix(text, 16).expect("a hexadecimal number");
+            (part(high) << 32 | part(low), rest.to_owned())
         };
         rows.into_iter().map(split).collect()
     }

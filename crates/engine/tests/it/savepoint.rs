@@ -30,6 +30,7 @@ async fn rolling_back_undoes_what_came_after() {
     assert_eq!(b.rows("SELECT k, v FROM t ORDER BY k").await, ["1|eins", "2|two"]);
     assert_eq!(b.rows("SELECT x FROM s").await, ["1"]);
     assert_eq!(b.error("SELECT * FROM u").await, "42P01 relation \"u\" does not exist");
+    drop((a, b));
     let db = db.restart(None).await;
     let c = db.client();
     assert_eq!(c.rows("SELECT k, v FROM t ORDER BY k").await, ["1|eins", "2|two"]);

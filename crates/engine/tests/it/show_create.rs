@@ -12,8 +12,12 @@ const OBJECTS: [(&str, &str, &str); 11] = [
          CONSTRAINT pk PRIMARY KEY (k, u), CONSTRAINT pos CHECK (k > 0), CHECK (\"V v\" < 9))",
     ),
     ("TABLE", "bare", "CREATE TABLE bare (a jsonb, b interval, c char(3))"),
-    ("STREAM", "s", "CREATE STREAM s (a int NOT NULL, b text DEFAULT 'it''s') PARTITION BY (b) \
-      WITH (partitions = 3, retention = '7d', retention_bytes = '1MB', durability = 'os')"),
+    (
+        "STREAM",
+        "s",
+        "CREATE STREAM s (a int NOT NULL, b text DEFAULT 'it''s') PARTITION BY (b) \
+      WITH (partitions = 3, retention = '7d', retention_bytes = '1MB', durability = 'os')",
+    ),
     ("STREAM", "plain", "CREATE STREAM plain (a int)"),
     (
         "STREAM",
@@ -22,14 +26,22 @@ const OBJECTS: [(&str, &str, &str); 11] = [
          rows_per_second = 1, rows = 1, on_error = 'skip')",
     ),
     ("VIEW", "v", "CREATE VIEW v (one, \"Two\") AS SELECT k, \"V v\" FROM public.t WHERE k > 1"),
-    ("MATERIALIZED VIEW", "m", "CREATE MATERIALIZED VIEW m AS SELECT a, count(*) FROM public.plain GROUP BY a"),
+    (
+        "MATERIALIZED VIEW",
+        "m",
+        "CREATE MATERIALIZED VIEW m AS SELECT a, count(*) FROM public.plain GROUP BY a",
+    ),
     (
         "MATERIALIZED VIEW",
         "n",
         "CREATE MATERIALIZED VIEW n (x) WITH (on_error = 'skip') AS SELECT 1 / k FROM public.t",
     ),
     ("SINK", "k", "CREATE SINK k FROM public.plain WITH (connector = 'blackhole')"),
-    ("SINK", "q", "CREATE SINK q AS SELECT a + 1 AS a FROM public.plain WITH (connector = 'blackhole')"),
+    (
+        "SINK",
+        "q",
+        "CREATE SINK q AS SELECT a + 1 AS a FROM public.plain WITH (connector = 'blackhole')",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +70,7 @@ async fn what_it_gives_makes_the_object_again() {
         assert!(stream.contains(part), "{stream}");
     }
     assert!(shown("gen").await.contains("on_error = 'skip'"));
+    drop(a);
     let db = db.restart(None).await;
     let b = db.client();
     assert_eq!(b.rows("SHOW CREATE s").await[0].split_once('|').expect("two").1, stream);

@@ -65,7 +65,7 @@ async fn every_epoch_comes_once_and_in_order() {
     assert!(stream.windows(2).all(|pair| pair[0].0 < pair[1].0), "an epoch each: {stream:?}");
     // Ticks may have taken several commits at once: the sum of all changes is the content.
     let mut content = std::collections::BTreeMap::<String, i64>::new();
-    let mut last = String::new();
+    let mut last = 0;
     let wanted = [("0|20".to_owned(), 1), ("1|20".to_owned(), 1), ("2|20".to_owned(), 1)];
     while content != wanted.clone().into() {
         let (epoch, row) = of_view.take_with_epochs(1).await.remove(0);

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
 use weir_catalog::{
     Catalog, Column, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
 };
@@ -10,6 +13,7 @@ use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
 use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
+use weir_planner::source::{RelationSource, Target};
 use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType};
 
 use super::relation::{new_object, numbered};
@@ -17,6 +21,7 @@ use super::{change, check_columns, check_free, free_name};
 use crate::commit::DdlContext;
 use crate::session::{Execution, Session};
 use crate::statement::query;
+use crate::{sys, system};
 
 /// Plans a query that is to be maintained: without parameters and system relations.
 pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
@@ -33,6 +38,15 @@ pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Res
             show_hidden: None,
         };
         let bound = binder.query(&parsed, &[])?;
+        if let Some(name) = system_relation(&bound.plan)? {
+            return Err(Error::unsupported(format!(
+                "system relation \"{name}\" cannot be used in a view, a sink or SUBSCRIBE"
+            ))
+            .with_detail(
+                "Its rows are not part of any commit, so nobody could tell when they change.",
+            )
+            .with_hint("Query it ad hoc."));
+        }
         if !bound.parameters.is_empty() {
             return Err(Error::new(
                 SqlState::UndefinedParameter,
@@ -47,9 +61,28 @@ pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Res
 struct StoredOnly;
 
 impl weir_planner::bind::SystemRelations for StoredOnly {
-    fn schema(&self, _schema: &str, _name: &str) -> Option<arrow::datatypes::SchemaRef> {
-        None
+    fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        let found = system::find(schema, name).or_else(|| sys::find(schema, name));
+        found.map(system::SystemRelation::arrow_schema)
     }
+}
+
+/// The name of a system relation that the plan reads.
+fn system_relation(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    let outcome = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let source: &dyn std::any::Any = scan.source.as_ref();
+            let target = source.downcast_ref::<RelationSource>().map(|source| &source.target);
+            if let Some(Target::System { schema, name }) = target {
+                found = Some(format!("{schema}.{name}"));
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    outcome.map_err(semantics::to_error)?;
+    Ok(found)
 }
 
 fn stored(session: &Session, text: &str, bound: &BoundQuery) -> StoredQuery {
@@ -228,7 +261,10 @@ fn check_replaceable(catalog: &Catalog, view: &Object, query: &StoredQuery) -> R
 fn check_replacement(view: &Object, before: &[Column], after: &[Column]) -> Result<()> {
     let refuse = |message: String| {
         Error::new(SqlState::InvalidTableDefinition, message)
-            .with_detail(format!("The columns of view \"{}\" may only be followed by more.", view.name))
+            .with_detail(format!(
+                "The columns of view \"{}\" may only be followed by more.",
+                view.name
+            ))
             .with_hint("DROP the view and create it again.")
     };
     if after.len() < before.len() {

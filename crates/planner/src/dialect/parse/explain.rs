@@ -83,15 +83,15 @@ fn explained(c: &mut Cursor<'_>) -> Result<Statement> {
         Some("create") if c.at_words(&["create", "table"]) => {
             let start = c.index();
             match create::create(c)? {
-                Statement::CreateTable(table) if table.query.is_none() => Err(unsupported(c, start)),
+                Statement::CreateTable(table) if table.query.is_none() => {
+                    Err(unsupported(c, start))
+                }
                 statement => Ok(statement),
             }
         }
         Some("declare") => session::declare(c),
         Some("subscribe") => Ok(Statement::Subscribe(Box::new(subscribe(c)?))),
-        Some("create" | "execute" | "copy" | "refresh" | "merge") => {
-            Err(unsupported(c, c.index()))
-        }
+        Some("create" | "execute" | "copy" | "refresh" | "merge") => Err(unsupported(c, c.index())),
         _ => Err(c.syntax_error()),
     }
 }
