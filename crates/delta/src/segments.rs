@@ -42,7 +42,7 @@ use self::list::List;
 use crate::hash::hash_n_rows;
 use crate::rows;
 
-pub use self::snapshot::Snapshot;
+pub use self::snapshot::{History, Snapshot};
 
 /// What tells the rows of a relation apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

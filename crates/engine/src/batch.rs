@@ -178,6 +178,11 @@ impl BatchEngine {
         })
     }
 
+    /// Runs a task on the query threads, until it is dropped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop {
+        AbortOnDrop(self.runtime().spawn(task))
+    }
+
     fn state(&self, config: &ConfigOptions) -> SessionState {
         let mut state = self.template.clone();
         *state.config_mut().options_mut() = config.clone();
@@ -215,7 +220,8 @@ pub(crate) async fn collect(
     Ok(batches)
 }
 
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+/// A task that ends when this is dropped.
+pub(crate) struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ use weir_log::{EmbeddedLog, Log, LogOptions};
 use weir_store::DataDir;
 use weir_types::{Epoch, Error, Result, SqlState};
 
-use crate::auth::ScramVerifier;
+use crate::auth::{self, ScramVerifier};
 use crate::batch::BatchEngine;
 use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::commit;
@@ -19,7 +19,6 @@ use crate::connections::Connections;
 use crate::recover;
 use crate::session::{Session, SessionStartup};
 use crate::shared::{Parts, Shared};
-use crate::storage::{self, MetaSpace};
 use crate::upkeep::Upkeep;
 
 /// The engine of one data directory. Cheap to clone.
@@ -43,21 +42,15 @@ impl Engine {
     /// 55006 where another process has the directory, XX001 for damage and lost commits, 0A000 for a newer
     /// format.
     pub fn open(config: EngineConfig) -> Result<Self> {
-        if config.password.is_some() {
-            return Err(Error::unsupported("passwords are not implemented")
-                .with_hint("Listen on loopback, or start with --insecure."));
-        }
         let mut rng = Rng::from_os();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let data = Arc::new(DataDir::open(&config.data_dir, &mut rng)?);
         let state_dir = data.state_dir();
         let log = EmbeddedLog::open(data, LogOptions::new(Arc::clone(&clock)))?;
         let log: Arc<dyn Log> = Arc::new(log);
-        let verifier = match log.meta(MetaSpace::Password as u8, &[])? {
-            Some(bytes) => Some(storage::decode_json(&bytes, "the password's verifier")?),
-            None => None,
-        };
         let checkpoints = Checkpoints::open(&state_dir, log.as_ref())?;
+        let password = config.password.as_deref();
+        let verifier = auth::settle(log.as_ref(), password, &mut rng, clock.now())?;
         let catalog = recover::catalog(log.as_ref())?;
         let last_now = log.newest_now();
         let scheduler = Scheduler::start(config.workers, log.newest_epoch());

@@ -22,6 +22,7 @@ mod sources;
 mod stack;
 mod statement;
 mod storage;
+mod subscription;
 mod sys;
 pub mod system;
 mod tables;

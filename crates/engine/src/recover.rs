@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::ArrayRef;
 use weir_catalog::{Catalog, Object, ObjectBody, decode_object};
 use weir_delta::codec::Decoder;
 use weir_delta::{Delta, Weights};
@@ -101,7 +101,6 @@ fn replay(
     let definition = table_of(object)?;
     let columns = definition.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
     let row_schema = schema(&columns);
-    let hidden = definition.columns.iter().position(|column| column.hidden);
     let partition = PartitionId(0);
     let end = log.end_offset(definition.topic, partition)?;
     if start >= end {
@@ -120,13 +119,8 @@ fn replay(
         let decoder = Decoder::new(block.payload.clone())?;
         let arrays: Vec<ArrayRef> =
             columns.iter().map(|column| column.read(&decoder)).collect::<Result<_>>()?;
-        if let Some(hidden) = hidden {
-            let ids = arrays[hidden].as_primitive::<arrow::datatypes::Int64Type>();
-            if let Some(newest) = arrow::compute::max(ids) {
-                table.saw_row_id(newest);
-            }
-        }
         let rows = batch(Arc::clone(&row_schema), arrays, decoder.n_rows())?;
+        table.saw_rows(&rows);
         let weights = match decoder.weights() {
             None => Weights::One,
             Some(weights) => Weights::Mixed(weights.into_iter().map(i64::from).collect()),

@@ -3,6 +3,7 @@
 mod block;
 mod interrupt;
 mod prepared;
+mod savepoint;
 mod system;
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ use crate::shared::Shared;
 pub(crate) use block::Block;
 pub(crate) use interrupt::Interrupt;
 pub use prepared::Prepared;
-pub(crate) use prepared::Work;
+pub(crate) use prepared::{Work, rescues};
 pub(crate) use system::StatementSystem;
 
 /// What a client says of itself when it connects.
@@ -173,8 +174,8 @@ pub(crate) enum Transaction {
     Implicit(Box<Block>),
     /// BEGIN.
     Explicit(Box<Block>),
-    /// BEGIN, then an error.
-    Failed,
+    /// BEGIN, then an error. The block is kept where it has savepoints to go back to.
+    Failed(Option<Box<Block>>),
 }
 
 /// One client's session. Dropping it ends it; an open transaction has no effect then.
@@ -307,7 +308,8 @@ impl Session {
         let mut state = self.state.lock();
         state.transaction = match std::mem::take(&mut state.transaction) {
             Transaction::None | Transaction::Implicit(_) => Transaction::None,
-            Transaction::Explicit(_) | Transaction::Failed => Transaction::Failed,
+            Transaction::Explicit(block) => Transaction::Failed(block.until_rolled_back()),
+            failed @ Transaction::Failed(_) => failed,
         };
     }
 
@@ -317,7 +319,7 @@ impl Session {
         match self.state.lock().transaction {
             Transaction::None | Transaction::Implicit(_) => TransactionStatus::Idle,
             Transaction::Explicit(_) => TransactionStatus::InBlock,
-            Transaction::Failed => TransactionStatus::Failed,
+            Transaction::Failed(_) => TransactionStatus::Failed,
         }
     }
 
@@ -367,7 +369,7 @@ impl Session {
             Transaction::Implicit(block) | Transaction::Explicit(block) => {
                 block.catalog.clone().unwrap_or_else(|| self.shared.catalog())
             }
-            Transaction::None | Transaction::Failed => self.shared.catalog(),
+            Transaction::None | Transaction::Failed(_) => self.shared.catalog(),
         }
     }
 
@@ -375,7 +377,7 @@ impl Session {
     pub(crate) fn now(&self) -> Timestamp {
         match &self.state.lock().transaction {
             Transaction::Implicit(block) | Transaction::Explicit(block) => block.began,
-            Transaction::None | Transaction::Failed => self.shared.clock.now(),
+            Transaction::None | Transaction::Failed(_) => self.shared.clock.now(),
         }
     }
 
@@ -383,7 +385,7 @@ impl Session {
     pub(crate) fn with_block<T>(&self, act: impl FnOnce(&mut Block) -> T) -> Option<T> {
         match &mut self.state.lock().transaction {
             Transaction::Implicit(block) | Transaction::Explicit(block) => Some(act(block)),
-            Transaction::None | Transaction::Failed => None,
+            Transaction::None | Transaction::Failed(_) => None,
         }
     }
 

@@ -2,12 +2,13 @@
 
 mod assign;
 mod copy;
+mod cursor;
 mod ddl;
 mod encode;
 mod explain;
 mod insert;
 mod modify;
-mod query;
+pub(crate) mod query;
 mod row;
 mod setting;
 mod show;
@@ -18,8 +19,12 @@ use std::sync::Arc;
 use weir_planner::dialect::Statement;
 use weir_types::{Error, Result, SqlState, SqlType};
 
-use crate::session::{Execution, Parameter, Parsed, Prepared, Session, Work};
+use crate::session::{Execution, Parameter, Parsed, Prepared, RowTag, Session, Work, rescues};
 
+use crate::subscription::Subscription;
+
+pub(crate) use cursor::Cursor;
+pub(crate) use ddl::bind_stored;
 pub(crate) use encode::{encode_append, encode_change};
 pub(crate) use insert::InsertPlan;
 pub(crate) use modify::ModifyPlan;
@@ -67,11 +72,7 @@ impl Session {
 
     fn check_not_failed(&self, statement: &Statement) -> Result<()> {
         use crate::session::TransactionStatus;
-        let ends_it = matches!(
-            statement,
-            Statement::Commit | Statement::Rollback | Statement::Empty | Statement::Savepoint(..)
-        );
-        if self.transaction_status() == TransactionStatus::Failed && !ends_it {
+        if self.transaction_status() == TransactionStatus::Failed && !rescues(statement) {
             return Err(Error::new(
                 SqlState::InFailedSqlTransaction,
                 "current transaction is aborted, commands ignored until end of transaction block",
@@ -157,6 +158,10 @@ impl Session {
             | Statement::ShowCreate(_)
             | Statement::Describe(_) => Some(show::columns(self, statement)?),
             Statement::Explain { .. } => Some(explain::columns()),
+            Statement::Fetch { name, is_move: false, .. } => Some(cursor::columns(self, name)?),
+            Statement::Subscribe(subscribe) => Some(crate::stack::on_planner_stack(|| {
+                crate::subscription::columns(self, subscribe)
+            })?),
             Statement::Execute { name, .. } => transaction::prepared(self, name)?.columns.clone(),
             _ => None,
         })
@@ -184,11 +189,15 @@ impl Session {
             | Statement::Describe(_) => show::run(self, statement, &prepared.columns),
             Statement::Explain { .. } => explain::run(self, statement).await,
             Statement::Declare { .. } | Statement::Fetch { .. } | Statement::Close(_) => {
-                Err(Error::unsupported("cursors are not implemented")
-                    .with_hint("Rows of a plain SELECT leave as they are made."))
+                cursor::run(self, statement).await
             }
             Statement::Copy(copy) => copy::run(self, copy).await,
-            Statement::Subscribe(_) => Err(Error::unsupported("SUBSCRIBE is not implemented")),
+            Statement::Subscribe(subscribe) => {
+                let subscription = Subscription::open(self, subscribe).await?;
+                let columns = Arc::clone(&subscription.columns);
+                let rows = subscription.into_stream();
+                Ok(Execution::Rows { columns, rows, tag: RowTag("SUBSCRIBE") })
+            }
             Statement::Flush => transaction::flush(self).await,
             Statement::Checkpoint => Err(Error::unsupported("CHECKPOINT is not implemented")),
             Statement::Query(_)

@@ -50,6 +50,8 @@ pub struct SystemContext<'a> {
     pub search_path: SearchPath,
     /// All connections.
     pub connections: Vec<ConnectionRow>,
+    /// The session's open cursors.
+    pub cursors: Vec<CursorRow>,
     /// Number of rows, where it is known.
     pub row_counts: BTreeMap<ObjectId, i64>,
     /// Materialized views that have no content yet: reading them waits for their backfill.
@@ -83,6 +85,17 @@ pub struct ConnectionRow {
     pub state: String,
     /// Its newest statement.
     pub query: String,
+}
+
+/// An open cursor, for `pg_cursors`.
+#[derive(Clone, Debug)]
+pub struct CursorRow {
+    /// Its name.
+    pub name: String,
+    /// The text of its query.
+    pub statement: String,
+    /// When it was declared.
+    pub declared: Timestamp,
 }
 
 /// The rows of a system relation. A relation without content in Weir has none.

@@ -84,7 +84,7 @@ impl Tables {
                 "could not serialize access: the table's columns were changed meanwhile",
             ));
         }
-        let (_, retracted) = change.delta.split()?;
+        let (inserted, retracted) = change.delta.split()?;
         if !retracted.is_empty() {
             let key = table.key_of(retracted.rows());
             let changed = table.segments.last_change(&key);
@@ -92,6 +92,8 @@ impl Tables {
                 return Err(lost_race());
             }
         }
+        // A transaction that made the table gave its rows their ids itself.
+        table.saw_rows(inserted.rows());
         table.segments.apply(epoch, &change.delta).map_err(|error| match error.kind {
             ApplyErrorKind::DuplicateKey => {
                 self.duplicate(change.table, change.delta.rows(), error.row, &table)

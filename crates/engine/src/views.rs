@@ -172,19 +172,7 @@ impl Views {
         let catalog = shared.catalog();
         let (dataflow, clock) = plan(shared, &catalog, query)?;
         let read = catalog.read_set(query.relations.iter().map(|relation| relation.id));
-        let (mut topics, mut views) = (BTreeSet::new(), Vec::new());
-        for id in read {
-            match catalog.get(id).map(|object| &object.body) {
-                Some(ObjectBody::MaterializedView(_)) => views.push(id),
-                Some(ObjectBody::Stream(stream)) => {
-                    topics.insert(stream.topic);
-                }
-                Some(ObjectBody::Table(table)) => {
-                    topics.insert(table.topic);
-                }
-                _ => {}
-            }
-        }
+        let ViewInputs { topics, views, .. } = inputs(&catalog, &read, clock);
         let segments = content.unwrap_or_else(|| empty_segments(object));
         let data = ViewData {
             segments,
@@ -210,6 +198,24 @@ impl ViewData {
         let done = self.backfill_rows.load(Ordering::Relaxed);
         if total == 0 { 0.0 } else { 100.0 * done.min(total) as f64 / total as f64 }
     }
+}
+
+/// What makes a query's content change: the topics and views of the relations that it reads.
+pub(crate) fn inputs(catalog: &Catalog, read: &BTreeSet<ObjectId>, clock: bool) -> ViewInputs {
+    let mut inputs = ViewInputs { clock, ..ViewInputs::default() };
+    for id in read {
+        match catalog.get(*id).map(|object| &object.body) {
+            Some(ObjectBody::MaterializedView(_)) => inputs.views.push(*id),
+            Some(ObjectBody::Stream(stream)) => {
+                inputs.topics.insert(stream.topic);
+            }
+            Some(ObjectBody::Table(table)) => {
+                inputs.topics.insert(table.topic);
+            }
+            _ => {}
+        }
+    }
+    inputs
 }
 
 /// The store of a view's rows.

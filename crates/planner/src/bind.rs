@@ -257,26 +257,28 @@ fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// A projection of a view's plan to the names and types that the catalog holds for it.
+/// A projection of a view's plan to those of its columns that a reader means, under the reader's names.
 fn as_view_columns(
     plan: LogicalPlan,
     columns: &[weir_catalog::Column],
-    id: ObjectId,
+    stored: &StoredRelation,
 ) -> Result<LogicalPlan> {
     if plan.schema().fields().len() != columns.len() {
         return Err(Error::internal(format!(
-            "view {id} has {} columns and its query {}",
+            "view \"{}\" has {} columns and its query {}",
+            stored.name,
             columns.len(),
             plan.schema().fields().len()
         )));
     }
-    let outputs: Vec<Expr> = plan
-        .schema()
-        .columns()
-        .into_iter()
-        .zip(columns)
-        .map(|(column, defined)| Expr::Column(column).alias(&defined.name))
-        .collect();
+    let of_query = plan.schema().columns();
+    let mut outputs = Vec::with_capacity(stored.columns.len());
+    for (id, name, _) in &stored.columns {
+        let position = columns.iter().position(|column| column.id == *id).ok_or_else(|| {
+            Error::internal(format!("column \"{name}\" of view \"{}\" is gone", stored.name))
+        })?;
+        outputs.push(Expr::Column(of_query[position].clone()).alias(name));
+    }
     LogicalPlanBuilder::from(plan)
         .project(outputs)
         .and_then(LogicalPlanBuilder::build)

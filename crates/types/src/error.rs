@@ -138,6 +138,8 @@ sql_states! {
     DependentObjectsStillExist = "2BP01", Invalid;
     /// Unknown portal.
     InvalidCursorName = "34000", Invalid;
+    /// Unknown savepoint.
+    InvalidSavepoint = "3B001", Invalid;
     /// Unknown database.
     InvalidCatalogName = "3D000", Invalid;
     /// Unknown schema.

@@ -19,6 +19,9 @@ pub const PG_MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that a transaction keeps before COMMIT (54000 beyond).
 pub const TRANSACTION_BYTES_MAX: usize = 256 << 20;
+/// Most bytes of changes that wait for the client of a SUBSCRIBE (53200 beyond): it must not keep a
+/// server's memory by reading slowly. One commit's changes always fit.
+pub const SUBSCRIPTION_BYTES_MAX: usize = 64 << 20;
 /// Most partitions of a stream: each has an entry in memory and in each epoch descriptor that
 /// touches it.
 pub const PARTITIONS_MAX: u32 = 1024;

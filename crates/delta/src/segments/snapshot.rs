@@ -1,6 +1,6 @@
 //! What readers see: scans at an epoch, and the changes between two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -86,6 +86,45 @@ impl Snapshot {
         Delta::concat(&self.schema, &deltas)?.consolidate()
     }
 
+    /// What changed at each epoch after `after`, up to `upto`, in their order: each distinct row of an
+    /// epoch once, and no epoch without a change. Good where `after` is not before the horizon of
+    /// compaction.
+    #[must_use]
+    pub fn history(&self, after: Epoch, upto: Epoch) -> History {
+        let mut epochs: BTreeMap<Epoch, Vec<Versions>> = BTreeMap::new();
+        let is_between = |epoch: Epoch| epoch > after && epoch <= upto;
+        for segment in self.list.iter() {
+            let created = segment.creations();
+            let is_untouched = created.max() <= after && segment.last_deletion() <= after;
+            if is_untouched || created.min() > upto {
+                continue;
+            }
+            let mut note = |epoch: Epoch, row: usize, weight: i64| {
+                let of_epoch = epochs.entry(epoch).or_default();
+                if !of_epoch.last().is_some_and(|last| Arc::ptr_eq(&last.segment, segment)) {
+                    let segment = Arc::clone(segment);
+                    of_epoch.push(Versions { segment, rows: Vec::new(), weights: Vec::new() });
+                }
+                let last = of_epoch.last_mut().expect("pushed above");
+                last.rows.push(row as u32);
+                last.weights.push(weight);
+            };
+            for row in 0..segment.len() {
+                let (created, deleted) = (segment.created(row), segment.deleted(row));
+                if created == deleted {
+                    continue;
+                }
+                if is_between(created) {
+                    note(created, row, 1);
+                }
+                if is_between(deleted) {
+                    note(deleted, row, -1);
+                }
+            }
+        }
+        History { schema: Arc::clone(&self.schema), epochs: epochs.into_iter() }
+    }
+
     /// Every epoch at which a row that is still known came or went, ascending: applying
     /// [`Self::changes`] from each to the next gives the rows with their history.
     #[must_use]
@@ -112,6 +151,44 @@ impl Snapshot {
             }
         };
         self.list.iter().map(visible).sum()
+    }
+}
+
+/// Row versions of one segment that came or went at one epoch.
+struct Versions {
+    segment: Arc<Segment>,
+    rows: Vec<u32>,
+    weights: Vec<i64>,
+}
+
+/// The changes of each epoch, made as they are asked for. See [`Snapshot::history`].
+pub struct History {
+    schema: SchemaRef,
+    epochs: btree_map::IntoIter<Epoch, Vec<Versions>>,
+}
+
+impl History {
+    fn delta(&self, versions: Vec<Versions>) -> Result<Delta> {
+        let mut deltas = Vec::with_capacity(versions.len());
+        for Versions { segment, rows, weights } in versions {
+            let changed = rows::take(segment.rows(), &rows)?;
+            deltas.push(Delta::new(changed, Weights::Mixed(weights)));
+        }
+        Delta::concat(&self.schema, &deltas)?.consolidate()
+    }
+}
+
+impl Iterator for History {
+    type Item = Result<(Epoch, Delta)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (epoch, versions) = self.epochs.next()?;
+            match self.delta(versions) {
+                Ok(delta) if delta.is_empty() => {}
+                outcome => return Some(outcome.map(|delta| (epoch, delta))),
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
 use weir_catalog::{Object, ObjectBody, Stream};
 use weir_delta::codec::Decoder;
@@ -61,7 +61,6 @@ impl StreamRelation {
         upto: Epoch,
     ) -> Result<Self> {
         let stream = stream_of(object)?;
-        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
         let mut ranges = Vec::with_capacity(stream.options.partitions as usize);
         for partition in (0..stream.options.partitions).map(PartitionId) {
             let begin = match after {
@@ -74,13 +73,57 @@ impl StreamRelation {
         if planted::is(Bug::IgnoredPartition) && ranges.len() > 1 {
             ranges.pop();
         }
-        Ok(Self {
-            log,
-            topic: stream.topic,
-            ranges: ranges.into(),
-            columns: columns.into(),
-            schema,
-        })
+        Self::in_ranges(log, object, columns, schema, ranges)
+    }
+
+    /// Those columns of the stream's rows in a range of each partition.
+    ///
+    /// # Errors
+    /// XX000 for a column that the stream does not have.
+    pub(crate) fn in_ranges(
+        log: Arc<dyn Log>,
+        object: &Object,
+        columns: &[ColumnId],
+        schema: SchemaRef,
+        ranges: Vec<Range<Offset>>,
+    ) -> Result<Self> {
+        let topic = stream_of(object)?.topic;
+        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { log, topic, ranges: ranges.into(), columns: columns.into(), schema })
+    }
+
+    /// The rows of a part with the epochs of their commits, which ascend.
+    pub(crate) fn by_epoch(
+        &self,
+        part: usize,
+    ) -> Box<dyn Iterator<Item = Result<(Epoch, RecordBatch)>> + Send> {
+        self.blocks(part, self.columns.to_vec(), Arc::clone(&self.schema))
+    }
+
+    /// Those columns of a part's blocks, as far as they are in its range.
+    fn blocks(
+        &self,
+        part: usize,
+        columns: Vec<Part>,
+        schema: SchemaRef,
+    ) -> Box<dyn Iterator<Item = Result<(Epoch, RecordBatch)>> + Send> {
+        let range = self.ranges[part].clone();
+        if range.start >= range.end {
+            return Box::new(std::iter::empty());
+        }
+        let partition = PartitionId(part as u32);
+        let blocks = match self.log.read(self.topic, partition, range.start, range.end) {
+            Ok(blocks) => blocks,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        Box::new(blocks.map(move |block| {
+            let block = block?;
+            let batch = decode(&block, partition, &columns, Arc::clone(&schema))?;
+            let begin = range.start.0.saturating_sub(block.header.base_offset.0) as usize;
+            let end = batch.num_rows().min((range.end.0 - block.header.base_offset.0) as usize);
+            let rows = batch.slice(begin.min(end), end - begin.min(end));
+            Ok((block.header.epoch, rows))
+        }))
     }
 
     /// Number of rows in all ranges.
@@ -110,28 +153,13 @@ impl RowSource for StreamRelation {
     }
 
     fn read(&self, part: usize, projection: &[usize]) -> Batches {
-        let range = self.ranges[part].clone();
-        if range.start >= range.end {
-            return Box::new(std::iter::empty());
-        }
-        let partition = PartitionId(part as u32);
         let columns: Vec<Part> =
             projection.iter().map(|column_idx| self.columns[*column_idx].clone()).collect();
         let schema = match self.schema.project(projection) {
             Ok(schema) => Arc::new(schema),
             Err(e) => return Box::new(std::iter::once(Err(Error::internal(e.to_string())))),
         };
-        let blocks = match self.log.read(self.topic, partition, range.start, range.end) {
-            Ok(blocks) => blocks,
-            Err(error) => return Box::new(std::iter::once(Err(error))),
-        };
-        Box::new(blocks.map(move |block| {
-            let block = block?;
-            let batch = decode(&block, partition, &columns, Arc::clone(&schema))?;
-            let begin = range.start.0.saturating_sub(block.header.base_offset.0) as usize;
-            let end = batch.num_rows().min((range.end.0 - block.header.base_offset.0) as usize);
-            Ok(batch.slice(begin.min(end), end - begin.min(end)))
-        }))
+        Box::new(self.blocks(part, columns, schema).map(|block| block.map(|(_, rows)| rows)))
     }
 }
 
@@ -141,7 +169,7 @@ fn decode(
     partition: PartitionId,
     columns: &[Part],
     schema: SchemaRef,
-) -> Result<arrow::array::RecordBatch> {
+) -> Result<RecordBatch> {
     let decoder = Decoder::new(block.payload.clone())?;
     let n_rows = decoder.n_rows();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use weir_catalog::{Object, ObjectBody, Table};
 use weir_delta::segments::{Key, Segments, Snapshot};
@@ -20,6 +20,8 @@ pub(crate) struct TableData {
     pub(crate) columns: Vec<ColumnId>,
     /// Positions of the key's columns.
     pub(crate) key: Vec<usize>,
+    /// Position of the hidden row id.
+    row_id: Option<usize>,
     next_row_id: AtomicI64,
 }
 
@@ -49,6 +51,7 @@ impl TableData {
             segments: Segments::new(stored::schema(&columns), Key::Unique(key.clone())),
             columns: table.columns.iter().map(|column| column.id).collect(),
             key,
+            row_id: table.columns.iter().position(|column| column.hidden),
             next_row_id: AtomicI64::new(1),
         })
     }
@@ -97,6 +100,16 @@ impl TableData {
     /// Makes sure that no row id up to `row_id` is given again.
     pub(crate) fn saw_row_id(&self, row_id: i64) {
         self.next_row_id.fetch_max(row_id + 1, Ordering::Relaxed);
+    }
+
+    /// Makes sure that no row id of those rows is given again.
+    pub(crate) fn saw_rows(&self, rows: &RecordBatch) {
+        if let Some(hidden) = self.row_id {
+            let ids = rows.column(hidden).as_primitive::<arrow::datatypes::Int64Type>();
+            if let Some(newest) = arrow::compute::max(ids) {
+                self.saw_row_id(newest);
+            }
+        }
     }
 
     /// The key's columns of rows of this table.

@@ -8,12 +8,14 @@ use weir_catalog::{Catalog, ObjectBody};
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, limits};
 
+use super::savepoint::Savepoint;
 use super::{Session, Transaction};
 use crate::commit::{DdlContext, DdlEffects, DdlStep, WriteSet};
 use crate::pins::Pin;
 use crate::read;
-use crate::relation::Overlay;
+use crate::relation::{Overlay, TableData};
 use crate::shared::Shared;
+use crate::statement::Cursor;
 
 /// A transaction block.
 pub(crate) struct Block {
@@ -28,7 +30,15 @@ pub(crate) struct Block {
     pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
     /// Own rows for streams: all columns.
     pub(crate) appended: HashMap<ObjectId, RecordBatch>,
-    n_bytes: usize,
+    /// Tables that its own DDL made, for the row ids of their rows.
+    pub(crate) new_tables: HashMap<ObjectId, Arc<TableData>>,
+    /// Open cursors, by name.
+    pub(crate) cursors: HashMap<String, Arc<Cursor>>,
+    /// Cursors declared so far.
+    pub(super) n_cursors: u64,
+    /// What ROLLBACK TO can go back to, oldest first.
+    pub(super) savepoints: Vec<Savepoint>,
+    pub(super) n_bytes: usize,
 }
 
 impl Block {
@@ -41,8 +51,18 @@ impl Block {
             ddl: Vec::new(),
             overlays: HashMap::new(),
             appended: HashMap::new(),
+            new_tables: HashMap::new(),
+            cursors: HashMap::new(),
+            n_cursors: 0,
+            savepoints: Vec::new(),
             n_bytes: 0,
         }
+    }
+
+    /// A number for the next cursor: they ascend.
+    pub(crate) fn next_cursor(&mut self) -> u64 {
+        self.n_cursors += 1;
+        self.n_cursors
     }
 
     /// Counts rows that the block keeps until COMMIT.

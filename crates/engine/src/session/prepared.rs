@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weir_catalog::Catalog;
 use weir_planner::bind::BoundQuery;
-use weir_planner::dialect::{self, Statement};
+use weir_planner::dialect::{self, SavepointAction, Statement};
 use weir_types::SqlType;
 
 use super::OutputColumn;
@@ -49,6 +49,17 @@ impl Prepared {
     /// True for what ends a failed transaction block.
     #[must_use]
     pub fn is_allowed_in_failed_block(&self) -> bool {
-        matches!(self.parsed.statement, Statement::Commit | Statement::Rollback | Statement::Empty)
+        rescues(&self.parsed.statement)
     }
+}
+
+/// True for a statement that runs in a failed block: it ends it, or goes back to a savepoint.
+pub(crate) fn rescues(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Commit
+            | Statement::Rollback
+            | Statement::Empty
+            | Statement::Savepoint(SavepointAction::RollbackTo, _)
+    )
 }

@@ -58,9 +58,9 @@ impl StatementSystem {
     }
 
     fn context(&self) -> SystemContext<'_> {
-        let settings = match self.session.upgrade() {
-            Some(session) => session.state.lock().settings.all(),
-            None => Vec::new(),
+        let (settings, cursors) = match self.session.upgrade() {
+            Some(session) => (session.state.lock().settings.all(), session.cursors()),
+            None => (Vec::new(), Vec::new()),
         };
         SystemContext {
             catalog: &self.catalog,
@@ -69,6 +69,7 @@ impl StatementSystem {
             database: "weir".to_owned(),
             search_path: self.path.clone(),
             connections: self.shared.connections.rows(),
+            cursors,
             row_counts: BTreeMap::new(),
             unpopulated: Vec::new(),
             extra: sys::relations(),

@@ -16,7 +16,8 @@ use weir_types::{Epoch, Error, Result, SqlState, SqlType};
 use super::insert::{self, column_position, generated, quoted};
 use super::{query, row};
 use crate::commit::Submitted;
-use crate::session::{CopyIn, Execution, Session};
+use crate::session::{CopyIn, Execution, RowStream, Session};
+use crate::subscription::Subscription;
 
 /// Rows gathered before they are written, outside a block.
 const ROWS_MIN: usize = 65_536;
@@ -126,8 +127,8 @@ impl IntoRelation {
         let session = &self.session;
         match &self.object.body {
             ObjectBody::Table(_) => {
-                let table = session.shared.tables.get(self.object.id).ok();
-                let rows = row::complete(session, &self.object, table.as_deref(), given, n_rows)?;
+                let table = row::table_of(session, &self.object)?;
+                let rows = row::complete(session, &self.object, Some(&table), given, n_rows)?;
                 let none = RecordBatch::new_empty(rows.schema());
                 insert::apply(session, &self.object, &none, &rows, Epoch::MAX).await?;
             }
@@ -206,18 +207,31 @@ async fn to_stdout(session: &Session, copy: &Copy) -> Result<Execution> {
             let text = format!("SELECT {} FROM {schema}.{}", list.join(", "), quoted(&object.name));
             weir_planner::dialect::parse_query(&text)?
         }
-        CopyTarget::Subscribe(_) => {
-            return Err(Error::unsupported("SUBSCRIBE is not implemented"));
+        CopyTarget::Subscribe(subscribe) => {
+            let subscription = Subscription::open(session, subscribe).await?;
+            let columns = &subscription.columns;
+            let typed = columns.iter().map(|c| (c.name.clone(), c.sql_type.clone())).collect();
+            return send(session, copy, typed, subscription.into_stream());
         }
     };
     let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, &parsed, &[]))?;
     let typed: Vec<(String, SqlType)> =
         bound.columns.iter().map(|column| (column.name.clone(), column.sql_type.clone())).collect();
+    let (stream, _pin) = query::stream(session, &catalog, &bound, &[]).await?;
+    send(session, copy, typed, stream)
+}
+
+/// Rows as data that goes out.
+fn send(
+    session: &Session,
+    copy: &Copy,
+    typed: Vec<(String, SqlType)>,
+    stream: RowStream,
+) -> Result<Execution> {
     let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
     let n_columns = typed.len();
     let options = options(&copy.options, &names)?;
     let mut encoder = CopyEncoder::new(&options, typed, &session.format_settings())?;
-    let (stream, _pin) = query::stream(session, &catalog, &bound, &[]).await?;
     let rows = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&rows);
     let header = encoder.header();

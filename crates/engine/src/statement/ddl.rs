@@ -6,7 +6,10 @@
 mod alter;
 mod drop;
 mod relation;
+mod table_as;
 mod view;
+
+pub(crate) use view::bind as bind_stored;
 
 use std::sync::Arc;
 
@@ -20,6 +23,9 @@ use crate::session::{Execution, Session};
 pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Execution> {
     match statement {
         Statement::CreateStream(create) => relation::create_stream(session, create).await,
+        Statement::CreateTable(create) if create.query.is_some() => {
+            table_as::run(session, create).await
+        }
         Statement::CreateTable(create) => relation::create_table(session, create).await,
         Statement::CreateView(create) => view::create_view(session, create).await,
         Statement::CreateSink(create) => view::create_sink(session, create).await,

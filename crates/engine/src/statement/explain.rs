@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast as sql;
+use weir_catalog::ObjectName;
 use weir_planner::dialect::Statement;
 use weir_planner::incremental::Dataflow;
 use weir_planner::semantics;
 use weir_types::{Error, Result};
 
+use super::insert::quoted;
 use super::{query, show};
 use crate::read::EpochRows;
 use crate::session::{Execution, OutputColumn, Session, StatementSystem};
@@ -20,24 +23,110 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
     let Statement::Explain { analyze, statement, .. } = statement else {
         return Err(Error::internal("not an EXPLAIN"));
     };
-    let lines = match statement.as_ref() {
-        Statement::Query(query) => batch_plan(session, query, *analyze).await?,
-        Statement::CreateView(view) if view.materialized => incremental_plan(session, &view.query)?,
-        _ => {
-            return Err(Error::unsupported(
-                "EXPLAIN is implemented for queries and CREATE MATERIALIZED VIEW",
-            ));
-        }
-    };
+    let lines = explained(session, statement, *analyze).await?;
     let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
     show::text_rows(&columns(), rows, "EXPLAIN")
 }
 
-async fn batch_plan(
+async fn explained(session: &Session, statement: &Statement, analyze: bool) -> Result<Vec<String>> {
+    let refuse = |what: &str| {
+        Err(Error::unsupported(format!("EXPLAIN ANALYZE of {what} is not supported"))
+            .with_hint("EXPLAIN without ANALYZE shows the plan."))
+    };
+    match statement {
+        Statement::Query(query) => batch_plan(session, query, analyze).await,
+        Statement::Declare { statement, .. } => {
+            Box::pin(explained(session, &statement.statement, analyze)).await
+        }
+        Statement::CreateView(_) if analyze => refuse("CREATE MATERIALIZED VIEW"),
+        Statement::CreateView(view) if view.materialized => {
+            incremental_plan(session, &view.query, "Materialize: rows of the view, state O(view)")
+        }
+        Statement::Subscribe(_) if analyze => refuse("SUBSCRIBE"),
+        Statement::Subscribe(subscribe) => {
+            let head = "Subscribe: changes leave as they are made, no state";
+            incremental_plan(session, &subscribe.query, head)
+        }
+        Statement::CreateTable(_) if analyze => refuse("CREATE TABLE AS"),
+        Statement::CreateTable(table) => match &table.query {
+            Some(query) => batch_plan(session, query, false).await,
+            None => Err(unsupported()),
+        },
+        _ if analyze => refuse("a statement that writes"),
+        Statement::Insert(insert) => {
+            // A VALUES list may hold DEFAULT, which is no query's.
+            let is_values = |query: &sql::Query| matches!(*query.body, sql::SetExpr::Values(_));
+            let query = insert.source.as_deref().filter(|query| !is_values(query)).cloned();
+            change_plan(session, "Insert", &insert.table, query).await
+        }
+        Statement::Update(update) => {
+            let rows = Rows::new(&update.table, &update.alias, &update.from, &update.filter);
+            change_plan(session, "Update", &update.table, Some(rows.query()?)).await
+        }
+        Statement::Delete(delete) => {
+            let rows = Rows::new(&delete.table, &delete.alias, &delete.using, &delete.filter);
+            change_plan(session, "Delete", &delete.table, Some(rows.query()?)).await
+        }
+        _ => Err(unsupported()),
+    }
+}
+
+fn unsupported() -> Error {
+    Error::unsupported("EXPLAIN of this statement is not supported")
+}
+
+/// The rows that UPDATE and DELETE look for.
+struct Rows<'a> {
+    table: &'a ObjectName,
+    alias: &'a Option<String>,
+    others: &'a [sql::TableWithJoins],
+    filter: &'a Option<sql::Expr>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        table: &'a ObjectName,
+        alias: &'a Option<String>,
+        others: &'a [sql::TableWithJoins],
+        filter: &'a Option<sql::Expr>,
+    ) -> Self {
+        Self { table, alias, others, filter }
+    }
+
+    /// The query that finds them.
+    fn query(&self) -> Result<sql::Query> {
+        let schema = self.table.schema.iter().map(|schema| format!("{}.", quoted(schema)));
+        let mut from = format!("{}{}", schema.collect::<String>(), quoted(&self.table.name));
+        if let Some(alias) = self.alias {
+            from += &format!(" AS {}", quoted(alias));
+        }
+        for other in self.others {
+            from += &format!(", {other}");
+        }
+        let filter = self.filter.iter().map(|filter| format!(" WHERE {filter}"));
+        let text = format!("SELECT * FROM {from}{}", filter.collect::<String>());
+        weir_planner::dialect::parse_query(&text).map(|query| *query)
+    }
+}
+
+/// The plan of the rows that a statement writes or changes, under the table's name.
+async fn change_plan(
     session: &Session,
-    ast: &datafusion::sql::sqlparser::ast::Query,
-    analyze: bool,
+    verb: &str,
+    table: &ObjectName,
+    query: Option<sql::Query>,
 ) -> Result<Vec<String>> {
+    let catalog = session.catalog();
+    let object = catalog.resolve(table, &session.search_path())?;
+    let mut lines = vec![format!("{verb} on {}", catalog.full_name(object.id))];
+    if let Some(query) = query {
+        let plan = batch_plan(session, &query, false).await?;
+        lines.extend(plan.into_iter().map(|line| format!("  {line}")));
+    }
+    Ok(lines)
+}
+
+async fn batch_plan(session: &Session, ast: &sql::Query, analyze: bool) -> Result<Vec<String>> {
     let catalog = session.catalog();
     let bound = query::bind(session, &catalog, ast, &[])?;
     let relations = query::read_set(&catalog, &bound.relations);
@@ -60,10 +149,7 @@ async fn batch_plan(
     Ok(display.indent(false).to_string().lines().map(str::to_owned).collect())
 }
 
-fn incremental_plan(
-    session: &Session,
-    ast: &datafusion::sql::sqlparser::ast::Query,
-) -> Result<Vec<String>> {
+fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<Vec<String>> {
     let catalog = session.catalog();
     let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, ast, &[]))?;
     let config = query::config(session);
@@ -71,7 +157,7 @@ fn incremental_plan(
     let mut lines = Vec::new();
     match weir_planner::incremental::split(&plan)? {
         Dataflow::Linear { graph, inputs } => {
-            lines.push("Materialize: rows of the view, state O(view)".to_owned());
+            lines.push(head.to_owned());
             for pipeline in &graph.pipelines {
                 for step in pipeline.steps.iter().rev() {
                     lines.push(format!("  -> {}", step_text(step)));

@@ -170,10 +170,7 @@ async fn gather(
     values: &[ArrayRef],
 ) -> Result<RecordBatch> {
     let table = match &object.body {
-        ObjectBody::Table(_) => Some(session.shared.tables.get(object.id).or_else(|_| {
-            // A table of this very transaction has no rows anywhere yet.
-            crate::relation::table_of(object).and_then(TableData::new).map(Arc::new)
-        })?),
+        ObjectBody::Table(_) => Some(row::table_of(session, object)?),
         _ => None,
     };
     let catalog = &prepared.catalog;

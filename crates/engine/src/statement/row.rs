@@ -31,6 +31,27 @@ pub(crate) fn stored_schema(object: &Object) -> Result<SchemaRef> {
     Ok(schema(&columns))
 }
 
+/// The rows of a table, for the row ids of new ones. A table that the open block itself has made has its rows
+/// nowhere else yet.
+///
+/// # Errors
+/// XX001 where the catalog's definition cannot be read.
+pub(super) fn table_of(session: &Session, object: &Object) -> Result<Arc<TableData>> {
+    if let Ok(table) = session.shared.tables.get(object.id) {
+        return Ok(table);
+    }
+    let definition = crate::relation::table_of(object)?;
+    let in_block = session.with_block(|block| match block.new_tables.get(&object.id) {
+        Some(table) => Ok(Arc::clone(table)),
+        None => {
+            let table = Arc::new(TableData::new(definition)?);
+            block.new_tables.insert(object.id, Arc::clone(&table));
+            Ok(table)
+        }
+    });
+    in_block.unwrap_or_else(|| TableData::new(definition).map(Arc::new))
+}
+
 /// Expressions over the row that they stand in.
 struct RowExpressions {
     exprs: Vec<Arc<dyn PhysicalExpr>>,

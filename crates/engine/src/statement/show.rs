@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use weir_catalog::{Catalog, Object, ObjectBody, ObjectKind, OnError};
+use weir_catalog::{Catalog, Column, Durability, Object, ObjectBody, ObjectKind, OnError};
 use weir_planner::dialect::{RelationKind, Statement};
 use weir_types::{Error, Result, SqlState, SqlType};
 
@@ -156,12 +156,12 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             }
             if let Some(source) = &stream.source {
                 options.push(format!("connector = '{}'", source.connector));
-                options.extend(
-                    source
-                        .options
-                        .iter()
-                        .map(|(k, v)| format!("{k} = '{}'", v.replace('\'', "''"))),
-                );
+                options.extend(source.options.iter().map(option));
+            }
+            if stream.options.durability == Durability::Os {
+                options.push("durability = 'os'".to_owned());
+            }
+            if stream.options.on_error != OnError::Dlq {
                 options.push(format!("on_error = '{}'", on_error(stream.options.on_error)));
             }
             let key: Vec<String> = stream
@@ -197,15 +197,33 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             }));
             format!("CREATE TABLE {name} (\n{}\n)", lines.join(",\n"))
         }
-        ObjectBody::View(view) => format!("CREATE VIEW {name} AS\n{}", view.query.sql),
-        ObjectBody::MaterializedView(view) => {
-            format!("CREATE MATERIALIZED VIEW {name} AS\n{}", view.query.sql)
+        ObjectBody::View(view) => {
+            format!("CREATE VIEW {name} ({}) AS\n{}", names(&view.columns), view.query.sql)
         }
-        ObjectBody::Sink(sink) => format!(
-            "CREATE SINK {name} AS\n{}\nWITH (connector = '{}')",
-            sink.query.sql, sink.connector
-        ),
+        ObjectBody::MaterializedView(view) => {
+            let options = match view.on_error {
+                OnError::Fail => String::new(),
+                other => format!(" WITH (on_error = '{}')", on_error(other)),
+            };
+            let columns = names(&view.columns);
+            format!("CREATE MATERIALIZED VIEW {name} ({columns}){options} AS\n{}", view.query.sql)
+        }
+        ObjectBody::Sink(sink) => {
+            let mut options = vec![format!("connector = '{}'", sink.connector)];
+            options.extend(sink.options.iter().map(option));
+            format!("CREATE SINK {name} AS\n{}\nWITH ({})", sink.query.sql, options.join(", "))
+        }
     }
+}
+
+fn names(columns: &[Column]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+    names.join(", ")
+}
+
+/// An option of a connector as `WITH (..)` takes it.
+fn option((name, value): (&String, &String)) -> String {
+    format!("{} = '{}'", quoted(name), value.replace('\'', "''"))
 }
 
 fn on_error(on_error: OnError) -> &'static str {

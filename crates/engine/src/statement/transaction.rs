@@ -30,10 +30,17 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
             session.end_transaction();
             done("ROLLBACK")
         }
-        Statement::Savepoint(SavepointAction::Define | SavepointAction::Release, name)
-        | Statement::Savepoint(SavepointAction::RollbackTo, name) => {
-            Err(Error::unsupported(format!("savepoints are not implemented: \"{name}\""))
-                .with_hint("Use one transaction for what succeeds or fails together."))
+        Statement::Savepoint(SavepointAction::Define, name) => {
+            session.define_savepoint(name)?;
+            done("SAVEPOINT")
+        }
+        Statement::Savepoint(SavepointAction::Release, name) => {
+            session.release_savepoint(name)?;
+            done("RELEASE")
+        }
+        Statement::Savepoint(SavepointAction::RollbackTo, name) => {
+            session.roll_back_to_savepoint(name)?;
+            done("ROLLBACK")
         }
         Statement::SetTransaction { read_only } => {
             if let Some(read_only) = read_only {
@@ -100,7 +107,7 @@ async fn commit(session: &Session) -> Result<Execution> {
             outcome?;
             done("COMMIT")
         }
-        Transaction::Failed => {
+        Transaction::Failed(_) => {
             session.end_transaction();
             done("ROLLBACK")
         }

@@ -19,6 +19,7 @@ pub(crate) fn push(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<(
         "pg_user" => push_users(rows, context),
         "pg_settings" => push_settings(rows, context),
         "pg_stat_activity" => push_connections(rows, context),
+        "pg_cursors" => push_cursors(rows, context),
         "pg_stat_database" => {
             let n_connections = i64::try_from(context.connections.len()).unwrap_or(0);
             rows.push([
@@ -103,6 +104,20 @@ fn push_settings(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()>
             ("boot_val", value.into()),
             ("reset_val", value.into()),
             ("pending_restart", false.into()),
+        ])?;
+    }
+    Ok(())
+}
+
+fn push_cursors(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()> {
+    for cursor in &context.cursors {
+        rows.push([
+            ("name", (&cursor.name).into()),
+            ("statement", (&cursor.statement).into()),
+            ("is_holdable", false.into()),
+            ("is_binary", false.into()),
+            ("is_scrollable", false.into()),
+            ("creation_time", cursor.declared.into()),
         ])?;
     }
     Ok(())

@@ -105,7 +105,7 @@ impl<'a> Provider<'a> {
                 let bound = self.binder.stored(&view.query)?;
                 RelationSource::view(
                     object.id,
-                    as_view_columns(bound.plan, &view.columns, object.id)?,
+                    as_view_columns(bound.plan, &view.columns, &visible.stored)?,
                 )
             }
             _ => RelationSource::new(Target::Object(object.id), visible.ids, visible.schema),

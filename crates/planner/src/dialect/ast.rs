@@ -384,6 +384,8 @@ pub struct CreateTable {
     pub checks: Vec<(Option<String>, String)>,
     /// `AS query`.
     pub query: Option<Box<sql::Query>>,
+    /// `AS query WITH NO DATA`: the query's columns without its rows.
+    pub with_no_data: bool,
     /// `WITH (name = value)`.
     pub options: BTreeMap<String, String>,
 }

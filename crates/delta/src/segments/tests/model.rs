@@ -168,6 +168,19 @@ impl Kept {
         let weights = (0..changes.len()).map(|row| changes.weight(row));
         let expected = self.model.changes(at, upto);
         assert_eq!(counts(rows.into_iter().zip(weights)), expected, "changes from {at} to {upto}");
+        let mut history = BTreeMap::new();
+        for of_epoch in self.snapshot.history(Epoch(at), Epoch(upto)) {
+            let (epoch, delta) = of_epoch.expect("a history");
+            let weights = (0..delta.len()).map(|row| delta.weight(row));
+            let changes: BTreeMap<Row, i64> = read(delta.rows()).into_iter().zip(weights).collect();
+            assert_eq!(changes.len(), delta.len(), "each row once");
+            assert!(history.last_key_value().is_none_or(|(last, _)| *last < epoch.0));
+            history.insert(epoch.0, changes);
+        }
+        let expected = (at + 1..=upto)
+            .map(|epoch| (epoch, self.model.changes(epoch - 1, epoch)))
+            .filter(|(_, changes)| !changes.is_empty());
+        assert_eq!(history, expected.collect(), "history from {at} to {upto}");
     }
 }
 

@@ -355,10 +355,6 @@ pub(super) async fn create_table(session: &Session, create: &CreateTable) -> Res
     let Some(schema) = free_name(session, &catalog, &create.name, create.if_not_exists)? else {
         return Ok(Execution::Done { tag: tag.to_owned() });
     };
-    if create.query.is_some() {
-        return Err(Error::unsupported("CREATE TABLE AS is not implemented")
-            .with_hint("CREATE TABLE with columns, then INSERT INTO .. SELECT."));
-    }
     if let Some(name) = create.options.keys().next() {
         return Err(Error::new(
             SqlState::InvalidParameterValue,

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
 use weir_catalog::{
     Catalog, Column, DLQ_ID, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
 };
@@ -10,6 +13,7 @@ use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
 use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
+use weir_planner::source::{RelationSource, Target};
 use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType};
 
 use super::relation::{dead_name, new_object, numbered};
@@ -18,9 +22,10 @@ use crate::commit::DdlContext;
 use crate::dead_rows;
 use crate::session::{Execution, Session};
 use crate::statement::query;
+use crate::{sys, system};
 
-/// Plans a query that is to be stored: without parameters and system relations.
-fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
+/// Plans a query that is to be maintained: without parameters and system relations.
+pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
     crate::stack::on_planner_stack(|| {
         let parsed = weir_planner::dialect::parse_query(text)?;
         let config = query::config(session);
@@ -34,10 +39,19 @@ fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQu
             show_hidden: None,
         };
         let bound = binder.query(&parsed, &[])?;
+        if let Some(name) = system_relation(&bound.plan)? {
+            return Err(Error::unsupported(format!(
+                "system relation \"{name}\" cannot be used in a view, a sink or SUBSCRIBE"
+            ))
+            .with_detail(
+                "Its rows are not part of any commit, so nobody could tell when they change.",
+            )
+            .with_hint("Query it ad hoc."));
+        }
         if !bound.parameters.is_empty() {
             return Err(Error::new(
                 SqlState::UndefinedParameter,
-                "views and sinks cannot have parameters",
+                "views, sinks and subscriptions cannot have parameters",
             ));
         }
         Ok(bound)
@@ -48,9 +62,28 @@ fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQu
 struct StoredOnly;
 
 impl weir_planner::bind::SystemRelations for StoredOnly {
-    fn schema(&self, _schema: &str, _name: &str) -> Option<arrow::datatypes::SchemaRef> {
-        None
+    fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        let found = system::find(schema, name).or_else(|| sys::find(schema, name));
+        found.map(system::SystemRelation::arrow_schema)
     }
+}
+
+/// The name of a system relation that the plan reads.
+fn system_relation(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    let outcome = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let source: &dyn std::any::Any = scan.source.as_ref();
+            let target = source.downcast_ref::<RelationSource>().map(|source| &source.target);
+            if let Some(Target::System { schema, name }) = target {
+                found = Some(format!("{schema}.{name}"));
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    outcome.map_err(semantics::to_error)?;
+    Ok(found)
 }
 
 fn stored(session: &Session, text: &str, bound: &BoundQuery) -> StoredQuery {
@@ -212,42 +245,80 @@ async fn replace(
         )
         .with_hint("Only plain views can be replaced; DROP and CREATE the others."));
     };
-    let uses_it = |id: &weir_types::ObjectId| {
-        catalog.get(*id).is_some_and(|o| {
-            matches!(o.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
-        })
-    };
-    if let Some(user) = catalog.transitive_users(old.id).into_iter().find(uses_it) {
-        return Err(Error::new(
-            SqlState::DependentObjectsStillExist,
-            format!(
-                "cannot replace view \"{}\" because materialized view \"{}\" uses it",
-                old.name,
-                catalog.full_name(user)
-            ),
-        )
-        .with_hint("Drop the materialized view first, or create a view of another name."));
-    }
-    for (idx, column) in before.columns.iter().enumerate() {
-        let same = after
-            .columns
-            .get(idx)
-            .is_some_and(|new| new.name == column.name && new.sql_type == column.sql_type);
-        if !same {
-            return Err(Error::new(
-                SqlState::InvalidTableDefinition,
-                format!("cannot change column \"{}\" of view \"{}\"", column.name, old.name),
-            )
-            .with_hint("DROP the view and create it again."));
-        }
-    }
+    check_replacement(old, &before.columns, &after.columns)?;
+    check_replaceable(catalog, old, &after.query)?;
     let object = Object { body, ..old.as_ref().clone() };
     let step = move |context: &mut DdlContext<'_>| {
         context.catalog.require(object.id)?;
+        check_inputs(context.catalog, &object)?;
+        if let Some(query) = object.query() {
+            check_replaceable(context.catalog, &object, query)?;
+        }
         context.put(object.clone());
         Ok(())
     };
     change(session, Arc::new(step), "CREATE VIEW").await
+}
+
+/// Refuses to take the ground from what is maintained over the view, and a view of itself.
+fn check_replaceable(catalog: &Catalog, view: &Object, query: &StoredQuery) -> Result<()> {
+    let users = catalog.transitive_users(view.id);
+    let reads = |id: &ObjectId| query.relations.iter().any(|relation| relation.id == *id);
+    if reads(&view.id) || users.iter().any(reads) {
+        return Err(Error::new(
+            SqlState::InvalidObjectDefinition,
+            format!("view \"{}\" would read itself", view.name),
+        )
+        .with_hint("Read the relations that the view reads."));
+    }
+    let is_maintained = |id: &ObjectId| {
+        catalog.get(*id).is_some_and(|o| {
+            matches!(o.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
+        })
+    };
+    match users.into_iter().find(is_maintained).and_then(|id| catalog.get(id)) {
+        None => Ok(()),
+        Some(user) => Err(Error::new(
+            SqlState::DependentObjectsStillExist,
+            format!(
+                "cannot replace view \"{}\" because {} \"{}\" uses it",
+                view.name,
+                user.kind(),
+                catalog.full_name(user.id)
+            ),
+        )
+        .with_hint("Drop that first, or create a view of another name.")),
+    }
+}
+
+/// The old columns must stay as they are, as in PostgreSQL.
+fn check_replacement(view: &Object, before: &[Column], after: &[Column]) -> Result<()> {
+    let refuse = |message: String| {
+        Error::new(SqlState::InvalidTableDefinition, message)
+            .with_detail(format!(
+                "The columns of view \"{}\" may only be followed by more.",
+                view.name
+            ))
+            .with_hint("DROP the view and create it again.")
+    };
+    if after.len() < before.len() {
+        return Err(refuse("cannot drop columns from view".to_owned()));
+    }
+    for (old, new) in before.iter().zip(after) {
+        if old.name != new.name {
+            return Err(refuse(format!(
+                "cannot change name of view column \"{}\" to \"{}\"",
+                old.name, new.name
+            )));
+        }
+        if old.sql_type != new.sql_type {
+            return Err(refuse(format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name, old.sql_type, new.sql_type
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn create_sink(session: &Session, create: &CreateSink) -> Result<Execution> {

@@ -48,6 +48,7 @@ impl Session {
             user: "weir".to_owned(),
             database: "weir".to_owned(),
             search_path: self.search_path.clone(),
+            cursors: Vec::new(),
             connections: vec![ConnectionRow {
                 pid: 7,
                 user: "weir".to_owned(),

@@ -129,9 +129,13 @@ fn table(c: &mut Cursor<'_>) -> Result<Statement> {
     c.accept_words(&["without", "oids"]);
     no_storage_clauses(c)?;
     let as_index = c.index();
+    let mut with_no_data = false;
     let query = if c.accept("as") {
-        let query = c.query()?;
-        with_data(c)?;
+        // Without this, WITH would be taken for a hint of the query's last relation.
+        let end = trailing_data(c).unwrap_or(c.end());
+        let query = c.up_to(end, Cursor::query)?;
+        with_no_data = c.accept_words(&["with", "no", "data"]);
+        c.accept_words(&["with", "data"]);
         Some(query)
     } else {
         None
@@ -156,6 +160,7 @@ fn table(c: &mut Cursor<'_>) -> Result<Statement> {
         primary_key: elements.primary_key,
         checks: elements.checks,
         query,
+        with_no_data,
         options,
     })))
 }
@@ -171,6 +176,17 @@ fn no_storage_clauses(c: &Cursor<'_>) -> Result<()> {
         Some("on") => Err(c.unsupported("ON COMMIT and ON CONFLICT of a table are not supported")),
         _ => Ok(()),
     }
+}
+
+/// Where the `WITH [NO] DATA` begins that ends the statement.
+fn trailing_data(c: &Cursor<'_>) -> Option<usize> {
+    let lexemes = &c.lexed().lexemes[..c.end()];
+    let found = |words: &[&str]| {
+        let begin = lexemes.len().checked_sub(words.len()).filter(|begin| *begin > c.index())?;
+        let mut pairs = lexemes[begin..].iter().zip(words);
+        pairs.all(|(lexeme, word)| lexeme.word() == Some(*word)).then_some(begin)
+    };
+    found(&["with", "no", "data"]).or_else(|| found(&["with", "data"]))
 }
 
 /// `[WITH DATA]`.

@@ -4,8 +4,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use weir_types::{Error, Result, SqlState};
 
 use super::cursor::Cursor;
-use super::subscribe::boolean;
-use super::{create, dml};
+use super::subscribe::{boolean, subscribe};
+use super::{create, dml, session};
 use crate::dialect::ast::Statement;
 
 /// `EXPLAIN [ANALYZE] [VERBOSE] [(options)] statement`
@@ -80,11 +80,25 @@ fn explained(c: &mut Cursor<'_>) -> Result<Statement> {
         Some("update") => dml::update(c),
         Some("delete") => dml::delete(c),
         Some("create") if c.at_words(&["create", "materialized", "view"]) => create::create(c),
-        Some("create" | "execute" | "declare" | "subscribe" | "copy" | "refresh" | "merge") => {
-            Err(c
-                .unsupported("EXPLAIN of this statement is not supported")
-                .with_hint("Explain a query, INSERT, UPDATE, DELETE, or CREATE MATERIALIZED VIEW."))
+        Some("create") if c.at_words(&["create", "table"]) => {
+            let start = c.index();
+            match create::create(c)? {
+                Statement::CreateTable(table) if table.query.is_none() => {
+                    Err(unsupported(c, start))
+                }
+                statement => Ok(statement),
+            }
         }
+        Some("declare") => session::declare(c),
+        Some("subscribe") => Ok(Statement::Subscribe(Box::new(subscribe(c)?))),
+        Some("create" | "execute" | "copy" | "refresh" | "merge") => Err(unsupported(c, c.index())),
         _ => Err(c.syntax_error()),
     }
+}
+
+fn unsupported(c: &Cursor<'_>, at: usize) -> Error {
+    c.unsupported_at(at, "EXPLAIN of this statement is not supported").with_hint(
+        "Explain a query, INSERT, UPDATE, DELETE, DECLARE, SUBSCRIBE, CREATE TABLE AS, or \
+         CREATE MATERIALIZED VIEW.",
+    )
 }

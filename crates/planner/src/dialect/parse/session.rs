@@ -70,8 +70,13 @@ pub(super) fn declare(c: &mut Cursor<'_>) -> Result<Statement> {
                 .unsupported("binary cursors are not supported")
                 .with_hint("Ask for binary results in the protocol's Bind message."));
         }
+        if c.peek_word() == Some("scroll") {
+            return Err(c
+                .unsupported("SCROLL cursors are not supported")
+                .with_hint("A cursor moves forward; run the query again to begin anew."));
+        }
         let is_option = c.accept_words(&["no", "scroll"])
-            || c.accept_one(&["scroll", "insensitive", "asensitive"]).is_some();
+            || c.accept_one(&["insensitive", "asensitive"]).is_some();
         if !is_option {
             break;
         }

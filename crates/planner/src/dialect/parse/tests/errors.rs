@@ -388,6 +388,7 @@ fn definitions_are_checked() {
             40,
             "WITH NO DATA is not supported",
         ),
+        ("DECLARE c SCROLL CURSOR FOR SELECT 1", "0A000", 11, "SCROLL cursors are not supported"),
         ("CREATE SCHEMA a.b", "0A000", 15, "cross-database references are not implemented"),
         ("COMMENT ON COLUMN c IS 'x'", "42601", 19, "column name must be qualified"),
         (

@@ -187,6 +187,7 @@ fn table_shown(table: &CreateTable) -> String {
     if let Some(query) = &table.query {
         text += &format!(" [{query}]");
     }
+    add(&mut text, "no-data", table.with_no_data);
     text
 }
 

@@ -60,6 +60,8 @@ fn create_table() {
         ),
         ("CREATE TABLE t ()", "table t ()"),
         ("CREATE TABLE t AS SELECT 1 AS a", "table t () [SELECT 1 AS a]"),
+        ("CREATE TABLE t AS SELECT a FROM u WITH NO DATA", "table t () [SELECT a FROM u] no-data"),
+        ("CREATE TABLE t AS SELECT a FROM u WITH DATA", "table t () [SELECT a FROM u]"),
         ("CREATE TABLE t AS (\n select * from x\n)", "table t () [(SELECT * FROM x)]"),
         (
             "CREATE TABLE t (x, y) AS TABLE u WITH DATA",

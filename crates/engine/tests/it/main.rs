@@ -1,0 +1,10 @@
+//! Tests of the engine through `Engine` and `Session`, as a door uses them.
+
+mod cursor;
+mod harness;
+mod password;
+mod savepoint;
+mod show_create;
+mod subscribe;
+mod table_as;
+mod views;

@@ -1,0 +1,95 @@
+//! OR REPLACE VIEW, `weir.read`, EXPLAIN.
+
+use crate::harness::Db;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_is_replaced_by_postgresql_s_rules() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (a int PRIMARY KEY, b text)").await;
+    a.ok("INSERT INTO t VALUES (1, 'x')").await;
+    a.ok("CREATE VIEW v AS SELECT a, b FROM t").await;
+    a.ok("CREATE VIEW above AS SELECT * FROM v").await;
+    a.ok("CREATE OR REPLACE VIEW v AS SELECT a, upper(b) AS b, a * 2 AS c FROM t").await;
+    assert_eq!(a.rows("SELECT * FROM v").await, ["1|X|2"]);
+    assert_eq!(a.rows("SELECT * FROM above").await, ["1|X"], "its columns as they were");
+    for (query, error) in [
+        ("SELECT a FROM t", "42P16 cannot drop columns from view"),
+        (
+            "SELECT a, b AS d, a AS c FROM t",
+            "42P16 cannot change name of view column \"b\" to \"d\"",
+        ),
+        (
+            "SELECT a::text AS a, b, a AS c FROM t",
+            "42P16 cannot change data type of view column \"a\" from integer to text",
+        ),
+        ("SELECT a, b, 2 AS c FROM v", "42P17 view \"v\" would read itself"),
+        ("SELECT a, b, 2 AS c FROM above", "42P17 view \"v\" would read itself"),
+    ] {
+        assert_eq!(a.error(&format!("CREATE OR REPLACE VIEW v AS {query}")).await, error);
+    }
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT a FROM above").await;
+    assert_eq!(
+        a.error("CREATE OR REPLACE VIEW v AS SELECT a, b, 3 AS c FROM t").await,
+        "2BP01 cannot replace view \"v\" because materialized view \"public.m\" uses it"
+    );
+    assert_eq!(a.error("CREATE OR REPLACE VIEW m AS SELECT 1").await, "42809 \"m\" is not a view");
+    a.ok("DROP MATERIALIZED VIEW m").await;
+    a.ok("CREATE OR REPLACE VIEW v AS SELECT a, b, 3 AS c FROM t").await;
+    drop(a);
+    let db = db.restart(None).await;
+    let a = db.client();
+    assert_eq!(a.rows("SELECT * FROM v").await, ["1|x|3"]);
+    assert_eq!(a.rows("SELECT * FROM above").await, ["1|x"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_common_epoch_of_several_views_is_read() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM t").await;
+    a.ok("CREATE MATERIALIZED VIEW l AS SELECT k FROM t").await;
+    a.ok("INSERT INTO t VALUES (1), (2)").await;
+    let both = "SELECT n, (SELECT count(*) FROM l) FROM m";
+    // A strict read brings both to one epoch, which is then common without a wait.
+    assert_eq!(a.rows(both).await, ["2|2"]);
+    a.ok("SET weir.read = 'newest'").await;
+    assert_eq!(a.rows(both).await, ["2|2"]);
+    // A view that fails stops at its last good content: its error is told, by name or not.
+    a.ok("CREATE MATERIALIZED VIEW f AS SELECT sum(1 / (k - 3)) AS n FROM t").await;
+    a.ok("FLUSH").await;
+    a.ok("INSERT INTO t VALUES (3)").await;
+    a.ok("SET weir.read = 'strict'").await;
+    assert!(a.error("SELECT * FROM f").await.starts_with("22012"));
+    a.ok("SET weir.read = 'newest'").await;
+    assert!(a.error("SELECT * FROM m, f").await.starts_with("22012"));
+    a.ok("FLUSH").await;
+    assert_eq!(a.rows(both).await, ["3|3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_tells_of_each_statement() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, v int)").await;
+    let first = async |sql: &str| a.rows(&format!("EXPLAIN {sql}")).await.remove(0);
+    let linear = first("SUBSCRIBE TO (SELECT v FROM t WHERE k > 1)").await;
+    assert_eq!(linear, "Subscribe: changes leave as they are made, no state");
+    let batch = first("SUBSCRIBE TO (SELECT sum(v) FROM t)").await;
+    assert!(batch.starts_with("Recompute:") && batch.contains("Aggregate"), "{batch}");
+    let view = first("CREATE MATERIALIZED VIEW m AS SELECT v FROM t").await;
+    assert_eq!(view, "Materialize: rows of the view, state O(view)");
+    let plain = a.rows("EXPLAIN SELECT v FROM t WHERE k > 1").await;
+    for sql in ["DECLARE c CURSOR FOR ", "CREATE TABLE u AS "] {
+        let rows = a.rows(&format!("EXPLAIN {sql} SELECT v FROM t WHERE k > 1")).await;
+        assert_eq!(rows, plain, "{sql}");
+    }
+    assert_eq!(first("INSERT INTO t VALUES (1, 2)").await, "Insert on public.t");
+    assert_eq!(first("INSERT INTO t SELECT k, v FROM t").await, "Insert on public.t");
+    assert_eq!(first("UPDATE t SET v = 1 WHERE k = 2").await, "Update on public.t");
+    assert_eq!(first("DELETE FROM t USING t AS o WHERE o.k = t.k").await, "Delete on public.t");
+    // Nothing of it ran.
+    assert!(a.error("SELECT * FROM u").await.starts_with("42P01"));
+    assert_eq!(a.rows("SELECT count(*) FROM t").await, ["0"]);
+}
