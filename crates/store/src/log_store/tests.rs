@@ -254,9 +254,7 @@ fn disk_bytes(dir: &Path) -> u64 {
     std::fs::read_dir(dir)
         .expect("listed")
         .map(|entry| entry.expect("listed"))
-        .filter(|entry| {
-            entry.path().extension().is_some_and(|end| end == "sst" || end == "blob")
-        })
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "sst" || end == "blob"))
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
