@@ -27,6 +27,7 @@ mod interval;
 mod interval_input;
 mod json;
 mod numeric;
+mod object_names;
 mod settings;
 pub(crate) mod string;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use weir_types::SqlType;
 
 pub use self::builder::ColumnBuilder;
 pub use self::encoder::ValueEncoder;
+pub use self::object_names::{NameSource, ObjectNames};
 pub use self::settings::{DateFormat, DateOrder, DateStyle, FormatSettings, IntervalStyle};
 pub use self::zone::TimeZone;
 

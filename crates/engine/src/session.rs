@@ -15,7 +15,6 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use weir_catalog::{Catalog, SearchPath};
-use weir_connect::value::FormatSettings;
 use weir_types::{Error, Notice, Result, SqlState, SqlType, Timestamp};
 
 use crate::connections::Connection;
@@ -341,12 +340,6 @@ impl Session {
         self.state.lock().settings.reported()
     }
 
-    /// How values are shown in text.
-    #[must_use]
-    pub fn format_settings(&self) -> FormatSettings {
-        self.state.lock().settings.format()
-    }
-
     pub(crate) fn notice(&self, notice: Notice) {
         self.state.lock().notices.push(notice);
     }
@@ -406,6 +399,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // A query that sleeps holds a thread.
+        self.interrupt.terminate();
         self.shared.connections.remove(self.connection.pid());
     }
 }

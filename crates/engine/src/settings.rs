@@ -228,6 +228,7 @@ impl Settings {
                 .unwrap_or(FormatSettings::default().interval_style),
             extra_float_digits: self.known("extra_float_digits").parse().unwrap_or(1),
             bytea_escape: self.known("bytea_output") == "escape",
+            ..FormatSettings::default()
         }
     }
 }

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use weir_planner::dialect::Statement;
 use weir_types::{Error, Result, SqlState, SqlType};
 
-use crate::session::{Execution, Parameter, Parsed, Prepared, RowTag, Session, Work, rescues};
+use crate::session::{
+    Execution, OutputColumn, Parameter, Parsed, Prepared, RowTag, Session, Work, rescues,
+};
 
 use crate::subscription::Subscription;
 
@@ -101,7 +103,7 @@ impl Session {
         match &prepared.parsed.statement {
             Statement::Query(query) => {
                 let bound = query::bind(self, &prepared.catalog, query, &prepared.declared)?;
-                prepared.columns = Some(query::output_columns(&bound.columns));
+                prepared.columns = Some(query::output_columns(&prepared.catalog, &bound.columns));
                 prepared.parameters.clone_from(&bound.parameters);
                 prepared.work = Work::Query(Box::new(bound));
             }
@@ -140,7 +142,7 @@ impl Session {
         let again = crate::stack::on_planner_stack(|| {
             self.plan(prepared.parsed.clone(), prepared.declared.clone())
         })?;
-        if again.columns != prepared.columns {
+        if !gives_the_same(&again, prepared) {
             return Err(Error::unsupported("cached plan must not change result type")
                 .with_hint("Prepare the statement again."));
         }
@@ -148,10 +150,7 @@ impl Session {
     }
 
     /// The output columns of a statement that is not planned before it runs.
-    fn utility_columns(
-        &self,
-        statement: &Statement,
-    ) -> Result<Option<Arc<[crate::session::OutputColumn]>>> {
+    fn utility_columns(&self, statement: &Statement) -> Result<Option<Arc<[OutputColumn]>>> {
         Ok(match statement {
             Statement::Show(_)
             | Statement::ShowObjects(_)
@@ -209,6 +208,16 @@ impl Session {
             _ => ddl::run(self, statement).await,
         }
     }
+}
+
+/// True if the client was told of such columns; which relations they are of may have changed.
+fn gives_the_same(again: &Prepared, before: &Prepared) -> bool {
+    let shape = |prepared: &Prepared| {
+        let columns = prepared.columns.as_ref()?;
+        let of_column = |column: &OutputColumn| (column.name.clone(), column.sql_type.clone());
+        Some(columns.iter().map(of_column).collect::<Vec<_>>())
+    };
+    shape(again) == shape(before)
 }
 
 /// The error with its position counted from the begin of the whole text.

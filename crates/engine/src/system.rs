@@ -4,7 +4,7 @@
 //! Every relation of PostgreSQL 15 is there with its oid and its columns; those for which Weir has
 //! nothing to say are empty. Rows are computed on demand from a catalog snapshot and the statement's
 //! [`SystemContext`]. [`rewrite`] turns the forms of SQL in which clients ask for them into forms that
-//! DataFusion plans,.
+//! can be planned.
 //!
 //! **Left out on purpose:** `sys.*`, Weir's own relations; the engine hands their definitions in by
 //! [`SystemContext::extra`] so that they are listed.
@@ -20,6 +20,8 @@ pub mod rewrite;
 mod row;
 mod server;
 mod static_rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -30,7 +32,7 @@ use weir_types::{ObjectId, Result, Timestamp};
 pub use definition::{SystemRelation, find, find_oid, relations};
 pub use functions::{FunctionContext, functions};
 pub use objects::attribute_number;
-pub use resolve::{reg_name, reg_texts};
+pub use resolve::reg_name;
 
 /// Oid of the only database.
 pub const DATABASE_OID: u32 = 5;

@@ -2,6 +2,7 @@
 //! parameters typed.
 
 mod hidden;
+mod origin;
 mod provider;
 
 use std::cell::RefCell;
@@ -23,10 +24,15 @@ use crate::names;
 use crate::semantics;
 use provider::Provider;
 
+pub use origin::Origin;
+
 /// Schemas of relations that the engine computes: `pg_catalog`, `information_schema`, `sys`.
 pub trait SystemRelations: Sync {
     /// The relation's Arrow schema; `None` where there is no such relation.
     fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef>;
+
+    /// Brings forms of SQL that only work over these relations into forms that can be planned.
+    fn rewrite(&self, _query: &mut sql::Query) {}
 }
 
 /// No system relations, for tests and for stored queries, which may not use them.
@@ -72,6 +78,8 @@ pub struct BoundColumn {
     pub name: String,
     /// The type.
     pub sql_type: SqlType,
+    /// The column that it is, where it is one.
+    pub origin: Option<Origin>,
 }
 
 /// A query with its meaning.
@@ -138,6 +146,7 @@ impl Binder<'_> {
     ) -> Result<BoundQuery> {
         let mut query = query.clone();
         names::name_outputs(&mut query);
+        self.system.rewrite(&mut query);
         semantics::prepare(&mut query)?;
         let mentioned = hidden::mentioned(&query);
         if !mentioned.is_empty() {
@@ -153,15 +162,21 @@ impl Binder<'_> {
         } else {
             self.to_plan(&provider, query, inferred.clone())?
         };
+        let n_outputs = plan.schema().fields().len();
+        let origins: Vec<Option<Origin>> = (0..n_outputs)
+            .map(|position| origin::of_output(&plan, position, self.catalog))
+            .collect();
         let plan = decorrelate::decorrelate(plan).map_err(semantics::to_error)?;
         let plan = semantics::apply(plan, self.config)?;
         let columns = plan
             .schema()
             .fields()
             .iter()
-            .map(|field| BoundColumn {
+            .zip(origins)
+            .map(|(field, origin)| BoundColumn {
                 name: names::wire_name(field.name()).to_owned(),
                 sql_type: weir_delta::schema::sql_type(field),
+                origin,
             })
             .collect();
         let parameters = inferred

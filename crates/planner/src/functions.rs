@@ -28,8 +28,8 @@ pub(crate) mod text;
 mod types;
 mod window;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionStateDefaults;
@@ -66,6 +66,13 @@ const HIDDEN: &[&str] = &[
     "today",
     "version",
 ];
+
+/// True for the name of an aggregate.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<String>> =
+        LazyLock::new(|| Registry::new().aggregate_names().into_iter().collect());
+    NAMES.contains(name)
+}
 
 impl Registry {
     /// PostgreSQL's functions, and DataFusion's beside them.

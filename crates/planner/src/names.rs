@@ -22,6 +22,9 @@ pub(crate) fn wire_name(name: &str) -> &str {
 
 /// Gives every unnamed select item of the query and its subqueries PostgreSQL's name.
 pub(crate) fn name_outputs(query: &mut Query) {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        keep_wildcards_apart(&mut select.projection);
+    }
     let _ = VisitMut::visit(query, &mut Namer);
 }
 
@@ -88,6 +91,23 @@ pub(crate) fn name_items(items: &mut [SelectItem]) {
     }
 }
 
+/// `SELECT t.a, t.*` gives a column twice: the one beside the wildcard is kept apart. In a subquery
+/// neither could be referred to.
+fn keep_wildcards_apart(items: &mut [SelectItem]) {
+    let is_wildcard = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    if !items.iter().any(is_wildcard) {
+        return;
+    }
+    for (item_idx, item) in items.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let alias = quoted(format!("{}{SUFFIX}{item_idx}", figure(expr).0));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 fn quoted(name: String) -> Ident {
     Ident::with_quote('"', name)
 }
@@ -117,7 +137,13 @@ pub(crate) fn figure(expr: &Expr) -> (String, u8) {
             None => (none_name(), 0),
         },
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
-        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                sql::AccessExpr::Dot(Expr::Identifier(field)) => Some((fold(field), 2)),
+                _ => None,
+            });
+            field.unwrap_or_else(|| figure(root))
+        }
         Expr::Cast { expr, data_type, .. } => {
             let (name, strength) = figure(expr);
             if strength > 1 { (name, strength) } else { (type_name(data_type), 1) }
@@ -201,6 +227,13 @@ mod tests {
             ),
             ["?column?", "count", "=a", "=t.b", "a\u{1}4", "int8", "case", "extract", "max", "c"]
         );
+    }
+
+    #[test]
+    fn a_column_beside_its_wildcard_is_kept_apart() {
+        let found = names("SELECT t.a, lower(b), t.*, (c).d, c AS e FROM t");
+        assert_eq!(found, ["a\u{1}0", "lower\u{1}1", "*", "d\u{1}3", "e"]);
+        assert_eq!(names("SELECT (c).d FROM t"), ["d"]);
     }
 
     #[test]

@@ -102,6 +102,12 @@ impl RelationSource {
         Self { target, columns, schema, plan: None }
     }
 
+    /// The name of the column at that position.
+    #[must_use]
+    pub fn column_name(&self, position: usize) -> Option<String> {
+        self.schema.fields().get(position).map(|field| field.name().clone())
+    }
+
     /// A plain view: reading it is reading its plan.
     #[must_use]
     pub fn view(id: ObjectId, plan: LogicalPlan) -> Self {

@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, BooleanArray, FixedSizeBinaryArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, i256};
 use bytes::{BufMut, BytesMut};
-use weir_types::{Epoch, Error, Result, SqlState, SqlType};
+use weir_types::{Epoch, Error, RegKind, Result, SqlState, SqlType};
 
 use self::nested::{List, Record};
 use self::source::{Binaries, Strings};
@@ -20,6 +20,7 @@ use super::calendar::{
 use super::failure::datetime_range;
 use super::interval::Interval;
 use super::numeric::{self, Scale};
+use super::object_names::NameSource;
 use super::settings::{DateStyle, FormatSettings, IntervalStyle};
 use super::zone::TimeZone;
 use super::{bytea, datetime_output, digits, float, interval, string, uuid};
@@ -40,8 +41,8 @@ enum Column<'a> {
     Int4(ScalarBuffer<i32>),
     Int8(ScalarBuffer<i64>),
     Oid(ScalarBuffer<u32>),
-    /// An oid of a `reg*` type, whose 0 is shown as `-`.
-    Reg(ScalarBuffer<u32>),
+    /// Oids of a `reg*` type.
+    Reg(ScalarBuffer<u32>, RegKind, NameSource),
     Lsn(ScalarBuffer<i64>),
     /// With `extra_float_digits`.
     Float4(ScalarBuffer<f32>, i32),
@@ -103,8 +104,9 @@ impl<'a> ValueEncoder<'a> {
             Column::Int4(values) => digits::write_i64(i64::from(values[row]), out),
             Column::Int8(values) => digits::write_i64(values[row], out),
             Column::Oid(values) => digits::write_u64(u64::from(values[row]), out),
-            Column::Reg(values) if values[row] == 0 => out.put_u8(b'-'),
-            Column::Reg(values) => digits::write_u64(u64::from(values[row]), out),
+            Column::Reg(values, kind, names) => {
+                out.put_slice(names.shown(*kind, values[row]).as_bytes());
+            }
             Column::Lsn(values) => {
                 out.put_slice(Epoch(values[row].cast_unsigned()).to_string().as_bytes());
             }
@@ -149,7 +151,7 @@ impl<'a> ValueEncoder<'a> {
             Column::Int2(values) => out.put_i16(values[row]),
             Column::Int4(values) => out.put_i32(values[row]),
             Column::Int8(values) | Column::Lsn(values) => out.put_i64(values[row]),
-            Column::Oid(values) | Column::Reg(values) => out.put_u32(values[row]),
+            Column::Oid(values) | Column::Reg(values, ..) => out.put_u32(values[row]),
             Column::Float4(values, _) => out.put_f32(values[row]),
             Column::Float8(values, _) => out.put_f64(values[row]),
             Column::Numeric(values, scale) => numeric::write_binary(values[row], *scale, out),
@@ -227,7 +229,8 @@ impl<'a> Column<'a> {
             SqlType::Int4 => source::integers::<Int32Type>(array, sql_type)?.map(Self::Int4),
             SqlType::Int8 => source::integers::<Int64Type>(array, sql_type)?.map(Self::Int8),
             SqlType::Oid => source::oids(array, sql_type)?.map(Self::Oid),
-            SqlType::Reg(_) => source::oids(array, sql_type)?.map(Self::Reg),
+            SqlType::Reg(kind) => source::oids(array, sql_type)?
+                .map(|oids| Self::Reg(oids, *kind, settings.object_names.clone())),
             SqlType::PgLsn => source::integers::<Int64Type>(array, sql_type)?.map(Self::Lsn),
             SqlType::Float4 => source::floats::<Float32Type>(array)
                 .map(|values| Self::Float4(values, settings.extra_float_digits)),

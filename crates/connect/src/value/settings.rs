@@ -4,7 +4,7 @@ use std::fmt;
 
 use weir_types::{Error, Result, SqlState};
 
-use super::TimeZone;
+use super::{NameSource, TimeZone};
 
 /// How values are written and read as text. The binary forms depend on none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct FormatSettings {
     pub extra_float_digits: i32,
     /// `bytea_output = 'escape'`; false is `hex`.
     pub bytea_escape: bool,
+    /// By what `reg*` values are shown.
+    pub object_names: NameSource,
 }
 
 impl Default for FormatSettings {
@@ -30,6 +32,7 @@ impl Default for FormatSettings {
             interval_style: IntervalStyle::Postgres,
             extra_float_digits: 1,
             bytea_escape: false,
+            object_names: NameSource::default(),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::Query;
 use weir_catalog::{Catalog, SearchPath};
+use weir_connect::value::{FormatSettings, NameSource, ObjectNames};
 use weir_planner::bind::{Functions, SystemRelations};
-use weir_types::{Error, ObjectId, Result, Timestamp};
+use weir_types::{Error, ObjectId, RegKind, Result, Timestamp};
 
-use super::Session;
+use super::{Interrupt, Session};
 use crate::read::SystemRows;
 use crate::shared::Shared;
 use crate::sys;
@@ -20,6 +23,7 @@ use crate::system::{self, FunctionContext, SystemContext, SystemRelation};
 pub(crate) struct StatementSystem {
     shared: Arc<Shared>,
     session: Weak<Session>,
+    interrupt: Interrupt,
     catalog: Arc<Catalog>,
     path: SearchPath,
     user: String,
@@ -41,6 +45,7 @@ impl StatementSystem {
         Self {
             shared: Arc::clone(&session.shared),
             session: session.this.clone(),
+            interrupt: session.interrupt.clone(),
             catalog: Arc::clone(catalog),
             path: session.search_path(),
             user: session.user.clone(),
@@ -81,6 +86,32 @@ impl SystemRelations for StatementSystem {
     fn schema(&self, schema: &str, name: &str) -> Option<SchemaRef> {
         let found = system::find(schema, name).or_else(|| sys::find(schema, name));
         found.map(SystemRelation::arrow_schema)
+    }
+
+    fn rewrite(&self, query: &mut Query) {
+        system::rewrite::query(query);
+    }
+}
+
+/// The names of objects as a session sees them.
+struct SessionNames {
+    catalog: Arc<Catalog>,
+    path: SearchPath,
+}
+
+impl ObjectNames for SessionNames {
+    fn shown(&self, kind: RegKind, oid: u32) -> String {
+        system::reg_name(kind, oid, &self.catalog, &self.path, sys::relations())
+    }
+}
+
+impl Session {
+    /// How values are shown in text.
+    #[must_use]
+    pub fn format_settings(&self) -> FormatSettings {
+        let names = SessionNames { catalog: self.catalog(), path: self.search_path() };
+        let object_names = NameSource::new(Arc::new(names));
+        FormatSettings { object_names, ..self.state.lock().settings.format() }
     }
 }
 
@@ -145,6 +176,18 @@ impl FunctionContext for StatementSystem {
 
     fn server_start(&self) -> Timestamp {
         self.shared.began
+    }
+
+    fn sleep(&self, duration: Duration) -> Result<()> {
+        let wait = async {
+            tokio::select! {
+                biased;
+                error = self.interrupt.wait() => Err(error),
+                () = tokio::time::sleep(duration) => Ok(()),
+            }
+        };
+        // The thread's other queries go on without it.
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(wait))
     }
 
     fn extra(&self) -> &[SystemRelation] {

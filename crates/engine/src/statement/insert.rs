@@ -58,7 +58,9 @@ pub(super) fn plan(
         targets: if insert.columns.is_empty() { source.first_columns(&targets) } else { targets },
         source,
         on_conflict: insert.on_conflict.clone(),
-        returning_columns: returning.as_ref().map(|bound| query::output_columns(&bound.columns)),
+        returning_columns: returning
+            .as_ref()
+            .map(|bound| query::output_columns(catalog, &bound.columns)),
         returning,
         alias,
         parameters,
@@ -338,7 +340,7 @@ pub(super) async fn returning(
     let pin = session.shared.pins.pin(session.shared.durable.newest());
     let stream = query::stream_plan(session, catalog, bound.plan.clone(), &pin, locals).await?;
     Ok(Execution::Rows {
-        columns: query::output_columns(&bound.columns),
+        columns: query::output_columns(catalog, &bound.columns),
         rows: stream,
         tag: RowTag(verb),
     })

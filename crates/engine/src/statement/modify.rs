@@ -89,7 +89,9 @@ pub(super) fn plan(
         targets,
         is_update: parts.verb == "update",
         alias,
-        returning_columns: returning.as_ref().map(|bound| query::output_columns(&bound.columns)),
+        returning_columns: returning
+            .as_ref()
+            .map(|bound| query::output_columns(catalog, &bound.columns)),
         returning,
     })
 }

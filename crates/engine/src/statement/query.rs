@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, StoredRelation};
 use weir_connect::value::ColumnBuilder;
-use weir_planner::bind::{Binder, BoundColumn, BoundQuery};
+use weir_planner::bind::{Binder, BoundColumn, BoundQuery, Origin};
 use weir_planner::semantics;
 use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
@@ -20,6 +20,7 @@ use crate::read::{self, EpochRows};
 use crate::session::{
     Execution, OutputColumn, Parameter, Prepared, RowStream, RowTag, Session, StatementSystem,
 };
+use crate::{sys, system};
 
 /// Rows that a statement brings along, by name.
 pub(crate) type Locals = HashMap<String, RecordBatch>;
@@ -34,11 +35,7 @@ pub(crate) fn bind(
     query: &sql::Query,
     parameters: &[Option<SqlType>],
 ) -> Result<BoundQuery> {
-    with_binder(session, catalog, |binder| {
-        let mut query = query.clone();
-        crate::system::rewrite::query(&mut query);
-        binder.query(&query, parameters)
-    })
+    with_binder(session, catalog, |binder| binder.query(query, parameters))
 }
 
 /// Runs `act` with a binder of the session.
@@ -71,14 +68,33 @@ pub(crate) fn config(session: &Session) -> ConfigOptions {
 }
 
 /// The columns as the wire tells them.
-pub(crate) fn output_columns(columns: &[BoundColumn]) -> Arc<[OutputColumn]> {
-    let column = |column: &BoundColumn| OutputColumn {
-        name: column.name.clone(),
-        sql_type: column.sql_type.clone(),
-        table_oid: 0,
-        attribute: 0,
+pub(crate) fn output_columns(catalog: &Catalog, columns: &[BoundColumn]) -> Arc<[OutputColumn]> {
+    let column = |column: &BoundColumn| {
+        let place = column.origin.as_ref().and_then(|origin| place(catalog, origin));
+        let (table_oid, attribute) = place.unwrap_or((0, 0));
+        OutputColumn {
+            name: column.name.clone(),
+            sql_type: column.sql_type.clone(),
+            table_oid,
+            attribute,
+        }
     };
     columns.iter().map(column).collect()
+}
+
+/// The oid of the relation and the number of the column; `None` for a hidden column.
+fn place(catalog: &Catalog, origin: &Origin) -> Option<(u32, i16)> {
+    match origin {
+        Origin::Object(id, column) => {
+            let attribute = system::attribute_number(catalog.get(*id)?, *column);
+            (attribute != 0).then_some((id.0, attribute))
+        }
+        Origin::System { schema, name, column } => {
+            let relation = system::find(schema, name).or_else(|| sys::find(schema, name))?;
+            let attribute = i16::try_from(relation.column_index(column)? + 1).ok()?;
+            Some((relation.oid, attribute))
+        }
+    }
 }
 
 /// The values of a statement's parameters, one-row arrays.
@@ -149,7 +165,7 @@ pub(super) async fn run(
     values: Vec<ArrayRef>,
 ) -> Result<Execution> {
     let (rows, _) = stream(session, &prepared.catalog, bound, &values).await?;
-    let columns = output_columns(&bound.columns);
+    let columns = output_columns(&prepared.catalog, &bound.columns);
     Ok(Execution::Rows { columns, rows, tag: RowTag("SELECT") })
 }
 

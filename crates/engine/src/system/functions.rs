@@ -5,10 +5,12 @@
 mod catalog;
 mod expand;
 mod session;
+mod sleep;
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
@@ -55,6 +57,11 @@ pub trait FunctionContext: Send + Sync + Debug {
     fn database_bytes(&self) -> i64;
     /// When the server started.
     fn server_start(&self) -> Timestamp;
+    /// Waits on a thread of a query.
+    ///
+    /// # Errors
+    /// 57014 where the statement is to end before, 57P01 where the session is.
+    fn sleep(&self, duration: Duration) -> Result<()>;
     /// Definitions of `sys.*`.
     fn extra(&self) -> &[SystemRelation];
 }
@@ -73,7 +80,7 @@ pub fn functions(context: Arc<dyn FunctionContext>) -> Vec<Arc<ScalarUDF>> {
         })
         .chain([
             Arc::new(ScalarUDF::new_from_impl(expand::ExpandArray::new())),
-            Arc::new(ScalarUDF::new_from_impl(expand::ArrayOrEmpty::new())),
+            Arc::new(ScalarUDF::new_from_impl(sleep::Sleep::new(Arc::clone(&context)))),
         ])
         .collect()
 }

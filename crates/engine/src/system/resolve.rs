@@ -1,7 +1,6 @@
 //! Names to oids and back, for `regclass`, `regtype`, `regproc`, `regnamespace` and the functions
 //! that take them.
 
-use arrow::array::{Int64Array, StringViewArray};
 use weir_catalog::{Catalog, ObjectName, SearchPath};
 use weir_types::{Error, RegKind, Result, SqlState, SqlType};
 
@@ -28,20 +27,6 @@ pub fn reg_name(
     extra: &[SystemRelation],
 ) -> String {
     Names { catalog, search_path, extra }.reg_name(kind, oid)
-}
-
-/// The text forms of an array of oids, for a result in text format.
-#[must_use]
-pub fn reg_texts(
-    kind: RegKind,
-    oids: &Int64Array,
-    catalog: &Catalog,
-    search_path: &SearchPath,
-    extra: &[SystemRelation],
-) -> StringViewArray {
-    let names = Names { catalog, search_path, extra };
-    let text = |oid: i64| names.reg_name(kind, u32::try_from(oid).unwrap_or(0));
-    oids.iter().map(|oid| oid.map(text)).collect()
 }
 
 impl<'a> Names<'a> {

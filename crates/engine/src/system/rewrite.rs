@@ -1,18 +1,13 @@
-//! Forms of SQL that PostgreSQL's clients use on system relations, turned into forms that DataFusion
-//! plans, with the same meaning.
+//! Forms of SQL that PostgreSQL's clients use on system relations, turned into forms that can be
+//! planned, with the same meaning.
 //!
-//! Everywhere: `pg_catalog.` before functions, types and operators goes; `COLLATE` of a collation that
-//! is Weir's order goes; casts to `regclass` and the like become calls; `ARRAY(SELECT ..)` becomes
-//! an aggregate; functions in FROM become UNNEST, with their column names and ordinality.
-//! Only where the query names a system relation: subscripts of `int2vector` columns, which begin at
-//! 0, casts to text of its `reg*` columns, comparisons of its columns with literals of their type.
+//! Everywhere: functions of the session in FROM become derived relations, `_pg_expandarray` an unnested
+//! array of records. Only where the query names a system relation: casts to text of its columns of
+//! functions, `tableoid`, and parts of clients' queries that have no other form.
 //!
-//! Outputs keep the names that PostgreSQL gives them: an expression that changes gets its name as an
-//! alias first.
+//! Outputs have their names already.
 
-mod array;
 mod cast;
-mod comparison;
 mod known;
 mod names;
 mod table_function;
@@ -22,9 +17,9 @@ mod tests;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor, Value, VisitMut,
-    VisitorMut,
+    AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::find;
@@ -53,10 +48,15 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let is_top = self.scopes.is_empty();
         self.scopes.push(names::system_relations_of(select));
-        names::keep_wildcards_apart(select);
-        names::name_changing_outputs(select, is_top);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && column_name(expr).as_deref() == Some("tableoid")
+            {
+                *item =
+                    SelectItem::ExprWithAlias { expr: take(expr), alias: Ident::new("tableoid") };
+            }
+        }
         ControlFlow::Continue(())
     }
 
@@ -78,9 +78,8 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         names::rewrite(expr);
         cast::rewrite(expr, self.is_system);
-        array::rewrite(expr, self.is_system);
-        comparison::rewrite(expr, self.is_system);
         known::rewrite(expr, self.is_system);
+        field_access(expr);
         self.rewrite_tableoid(expr);
         ControlFlow::Continue(())
     }
@@ -130,6 +129,16 @@ fn is_system_name(name: &ObjectName) -> bool {
 
 fn number(value: i64) -> Expr {
     Expr::value(Value::Number(value.to_string(), false))
+}
+
+fn as_oid(expr: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: Box::new(expr),
+        data_type: DataType::Custom(ObjectName::from(Ident::new("oid")), Vec::new()),
+        array: false,
+        format: None,
+    }
 }
 
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -184,12 +193,11 @@ fn column_name(expr: &Expr) -> Option<String> {
     }
 }
 
-/// True for a column of one of the two vector types, whose subscripts begin at 0.
-fn is_vector_column(expr: &Expr) -> bool {
-    column_name(expr).is_some_and(|name| {
-        matches!(
-            name.as_str(),
-            "indkey" | "indclass" | "indcollation" | "indoption" | "proargtypes" | "partattrs"
-        )
-    })
+/// `(value).field` as a call.
+fn field_access(expr: &mut Expr) {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
+    let Expr::Nested(inner) = root.as_mut() else { return };
+    let [AccessExpr::Dot(Expr::Identifier(field))] = &access_chain[..] else { return };
+    let name = Expr::value(Value::SingleQuotedString(fold(field)));
+    *expr = call("get_field", vec![take(inner), name]);
 }

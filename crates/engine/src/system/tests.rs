@@ -1,6 +1,4 @@
-//! Clients' own queries, planned and run over a sample catalog.
+//! Clients' own queries, in a session of an engine with an object of every kind.
 
 mod corpus;
 mod harness;
-mod sample;
-mod shared;

@@ -9,12 +9,13 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
 use weir_catalog::{Column, Object, ObjectBody, ObjectName, StoredQuery, StoredRelation};
 use weir_types::{Error, Result, SqlState};
 
-use super::{Binder, Met, Visible, as_view_columns, external};
+use super::{Binder, Met, Visible, as_view_columns, external, origin};
+use crate::semantics;
 use crate::source::{RecordColumn, RelationSource, Target, schema_of};
 
 /// Resolves names for one query, and keeps what it resolved.
@@ -103,10 +104,11 @@ impl<'a> Provider<'a> {
         let source = match &object.body {
             ObjectBody::View(view) => {
                 let bound = self.binder.stored(&view.query)?;
-                RelationSource::view(
-                    object.id,
-                    as_view_columns(bound.plan, &view.columns, &visible.stored)?,
-                )
+                let plan = as_view_columns(bound.plan, &view.columns, &visible.stored)?;
+                let mark = origin::view_mark(object.id, &object.name);
+                let plan = LogicalPlanBuilder::from(plan).alias(mark);
+                let plan = plan.and_then(LogicalPlanBuilder::build);
+                RelationSource::view(object.id, plan.map_err(semantics::to_error)?)
             }
             _ => RelationSource::new(Target::Object(object.id), visible.ids, visible.schema),
         };

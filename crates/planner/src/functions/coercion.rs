@@ -222,11 +222,15 @@ pub(crate) fn common_type(types: &[SqlType]) -> Option<SqlType> {
 fn widened(chosen: &SqlType, known: &[&SqlType]) -> SqlType {
     match chosen {
         SqlType::Numeric(_) => {
-            if known.iter().all(|t| **t == SqlType::Numeric(None)) {
-                return SqlType::Numeric(None);
-            }
             let wide = known.iter().map(|t| as_numeric(t)).reduce(wider_numeric);
-            SqlType::Numeric(wide)
+            let is_open = known.iter().any(|t| **t == SqlType::Numeric(None));
+            // Without a modifier a value keeps its own digits, as far as there is room for them.
+            match wide {
+                Some((_, scale)) if is_open && scale <= NUMERIC_SCALE_UNCONSTRAINED => {
+                    SqlType::Numeric(None)
+                }
+                wide => SqlType::Numeric(wide),
+            }
         }
         SqlType::Varchar(_) | SqlType::Char(_) => {
             if known.iter().all(|t| *t == chosen) {
@@ -273,6 +277,8 @@ mod tests {
         for (types, common) in [
             (vec![T::Int4, T::Int8], Some(T::Int8)),
             (vec![T::Int4, numeric(3, 2)], Some(numeric(12, 2))),
+            (vec![numeric(3, 2), T::Numeric(None)], Some(T::Numeric(None))),
+            (vec![numeric(20, 16), T::Numeric(None)], Some(numeric(38, 16))),
             (vec![numeric(3, 2), T::Float4, T::Int8], Some(T::Float4)),
             (vec![T::Unknown, T::Unknown], Some(T::Text)),
             (vec![T::Unknown, T::Date], Some(T::Date)),

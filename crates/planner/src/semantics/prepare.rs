@@ -66,7 +66,8 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<Error> {
-        step(relation::rewrite(relation))
+        relation::rewrite(relation);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {

@@ -66,7 +66,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("pg_is_other_temp_schema", (1, 1), BOOL, |_| Ok(false.into())),
     Definition::new("pg_my_temp_schema", (0, 0), SqlType::Oid, |_| Ok(0.into())),
     Definition::new("pg_stat_get_numscans", (1, 1), SqlType::Int8, |_| Ok(0.into())),
-    Definition::new("oid", (1, 1), SqlType::Oid, |call| Ok(call.oid(0)?.into())),
     Definition::new("regclass", (1, 1), SqlType::Reg(RegKind::Class), |call| {
         reg(call, RegKind::Class)
     }),
@@ -74,6 +73,9 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         reg(call, RegKind::Type)
     }),
     Definition::new("regproc", (1, 1), SqlType::Reg(RegKind::Proc), |call| {
+        reg(call, RegKind::Proc)
+    }),
+    Definition::new("regprocedure", (1, 1), SqlType::Reg(RegKind::Proc), |call| {
         reg(call, RegKind::Proc)
     }),
     Definition::new("regnamespace", (1, 1), SqlType::Reg(RegKind::Namespace), |call| {

@@ -50,7 +50,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("pg_encoding_to_char", (1, 1), NAME, encoding_name),
     Definition::new("pg_char_to_encoding", (1, 1), INT4, encoding_number),
     Definition::new("pg_tablespace_location", (1, 1), TEXT, |_| Ok("".into())),
-    Definition::new("like_escape", (2, 2), TEXT, like_escape),
     Definition::new("pg_relation_size", (1, 2), INT8, relation_size),
     Definition::new("pg_table_size", (1, 1), INT8, relation_size),
     Definition::new("pg_total_relation_size", (1, 1), INT8, relation_size),
@@ -139,28 +138,6 @@ fn encoding_number(call: &Call<'_>) -> Result<Datum> {
         _ => -1,
     }
     .into())
-}
-
-/// A LIKE pattern with another escape character as one with the backslash.
-fn like_escape(call: &Call<'_>) -> Result<Datum> {
-    let (pattern, escape) = (call.text(0)?, call.text(1)?);
-    let mut escapes = escape.chars();
-    let (escape, None) = (escapes.next(), escapes.next()) else {
-        return Err(Error::new(SqlState::InvalidParameterValue, "invalid escape string")
-            .with_hint("Escape string must be empty or one character."));
-    };
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape {
-            out.push('\\');
-            out.extend(chars.next());
-        } else {
-            out.extend((c == '\\').then_some('\\'));
-            out.push(c);
-        }
-    }
-    Ok(out.into())
 }
 
 fn relation_size(call: &Call<'_>) -> Result<Datum> {

@@ -12,7 +12,7 @@ pub(super) fn rewrite(expr: &mut Expr, is_system: bool) {
         && is_system
         && is_domain_base(query)
     {
-        *expr = super::call("oid", vec![Expr::value(Value::Null)]);
+        *expr = super::as_oid(Expr::value(Value::Null));
     }
 }
 

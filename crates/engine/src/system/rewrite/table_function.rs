@@ -1,28 +1,23 @@
 //! Functions that return sets, in FROM and in select lists.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName,
-    Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut,
-    VisitorMut,
-};
 use std::ops::ControlFlow;
 
-use super::array::select;
-use super::{call, fold, is_system_name, is_vector_column, last_name, number, take};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectName, Query,
+    Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Value, VisitMut, VisitorMut,
+};
+
+use super::{as_oid, call, fold, is_system_name, last_name, number, take};
 
 /// A function of FROM that becomes something else.
 pub(super) fn rewrite(factor: &mut TableFactor) {
     let replaced = match factor {
-        TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
-            from_function(name, &args.args, alias, *with_ordinality)
+        TableFactor::Table { name, alias, args: Some(args), .. } => {
+            from_function(name, &args.args, alias)
         }
-        TableFactor::Function { name, args, alias, with_ordinality, .. } => {
-            from_function(name, args, alias, *with_ordinality)
-        }
-        TableFactor::UNNEST { array_exprs, alias, with_ordinality, with_offset: false, .. } => {
-            let sets = std::mem::take(array_exprs);
-            Some(unnest_factor("unnest", sets, alias.take(), *with_ordinality))
-        }
+        TableFactor::Function { name, args, alias, .. } => from_function(name, args, alias),
         _ => None,
     };
     if let Some(replaced) = replaced {
@@ -34,7 +29,6 @@ fn from_function(
     name: &ObjectName,
     args: &[FunctionArg],
     alias: &Option<TableAlias>,
-    with_ordinality: bool,
 ) -> Option<TableFactor> {
     if !is_system_name(name) {
         return None;
@@ -50,18 +44,16 @@ fn from_function(
     let name = last_name(name);
     let alias = alias.clone();
     match (name.as_str(), &args[..]) {
-        ("unnest", [_, ..]) => Some(unnest_factor(&name, args, alias, with_ordinality)),
-        ("generate_series", [_, _] | [_, _, _]) => {
-            let series = call("generate_series", args);
-            Some(unnest_factor(&name, vec![series], alias, with_ordinality))
-        }
-        ("generate_subscripts", [array, ..]) => {
-            Some(unnest_factor(&name, vec![subscripts(array.clone())], alias, with_ordinality))
-        }
         ("_pg_expandarray", [array]) => {
             let items = vec![
                 item(call("unnest", vec![array.clone()]), "x"),
-                item(call("unnest", vec![positions(array.clone(), 1)]), "n"),
+                item(
+                    call(
+                        "unnest",
+                        vec![call("generate_subscripts", vec![array.clone(), number(1)])],
+                    ),
+                    "n",
+                ),
             ];
             Some(derived(items, Vec::new(), None, alias, &name))
         }
@@ -77,54 +69,9 @@ fn from_function(
     }
 }
 
-/// True for a function that gives one value, which FROM takes as a relation of one row.
+/// True for a function of the session, which FROM takes as a relation of one row.
 fn is_row_function(name: &str) -> bool {
-    matches!(name, "string_to_array" | "regexp_split_to_array" | "now" | "parse_ident")
-        || super::super::functions::is_function(name)
-}
-
-/// `UNNEST(a, ..) AS t(c, ..)`. A function's column is named like the function or its alias.
-fn unnest_factor(
-    name: &str,
-    mut sets: Vec<Expr>,
-    alias: Option<TableAlias>,
-    with_ordinality: bool,
-) -> TableFactor {
-    let mut alias = alias.unwrap_or_else(|| table_alias(name));
-    if alias.columns.is_empty() && sets.len() == 1 {
-        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
-    }
-    if !with_ordinality {
-        return TableFactor::UNNEST {
-            alias: Some(alias),
-            array_exprs: sets,
-            with_offset: false,
-            with_offset_alias: None,
-            with_ordinality: false,
-        };
-    }
-    let mut names: Vec<String> = alias.columns.iter().map(|column| fold(&column.name)).collect();
-    if names.len() == sets.len() {
-        names.push("ordinality".to_owned());
-    }
-    // The sets are padded to the longest, and so is the count beside them.
-    let n_sets = sets.len();
-    let longest = match &sets[..] {
-        [set] => positions(set.clone(), 1),
-        _ => {
-            let lengths = sets.iter().map(|set| length(set.clone())).collect();
-            call("generate_series", vec![number(1), call("greatest", lengths)])
-        }
-    };
-    sets.push(longest);
-    let items = sets.into_iter().enumerate().map(|(i, set)| {
-        let fallback = format!("unnest_{i}");
-        item(call("unnest", vec![set]), names.get(i).unwrap_or(&fallback))
-    });
-    let items: Vec<SelectItem> = items.collect();
-    debug_assert_eq!(items.len(), n_sets + 1);
-    alias.columns.clear();
-    derived(items, Vec::new(), None, Some(alias), name)
+    super::super::functions::is_function(name)
 }
 
 fn table_alias(name: &str) -> TableAlias {
@@ -138,7 +85,7 @@ fn item(expr: Expr, name: &str) -> SelectItem {
 /// `LATERAL (SELECT items FROM from WHERE filter) AS alias`.
 fn derived(
     items: Vec<SelectItem>,
-    from: Vec<datafusion::sql::sqlparser::ast::TableWithJoins>,
+    from: Vec<TableWithJoins>,
     filter: Option<Expr>,
     alias: Option<TableAlias>,
     name: &str,
@@ -165,8 +112,38 @@ fn derived(
     }
 }
 
+/// A plain SELECT.
+fn select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Select {
+    Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection,
+        exclude: None,
+        into: None,
+        from,
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection: None,
+        connect_by: Vec::new(),
+        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    }
+}
+
 /// FROM over one array, its element named `o`.
-fn elements(array: Expr) -> Vec<datafusion::sql::sqlparser::ast::TableWithJoins> {
+fn elements(array: Expr) -> Vec<TableWithJoins> {
     let mut alias = table_alias("__options");
     alias.columns.push(TableAliasColumnDef::from_name("o"));
     let relation = TableFactor::UNNEST {
@@ -176,7 +153,7 @@ fn elements(array: Expr) -> Vec<datafusion::sql::sqlparser::ast::TableWithJoins>
         with_offset_alias: None,
         with_ordinality: false,
     };
-    vec![datafusion::sql::sqlparser::ast::TableWithJoins { relation, joins: Vec::new() }]
+    vec![TableWithJoins { relation, joins: Vec::new() }]
 }
 
 /// `name=value` texts as (option_name, option_value).
@@ -197,7 +174,7 @@ fn options_table(options: Expr, alias: Option<TableAlias>, name: &str) -> TableF
 
 /// Access lists are always NULL in Weir, so what they hold has no rows.
 fn privileges_table(acl: Expr, alias: Option<TableAlias>, name: &str) -> TableFactor {
-    let zero = || call("oid", vec![number(0)]);
+    let zero = || as_oid(number(0));
     let items = vec![
         item(zero(), "grantor"),
         item(zero(), "grantee"),
@@ -223,32 +200,7 @@ fn keywords_table(alias: Option<TableAlias>) -> TableFactor {
     }
 }
 
-fn length(array: Expr) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(call("cardinality", vec![array])),
-        data_type: DataType::BigInt(None),
-        array: false,
-        format: None,
-    }
-}
-
-/// The numbers of an array's elements, from `first`.
-fn positions(array: Expr, first: i64) -> Expr {
-    let last = Expr::BinaryOp {
-        left: Box::new(length(array)),
-        op: BinaryOperator::Plus,
-        right: Box::new(number(first - 1)),
-    };
-    call("generate_series", vec![number(first), last])
-}
-
-fn subscripts(array: Expr) -> Expr {
-    let first = i64::from(!is_vector_column(&array));
-    positions(array, first)
-}
-
-/// Set-returning functions of a select list, as calls of `unnest`.
+/// `_pg_expandarray` in a select list is a set.
 pub(super) fn unnest_sets(expr: &mut Expr) {
     let _ = VisitMut::visit(expr, &mut Unnester { depth: 0 });
 }
@@ -272,30 +224,13 @@ impl VisitorMut for Unnester {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        if self.depth > 0 || !is_system_name(&function.name) {
-            return ControlFlow::Continue(());
-        }
-        let name = last_name(&function.name);
-        let set = match (name.as_str(), super::arguments(function).as_deref()) {
-            // An `unnest` around it is already there: see below.
-            ("unnest", Some([inner])) => unnested(inner),
-            ("generate_series" | "_pg_expandarray", _) => Some(take(expr)),
-            ("generate_subscripts", Some([array, ..])) => Some(subscripts((*array).clone())),
-            _ => None,
-        };
-        if let Some(set) = set {
-            *expr = call("unnest", vec![set]);
+        if let Expr::Function(function) = expr
+            && self.depth == 0
+            && is_system_name(&function.name)
+            && last_name(&function.name) == "_pg_expandarray"
+        {
+            *expr = call("unnest", vec![take(expr)]);
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The set of an argument that became a call of `unnest` itself.
-fn unnested(argument: &Expr) -> Option<Expr> {
-    let Expr::Function(function) = argument else { return None };
-    if last_name(&function.name) != "unnest" {
-        return None;
-    }
-    super::arguments(function).and_then(|arguments| arguments.first().map(|set| (*set).clone()))
 }

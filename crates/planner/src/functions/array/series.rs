@@ -36,8 +36,11 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         stamps(call, |stamp, step| instant_after(stamp, step, &call.settings.time_zone))
     })
     .uses_settings(),
-    declare("generate_subscripts_list(anyarray, int4) -> int4[]", subscripts),
-    declare("generate_subscripts_list(anyarray, int4, bool) -> int4[]", subscripts),
+    declare("generate_subscripts_list(anyarray, int4) -> int4[]", |call| subscripts(call, 1)),
+    declare("generate_subscripts_list(anyarray, int4, bool) -> int4[]", |call| subscripts(call, 1)),
+    // The vectors count from 0.
+    declare("generate_subscripts_list(int2vector, int4) -> int4[]", |call| subscripts(call, 0)),
+    declare("generate_subscripts_list(oidvector, int4) -> int4[]", |call| subscripts(call, 0)),
 ];
 
 fn numeric_list(types: &[SqlType], _: &[Option<Constant>]) -> SqlType {
@@ -149,7 +152,7 @@ fn stamps(
     Ok(Arc::new(lists.finish()))
 }
 
-fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
+fn subscripts(call: &Call<'_>, first: i32) -> Result<ArrayRef> {
     let (arrays, dimensions) = (call.lists(0), call.numbers::<Int32Type>(1));
     let reversed = (call.arguments.len() > 2).then(|| call.booleans(2));
     let mut lists = ListBuilder::new(Int32Builder::new());
@@ -158,12 +161,9 @@ fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
         let length = range.map_or(0, |range| range.len() as i32);
         let is_reversed =
             !call.is_null(row) && reversed.as_ref().is_some_and(|flags| flags.at(row));
-        for subscript in 1..=length {
-            lists.values().append_value(if is_reversed {
-                length + 1 - subscript
-            } else {
-                subscript
-            });
+        for place in 0..length {
+            let place = if is_reversed { length - 1 - place } else { place };
+            lists.values().append_value(first + place);
         }
         lists.append(!call.is_null(row));
     }

@@ -1,9 +1,10 @@
 //! Pieces of parsed SQL.
 
-use datafusion::sql::sqlparser::ast::CastKind;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
 
 use crate::functions::LIST_ITEM;
@@ -82,4 +83,52 @@ pub(super) fn array_function(name: &str) -> Option<&'static str> {
         "jsonb_object_keys" => "jsonb_object_keys_list",
         _ => return None,
     })
+}
+
+/// `SELECT items FROM from`
+pub(super) fn select_query(items: Vec<SelectItem>, from: Vec<TableFactor>) -> Query {
+    let from = from.into_iter().map(|relation| TableWithJoins { relation, joins: Vec::new() });
+    let select = Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection: items,
+        exclude: None,
+        into: None,
+        from: from.collect(),
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection: None,
+        connect_by: Vec::new(),
+        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    };
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
+}
+
+/// `(query) AS alias` in FROM.
+pub(super) fn derived(query: Query, alias: TableAlias, lateral: bool) -> TableFactor {
+    TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }
 }

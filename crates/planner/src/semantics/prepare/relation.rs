@@ -1,34 +1,34 @@
 //! Functions in FROM.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, Ident, ObjectName, Query, TableAlias,
-    TableAliasColumnDef, TableFactor,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, Ident, ObjectName,
+    SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value,
 };
-use weir_types::{Error, Result};
 
-use super::build::{array_function, builtin_name, call, function, quoted};
+use super::build::{
+    array_function, builtin_name, call, cast, derived, function, quoted, select_query,
+};
 use crate::functions::library;
 
 /// A function in FROM becomes the unnested array of its rows, or the one row of its value.
-pub(super) fn rewrite(relation: &mut TableFactor) -> Result<()> {
+pub(super) fn rewrite(relation: &mut TableFactor) {
     match relation {
         TableFactor::UNNEST { array_exprs, alias, with_ordinality, .. } => {
             let exprs = std::mem::take(array_exprs);
-            *relation = unnest(exprs, "unnest", alias.take(), *with_ordinality)?;
+            *relation = unnest(exprs, "unnest", alias.take(), *with_ordinality);
         }
         TableFactor::Function { name, args, alias, with_ordinality, .. } => {
             let args = std::mem::take(args);
             let (name, alias) = (name.clone(), alias.take());
-            *relation = of_function(name, args, alias, *with_ordinality)?;
+            *relation = of_function(name, args, alias, *with_ordinality);
         }
         TableFactor::Table { name, args: Some(arguments), alias, with_ordinality, .. } => {
             let args = std::mem::take(&mut arguments.args);
             let (name, alias) = (name.clone(), alias.take());
-            *relation = of_function(name, args, alias, *with_ordinality)?;
+            *relation = of_function(name, args, alias, *with_ordinality);
         }
         _ => {}
     }
-    Ok(())
 }
 
 fn of_function(
@@ -36,9 +36,9 @@ fn of_function(
     args: Vec<FunctionArg>,
     alias: Option<TableAlias>,
     with_ordinality: bool,
-) -> Result<TableFactor> {
+) -> TableFactor {
     let Some(builtin) = builtin_name(&name) else {
-        return Ok(plain(name, args, alias, with_ordinality));
+        return plain(name, args, alias, with_ordinality);
     };
     let plain_args: Option<Vec<Expr>> = args
         .iter()
@@ -55,9 +55,9 @@ fn of_function(
             unnest(vec![call(list_function, args)], &builtin, alias, with_ordinality)
         }
         _ if library::udf(&builtin).is_ok() && !with_ordinality => {
-            Ok(one_row(&builtin, name, args, alias))
+            one_row(&builtin, name, args, alias)
         }
-        _ => Ok(plain(name, args, alias, with_ordinality)),
+        _ => plain(name, args, alias, with_ordinality),
     }
 }
 
@@ -75,19 +75,34 @@ fn unnest(
     name: &str,
     alias: Option<TableAlias>,
     with_ordinality: bool,
-) -> Result<TableFactor> {
-    if with_ordinality {
-        return Err(Error::unsupported("WITH ORDINALITY is not supported")
-            .with_hint("Use unnest(x) and unnest(generate_subscripts(x, 1)) in a select list."));
-    }
+) -> TableFactor {
     let n_columns = arrays.len();
-    Ok(TableFactor::UNNEST {
+    if with_ordinality {
+        return numbered_rows(arrays, with_columns(alias, name, n_columns));
+    }
+    TableFactor::UNNEST {
         alias: Some(with_columns(alias, name, n_columns)),
         array_exprs: arrays,
         with_offset: false,
         with_offset_alias: None,
         with_ordinality: false,
-    })
+    }
+}
+
+/// `(SELECT unnest(a) AS x, .., unnest(1 to the longest) AS ordinality)`: sets of a select list go on
+/// together, to the end of the longest.
+fn numbered_rows(arrays: Vec<Expr>, mut alias: TableAlias) -> TableFactor {
+    let lengths = arrays.iter().map(|array| call("cardinality", vec![array.clone()])).collect();
+    let longest = cast(call("greatest", lengths), DataType::BigInt(None));
+    let first = cast(Expr::value(Value::Number("1".to_owned(), false)), DataType::BigInt(None));
+    let numbers = call("generate_series_list", vec![first, longest]);
+    let names = std::mem::take(&mut alias.columns).into_iter().map(|column| column.name);
+    let names = names.chain([quoted("ordinality")]);
+    let items = arrays.into_iter().chain([numbers]).zip(names);
+    let items: Vec<SelectItem> = items
+        .map(|(set, alias)| SelectItem::ExprWithAlias { expr: call("unnest", vec![set]), alias })
+        .collect();
+    derived(select_query(items, Vec::new()), alias, true)
 }
 
 /// The alias of a function: its name, and for its one column the name of the relation.
@@ -121,57 +136,13 @@ fn one_row(
     args: Vec<FunctionArg>,
     alias: Option<TableAlias>,
 ) -> TableFactor {
-    use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
-    use datafusion::sql::sqlparser::ast::{GroupByExpr, Select, SelectFlavor, SelectItem, SetExpr};
     let alias = with_columns(alias, builtin, 1);
     let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
     let item = SelectItem::ExprWithAlias {
         expr: Expr::Function(function(name, list)),
         alias: alias.columns[0].name.clone(),
     };
-    let select = Select {
-        select_token: AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: vec![item],
-        exclude: None,
-        into: None,
-        from: Vec::new(),
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: SelectFlavor::Standard,
-    };
-    let query = Query {
-        with: None,
-        body: Box::new(SetExpr::Select(Box::new(select))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    };
+    let query = select_query(vec![item], Vec::new());
     let alias = TableAlias { columns: Vec::new(), ..alias };
-    TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(query),
-        alias: Some(alias),
-        sample: None,
-    }
+    derived(query, alias, false)
 }
