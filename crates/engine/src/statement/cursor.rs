@@ -136,7 +136,7 @@ async fn open(session: &Session, of: &Parsed) -> Result<(Arc<[OutputColumn]>, So
                     .with_hint("Write the values into the statement."));
             }
             let (rows, _) = query::stream(session, &catalog, &bound, &[]).await?;
-            let columns = query::output_columns(&bound.columns);
+            let columns = query::output_columns(&catalog, &bound.columns);
             Ok((columns, Source::Query(rows.fuse().boxed())))
         }
         _ => Err(Error::unsupported("a cursor is for a query or SUBSCRIBE")),

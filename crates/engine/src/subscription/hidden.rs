@@ -126,7 +126,8 @@ impl BatchQuery for Query<'_> {
         let plan = semantics::bind_now(self.task.plan.clone(), self.shared.now_of(at));
         let rows = EpochRows::at(self.shared, self.shared.catalog(), at);
         let config = &self.task.config;
-        let collect = plan.and_then(|plan| self.shared.batch.collect_blocking(plan, &rows, config));
+        let collect =
+            plan.and_then(|plan| self.shared.batch.collect_blocking(plan, &rows, config, None));
         let batches = collect.map_err(external)?;
         batches.iter().map(|batch| normalize(batch, self.schema).map_err(external)).collect()
     }

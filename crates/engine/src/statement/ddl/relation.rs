@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_catalog::{
-    Check, Column, DLQ_ID, Durability, Object, ObjectBody, OnError, Schema, SourceDefinition,
-    Stream, StreamOptions, Table,
+    Catalog, Check, Column, DLQ_ID, Durability, Object, ObjectBody, OnError, Schema,
+    SourceDefinition, Stream, StreamOptions, Table,
 };
 use weir_connect::source;
 use weir_log::TopicConfig;

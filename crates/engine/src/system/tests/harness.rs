@@ -36,6 +36,7 @@ impl Sample {
             data_dir: dir.path().join("data"),
             workers: 1,
             memory_limit: 256 << 20,
+            checkpoint_interval: std::time::Duration::from_secs(3600),
             password: None,
         };
         let engine = Engine::open(config).expect("an engine");
@@ -56,7 +57,7 @@ impl Sample {
                 let execution = self.session.execute(&prepared, Vec::new()).await?;
                 if let Execution::Rows { columns, rows, .. } = execution {
                     let batches: Vec<_> = rows.try_collect().await?;
-                    answer = self.answer(&columns, &batches)?;
+                    answer = self.texts(&columns, &batches)?;
                 }
                 self.session.end_statement();
             }
@@ -64,7 +65,7 @@ impl Sample {
         })
     }
 
-    fn answer(
+    fn texts(
         &self,
         columns: &[OutputColumn],
         batches: &[arrow::array::RecordBatch],
