@@ -13,7 +13,8 @@ use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
 use crate::batch::Rows;
 use crate::pins::Pin;
 use crate::relation::{
-    Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotRows, StreamRelation,
+    Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotRows, StreamRelation, TableData,
+    table_of,
 };
 use crate::shared::Shared;
 
@@ -168,9 +169,13 @@ impl<'a> EpochRows<'a> {
                 }
             }
             ObjectBody::Table(_) => {
+                let table = match object.created {
+                    // The open block itself has made it: its rows are all in the overlay.
+                    Epoch::MAX => Arc::new(TableData::new(table_of(object)?)?),
+                    _ => self.shared.tables.get(id)?,
+                };
                 let stale = u64::from(planted::is(Bug::StaleTable));
-                let epoch = Epoch(self.epoch.0 - stale);
-                let base = self.shared.tables.get(id)?.at(epoch, columns, schema)?;
+                let base = table.at(Epoch(self.epoch.0 - stale), columns, schema)?;
                 match self.overlays.get(&id) {
                     None => Arc::new(base),
                     Some(overlay) => Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) }),

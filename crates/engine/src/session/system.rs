@@ -63,18 +63,17 @@ impl StatementSystem {
     }
 
     fn context(&self) -> SystemContext<'_> {
-        let (settings, cursors) = match self.session.upgrade() {
-            Some(session) => (session.state.lock().settings.all(), session.cursors()),
-            None => (Vec::new(), Vec::new()),
-        };
+        let session = self.session.upgrade();
+        let settings = session.as_ref().map(|session| session.state.lock().settings.all());
+        let cursors = session.as_ref().map(|session| session.cursors());
         SystemContext {
             catalog: &self.catalog,
-            settings,
+            settings: settings.unwrap_or_default(),
             user: self.user.clone(),
             database: "weir".to_owned(),
             search_path: self.path.clone(),
             connections: self.shared.connections.rows(),
-            cursors,
+            cursors: cursors.unwrap_or_default(),
             row_counts: BTreeMap::new(),
             unpopulated: Vec::new(),
             extra: sys::relations(),

@@ -115,3 +115,54 @@ impl Queue {
         self.changed.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{RecordBatch, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use weir_types::{Epoch, SqlState, limits};
+
+    use super::{Pop, Queue};
+
+    fn batch(n_bytes: usize) -> Vec<RecordBatch> {
+        let schema = Arc::new(Schema::new(vec![Field::new("v", DataType::Utf8, true)]));
+        let value = StringArray::from(vec!["x".repeat(n_bytes)]);
+        vec![RecordBatch::try_new(schema, vec![Arc::new(value)]).expect("a batch")]
+    }
+
+    #[test]
+    fn a_client_that_is_too_far_behind_is_given_up() {
+        let queue = Queue::new(Epoch(1));
+        // One commit always fits.
+        queue.push(Epoch(2), batch(limits::SUBSCRIPTION_BYTES_MAX + 1)).expect("it is the first");
+        let error = queue.push(Epoch(3), batch(1)).expect_err("the client has not read");
+        assert_eq!(error.state(), SqlState::OutOfMemory);
+        queue.end(error);
+        assert!(matches!(queue.pop(Epoch::MAX), Pop::Ended(error) if error.hint().is_some()));
+    }
+
+    #[test]
+    fn reading_makes_room() {
+        let queue = Queue::new(Epoch(1));
+        let half = limits::SUBSCRIPTION_BYTES_MAX / 2;
+        for epoch in 2..6 {
+            queue.push(Epoch(epoch), batch(half + 1)).expect("it fits");
+            assert!(matches!(queue.pop(Epoch::MAX), Pop::Batch(_)));
+        }
+    }
+
+    #[test]
+    fn what_is_later_than_asked_for_stays() {
+        let queue = Queue::new(Epoch(1));
+        assert!(matches!(queue.pop(Epoch(1)), Pop::Reached));
+        assert!(matches!(queue.pop(Epoch(2)), Pop::Waiting));
+        queue.push(Epoch(3), batch(1)).expect("it fits");
+        assert!(matches!(queue.pop(Epoch(2)), Pop::Reached));
+        queue.reach(Epoch(3));
+        assert!(matches!(queue.pop(Epoch(3)), Pop::Batch(_)));
+        assert!(matches!(queue.pop(Epoch(3)), Pop::Reached));
+        assert!(matches!(queue.pop(Epoch(4)), Pop::Waiting));
+    }
+}

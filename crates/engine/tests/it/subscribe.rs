@@ -226,31 +226,6 @@ async fn what_cannot_be_followed_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_client_is_given_up() {
-    let db = Db::new();
-    let (a, b) = (db.client(), db.client());
-    a.ok("CREATE TABLE t (k int PRIMARY KEY, v text)").await;
-    let mut rows = b.follow("SUBSCRIBE TO t").await;
-    for k in 1..=3 {
-        a.ok(&format!("INSERT INTO t SELECT {k}, repeat('x', 30000000)")).await;
-    }
-    // The first one waits for the client until the third does not fit beside the second.
-    let mut ended = None;
-    for _ in 0..3 {
-        match rows.next_row().await {
-            Ok(_) => {}
-            Err(error) => {
-                ended = Some(error);
-                break;
-            }
-        }
-    }
-    let ended = ended.expect("it is ended");
-    assert!(ended.starts_with("53200 the client of SUBSCRIBE is behind"), "{ended}");
-    a.ok("INSERT INTO t VALUES (4, 'y')").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn it_goes_on_after_a_restart_where_the_data_are() {
     let db = Db::new();
     let a = db.client();

@@ -74,7 +74,7 @@ async fn in_a_block_it_is_seen_and_taken_back() {
     let db = Db::new();
     let (a, b) = (db.client(), db.client());
     a.ok("BEGIN").await;
-    a.ok("CREATE TABLE u AS SELECT g AS x FROM generate_series(1, 3) AS g").await;
+    a.ok("CREATE TABLE u AS SELECT x FROM (VALUES (1), (2), (3)) AS n(x)").await;
     a.ok("INSERT INTO u VALUES (4)").await;
     a.ok("INSERT INTO u VALUES (5)").await;
     assert_eq!(a.rows("SELECT sum(x) FROM u").await, ["15"]);
@@ -82,7 +82,7 @@ async fn in_a_block_it_is_seen_and_taken_back() {
     a.ok("ROLLBACK").await;
     assert!(a.error("SELECT * FROM u").await.starts_with("42P01"));
     a.ok("BEGIN").await;
-    a.ok("CREATE TABLE u AS SELECT g AS x FROM generate_series(1, 3) AS g").await;
+    a.ok("CREATE TABLE u AS SELECT x FROM (VALUES (1), (2), (3)) AS n(x)").await;
     a.ok("INSERT INTO u VALUES (4)").await;
     a.ok("COMMIT").await;
     b.ok("INSERT INTO u VALUES (5)").await;
