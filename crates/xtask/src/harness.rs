@@ -29,6 +29,6 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     progress::run("equality harness", &mut command)
 }
 
-fn number<'a>(text: &'a str) -> Result<&'a str> {
+fn number(text: &str) -> Result<&str> {
     text.parse::<u64>().map(|_| text).map_err(|_| format!("\"{text}\" is not a number"))
 }

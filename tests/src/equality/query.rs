@@ -107,8 +107,14 @@ impl Gather<'_> {
         self.uses("where");
         self.uses("project");
         let filter = self.simple_predicate(&scope, 2);
-        let outputs: Outputs =
+        let mut outputs: Outputs =
             types.iter().map(|ty| (self.expression(&scope, *ty, 1), *ty)).collect();
+        let lists = scope.those(|ty| ty == Ty::IntArray);
+        if !lists.is_empty() && self.dice.percent(60) {
+            // The form that needs no join.
+            self.uses("unnest");
+            outputs[0].0 = format!("unnest({})", self.dice.pick(&lists).sql);
+        }
         let (list, columns) = named(&outputs);
         (format!("SELECT {list} FROM {from} WHERE {filter}"), columns)
     }

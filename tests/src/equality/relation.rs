@@ -60,7 +60,12 @@ fn relation(dice: &mut Dice, at: usize, is_stream: bool) -> Relation {
     // A second integer and a text give most pairs of relations something to be joined by.
     let mut types = vec![*dice.pick(&[Ty::Int4, Ty::Int8, Ty::Int2]), Ty::Text];
     let n_others = dice.between(1, 4);
-    types.extend((0..n_others).map(|_| *dice.pick(&ALL)));
+    // Arrays often enough for views that unnest one and do little else.
+    types.extend((0..n_others).map(
+        |_| {
+            if dice.percent(15) { Ty::IntArray } else { *dice.pick(&ALL) }
+        },
+    ));
     for (column_idx, ty) in types.into_iter().enumerate() {
         let nulls = *dice.pick(&[0, 15, 15, 50]);
         columns.push(Column { name: format!("c{column_idx}"), ty, nulls });

@@ -216,7 +216,11 @@ impl Session {
         };
         for (id, overlay) in &block.overlays {
             let object = catalog.require(*id)?;
-            writes.changes.push(crate::statement::encode_change(object, overlay.change()?)?);
+            let change = overlay.change()?;
+            // Rows that the block itself took out again leave nothing to write.
+            if !change.is_empty() {
+                writes.changes.push(crate::statement::encode_change(object, change)?);
+            }
         }
         for (id, rows) in &block.appended {
             if planted::is(Bug::LostAppends) {

@@ -135,6 +135,10 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place) -> bool {
             let is_left = place != Place::Other && is_grouped_by_equality(&subquery.subquery);
             correlated(subquery) && !is_left
         }
+        // DataFusion's join for NOT IN knows one key, which the correlation would be a second of.
+        Expr::InSubquery(InSubquery { subquery, negated: true, .. }) if correlated(subquery) => {
+            true
+        }
         Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => {
             place != Place::Filter
                 || (correlated(subquery) && !has_plain_correlation(&subquery.subquery))
