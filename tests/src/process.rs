@@ -164,6 +164,12 @@ impl Process {
         self.pg
     }
 
+    /// The number of the process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.child.pid().as_raw_nonzero().get()
+    }
+
     /// The epoch of the ready line.
     #[must_use]
     pub fn epoch(&self) -> u64 {

@@ -24,6 +24,9 @@ pub(crate) fn wire_name(name: &str) -> &str {
 pub(crate) fn name_outputs(query: &mut Query) {
     if let SetExpr::Select(select) = query.body.as_mut() {
         keep_wildcards_apart(&mut select.projection);
+        if let Some(order) = &query.order_by {
+            keep_apart_from_keys(&mut select.projection, order);
+        }
     }
     let _ = VisitMut::visit(query, &mut Namer);
 }
@@ -103,6 +106,33 @@ fn keep_wildcards_apart(items: &mut [SelectItem]) {
     for (item_idx, item) in items.iter_mut().enumerate() {
         if let SelectItem::UnnamedExpr(expr) = item {
             let alias = quoted(format!("{}{SUFFIX}{item_idx}", figure(expr).0));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
+/// `SELECT c.oid::text .. ORDER BY c.oid`: the output and the column are two things of one name, which
+/// DataFusion refuses. A bare `ORDER BY oid` means the output, whose name stays then.
+fn keep_apart_from_keys(items: &mut [SelectItem], order: &sql::OrderBy) {
+    let mut columns = BTreeSet::new();
+    let mut outputs = BTreeSet::new();
+    let _ = sql::visit_expressions(order, |expr| {
+        match expr {
+            Expr::CompoundIdentifier(parts) => columns.extend(parts.last().map(fold)),
+            Expr::Identifier(name) => drop(outputs.insert(fold(name))),
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    for (item_idx, item) in items.iter_mut().enumerate() {
+        let (name, expr) = match item {
+            SelectItem::UnnamedExpr(expr) => (figure(expr).0, expr),
+            SelectItem::ExprWithAlias { expr, alias } => (fold(alias), expr),
+            _ => continue,
+        };
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if !is_column && columns.contains(&name) && !outputs.contains(&name) {
+            let alias = quoted(format!("{name}{SUFFIX}{item_idx}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
@@ -234,6 +264,16 @@ mod tests {
         let found = names("SELECT t.a, lower(b), t.*, (c).d, c AS e FROM t");
         assert_eq!(found, ["a\u{1}0", "lower\u{1}1", "*", "d\u{1}3", "e"]);
         assert_eq!(names("SELECT (c).d FROM t"), ["d"]);
+    }
+
+    #[test]
+    fn an_output_is_kept_apart_from_the_column_of_its_name_in_a_sort_key() {
+        assert_eq!(
+            names("SELECT t.a::text, 1 AS b FROM t ORDER BY t.a, t.b"),
+            ["a\u{1}0", "b\u{1}1"]
+        );
+        assert_eq!(names("SELECT t.a::text FROM t ORDER BY a, t.a"), ["a"]);
+        assert_eq!(names("SELECT t.a FROM t ORDER BY t.a"), ["=t.a"]);
     }
 
     #[test]

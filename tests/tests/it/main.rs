@@ -6,4 +6,5 @@ mod bad_input;
 mod equality;
 mod kill;
 mod planted;
+mod psql;
 mod slt;

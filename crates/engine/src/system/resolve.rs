@@ -186,6 +186,16 @@ fn proc_oid(text: &str) -> Result<u32> {
 /// # Errors
 /// 42602 where it is no such name.
 pub(crate) fn object_name(text: &str) -> Result<ObjectName> {
+    let mut parts = name_parts(text)?;
+    let name = parts.pop().unwrap_or_default();
+    Ok(ObjectName { schema: parts.pop(), name })
+}
+
+/// The parts of a name, without quotes and folded; at least one.
+///
+/// # Errors
+/// 42602 where it is no such name.
+pub(crate) fn name_parts(text: &str) -> Result<Vec<String>> {
     let invalid = || Error::new(SqlState::InvalidName, format!("invalid name syntax: \"{text}\""));
     let mut parts = Vec::new();
     let mut rest = text.trim();
@@ -204,12 +214,10 @@ pub(crate) fn object_name(text: &str) -> Result<ObjectName> {
         let after = after.trim_start();
         match after.strip_prefix('.') {
             Some(next) => rest = next.trim_start(),
-            None if after.is_empty() => break,
+            None if after.is_empty() => return Ok(parts),
             None => return Err(invalid()),
         }
     }
-    let name = parts.pop().ok_or_else(invalid)?;
-    Ok(ObjectName { schema: parts.pop(), name })
 }
 
 /// The identifier before the closing quote, and what follows it.

@@ -57,7 +57,9 @@ const READS: &[Declaration] = &[
     declare("@>(anyarray, anyarray) -> bool", |call| containment(call, 0, 1)).total(),
     declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
     declare("&&(anyarray, anyarray) -> bool", overlap).total(),
-    // `x = ANY (array)` and so on.
+    // `x = ANY (array)` and so on. A "char" compares with texts as one.
+    declare("any =(char, text[]) -> bool", |call| any(call, Ordering::is_eq)).total(),
+    declare("all <>(char, text[]) -> bool", |call| all(call, Ordering::is_ne)).total(),
     declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq))
         .total(),
     declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne))

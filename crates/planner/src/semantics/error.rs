@@ -215,6 +215,14 @@ fn column_text(written: &str) -> String {
 }
 
 fn of_plan(message: &str) -> Error {
+    // An error of ours in DataFusion's words around it.
+    if let Some(own) = between(
+        message,
+        "user-defined coercion failed with: External error: ",
+        " No function matches",
+    ) {
+        return Error::new(SqlState::UndefinedFunction, own.trim_end_matches('.'));
+    }
     if message.contains("must appear in the GROUP BY clause") {
         let column = between(message, "column \"", "\" must")
             .or_else(|| between(message, "references: ", " must"))

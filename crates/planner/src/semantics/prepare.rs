@@ -212,6 +212,23 @@ mod tests {
                 "SELECT ARRAY(SELECT x FROM t ORDER BY y)",
                 "SELECT (SELECT coalesce(array_agg(x ORDER BY y), '{}') FROM t)",
             ),
+            (
+                "SELECT ARRAY(SELECT count(*) AS n FROM t GROUP BY y ORDER BY y)",
+                "SELECT (SELECT coalesce(array_agg(\"element\" ORDER BY \"place\"), '{}') FROM \
+                 (SELECT count(*) AS n, row_number() OVER (ORDER BY y) AS \"place\" FROM t \
+                 GROUP BY y ORDER BY y) AS \"q\" (element, place))",
+            ),
+            (
+                "SELECT ARRAY(SELECT DISTINCT a FROM t ORDER BY 1 LIMIT 2)",
+                "SELECT (SELECT coalesce(array_agg(\"element\" ORDER BY \"element\"), '{}') FROM \
+                 (SELECT DISTINCT a FROM t ORDER BY 1 LIMIT 2) AS \"q\" (element))",
+            ),
+            (
+                "SELECT * FROM unnest(a) WITH ORDINALITY AS u(x, n)",
+                "SELECT * FROM LATERAL (SELECT \"unnest\"(a) AS x, \
+                 \"unnest\"(\"generate_series_list\"(1::BIGINT, \
+                 \"greatest\"(\"cardinality\"(a))::BIGINT)) AS n) AS u",
+            ),
             ("SELECT 1 FETCH FIRST 2 ROWS ONLY", "SELECT 1 LIMIT 2"),
         ] {
             assert_eq!(query(text), expected, "{text}");

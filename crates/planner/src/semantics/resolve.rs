@@ -28,7 +28,7 @@ use super::error::to_error;
 use super::expression::Resolver;
 use super::typing::{Typed, condition, convert, into_exactly, mismatch, to_common, type_of};
 use crate::functions::cast::{FINAL_FIELD, native};
-use crate::functions::coercion::{Context, common_type, same};
+use crate::functions::coercion::{Context, common_type, element_of, same};
 use crate::functions::scalar::external;
 
 /// The plan with all types told.
@@ -178,8 +178,8 @@ fn label_elements(node: LogicalPlan) -> Result<LogicalPlan> {
         let list = unnest.input.schema().field(*column);
         let mut sql_type = schema::sql_type(list);
         for _ in 0..output.depth {
-            let SqlType::Array(element) = sql_type else { break };
-            sql_type = *element;
+            let Some(element) = element_of(&sql_type) else { break };
+            sql_type = element;
         }
         if !schema::field("", &sql_type, true).metadata().is_empty() {
             labels.insert(output.output_column.name.clone(), sql_type);

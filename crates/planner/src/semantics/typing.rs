@@ -199,6 +199,10 @@ pub(super) fn canonical_type(data_type: &DataType, sql_type: &SqlType) -> Option
         | DataType::LargeList(element)
         | DataType::FixedSizeList(element, _) => {
             let SqlType::Array(sql_element) = sql_type else { return None };
+            // The fields of records are known to Arrow only.
+            if matches!(element.data_type(), DataType::Struct(_)) {
+                return None;
+            }
             let element = canonical_type(element.data_type(), sql_element);
             Some(array_of(element.unwrap_or_else(|| sql_element.as_ref().clone())))
         }

@@ -75,9 +75,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("regproc", (1, 1), SqlType::Reg(RegKind::Proc), |call| {
         reg(call, RegKind::Proc)
     }),
-    Definition::new("regprocedure", (1, 1), SqlType::Reg(RegKind::Proc), |call| {
-        reg(call, RegKind::Proc)
-    }),
     Definition::new("regnamespace", (1, 1), SqlType::Reg(RegKind::Namespace), |call| {
         reg(call, RegKind::Namespace)
     }),
@@ -105,7 +102,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("regnamespace_text", (1, 1), TEXT, |call| reg_text(call, RegKind::Namespace)),
     Definition::new("regrole_text", (1, 1), TEXT, role_text),
     Definition::new("regrole", (1, 1), SqlType::Oid, role),
+    // Two types that have no value of their own here: they are shown only.
+    Definition::new("regoperator", (1, 1), TEXT, operator_text),
     Definition::new("regoperator_text", (1, 1), TEXT, operator_text),
+    Definition::new("regprocedure", (1, 1), TEXT, procedure_text),
     Definition::new("regprocedure_text", (1, 1), TEXT, procedure_text),
 ];
 

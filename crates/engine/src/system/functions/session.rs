@@ -7,6 +7,7 @@ use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 use super::catalog::{is_database, relation};
 use super::{Call, Definition};
 use crate::system::describe::Relation;
+use crate::system::resolve::name_parts;
 use crate::system::row::Datum;
 
 const TEXT: SqlType = SqlType::Text;
@@ -49,6 +50,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("getdatabaseencoding", (0, 0), NAME, |_| Ok("UTF8".into())),
     Definition::new("pg_encoding_to_char", (1, 1), NAME, encoding_name),
     Definition::new("pg_char_to_encoding", (1, 1), INT4, encoding_number),
+    Definition::new("parse_ident", (1, 1), TEXT, |call| Ok(name_parts(call.text(0)?)?.into()))
+        .array(),
     Definition::new("pg_tablespace_location", (1, 1), TEXT, |_| Ok("".into())),
     Definition::new("pg_relation_size", (1, 2), INT8, relation_size),
     Definition::new("pg_table_size", (1, 1), INT8, relation_size),
