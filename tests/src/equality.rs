@@ -88,12 +88,12 @@ pub struct Report {
 /// Where a thread panics.
 #[must_use]
 pub fn run(
-    first_seed: u64,
-    n_rounds: u64,
+    seeds: &[u64],
     threads: usize,
     postgres: Option<&Arc<Postgres>>,
     shrinks: bool,
 ) -> Report {
+    let n_rounds = seeds.len() as u64;
     let next = AtomicU64::new(0);
     let work = || {
         let mut coverage = Coverage::default();
@@ -103,7 +103,8 @@ pub fn run(
             if round_idx >= n_rounds {
                 break;
             }
-            if let Some(text) = round(first_seed + round_idx, postgres, &mut coverage, shrinks) {
+            let seed = seeds[round_idx as usize];
+            if let Some(text) = round(seed, postgres, &mut coverage, shrinks) {
                 next.store(n_rounds, Ordering::Relaxed);
                 failure = Some(text);
             }

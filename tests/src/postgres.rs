@@ -61,7 +61,14 @@ impl Postgres {
             }
         }
         let made = program(&programs, "initdb", account)
-            .args(["--no-sync", "--auth=trust", "--username=weir", "--encoding=UTF8", "--locale=C"])
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=weir",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--lc-ctype=C.UTF-8",
+            ])
             .arg("--pgdata")
             .arg(&data)
             .output()

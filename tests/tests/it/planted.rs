@@ -46,7 +46,7 @@ fn one_defect_is_found() {
     let postgres = Postgres::shared().ok();
     let play = |seed, bug| {
         planted::plant(bug);
-        equality::run(seed, 1, 1, postgres.as_ref(), false).failure
+        equality::run(&[seed], 1, postgres.as_ref(), false).failure
     };
     for seed in 0..ROUNDS_MAX {
         // What fails without the defect tells nothing of it.
