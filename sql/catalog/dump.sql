@@ -43,7 +43,7 @@ select p.oid from pg_proc p where p.proname in (
     'pg_backend_pid', 'pg_cancel_backend', 'pg_client_encoding', 'pg_column_size', 'pg_database_size',
     'pg_encoding_to_char', 'pg_get_constraintdef', 'pg_get_expr', 'pg_get_indexdef', 'pg_get_userbyid',
     'pg_get_viewdef', 'pg_is_in_recovery', 'pg_postmaster_start_time', 'pg_relation_size',
-    'pg_size_pretty', 'pg_table_is_visible', 'pg_table_size', 'pg_terminate_backend',
+    'pg_size_pretty', 'pg_sleep', 'pg_table_is_visible', 'pg_table_size', 'pg_terminate_backend',
     'pg_total_relation_size', 'pg_type_is_visible', 'pg_typeof', 'position', 'power', 'quote_ident',
     'quote_literal', 'radians', 'random', 'rank', 'regexp_match', 'regexp_replace', 'repeat', 'replace',
     'reverse', 'right', 'round', 'row_number', 'rpad', 'rtrim', 'session_user', 'set_config', 'sha256',

@@ -110,6 +110,12 @@ impl Postgres {
         }
     }
 
+    /// How tokio-postgres connects.
+    #[must_use]
+    pub fn parameters(&self) -> String {
+        format!("host={} user=weir dbname=postgres", self.dir.path().display())
+    }
+
     /// A connection.
     ///
     /// # Errors
@@ -120,9 +126,8 @@ impl Postgres {
             .enable_all()
             .build()
             .map_err(|e| format!("could not start a runtime: {e}"))?;
-        let parameters = format!("host={} user=weir dbname=postgres", self.dir.path().display());
         let (client, connection) = runtime
-            .block_on(tokio_postgres::connect(&parameters, NoTls))
+            .block_on(tokio_postgres::connect(&self.parameters(), NoTls))
             .map_err(|e| e.to_string())?;
         // Its error is that of the statement that meets it.
         runtime.spawn(connection);

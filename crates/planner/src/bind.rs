@@ -3,6 +3,7 @@
 
 mod hidden;
 mod origin;
+mod parameters;
 mod provider;
 
 use std::cell::RefCell;
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF}
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, SearchPath, StoredQuery, StoredRelation};
-use weir_types::{ColumnId, Error, ObjectId, Result, SqlState, SqlType};
+use weir_types::{ColumnId, Error, ObjectId, Result, SqlType};
 
 use crate::decorrelate;
 use crate::functions::Registry;
@@ -153,21 +154,19 @@ impl Binder<'_> {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
         }
         let provider = Provider::new(self, pinned, mentioned, locals);
-        let known = known_fields(parameters);
-        let plan = self.to_plan(&provider, query.clone(), known.clone())?;
-        let inferred = infer_parameters(&plan, &known)?;
-        // A second pass with every parameter typed: what depends on a type then sees it.
-        let plan = if inferred == known {
-            plan
-        } else {
-            self.to_plan(&provider, query, inferred.clone())?
-        };
+        let mut known = parameters::declared(parameters);
+        let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
+        if parameters::has_open(&plan, &known)? {
+            // The types of the places are known behind the analysis; what depends on a parameter's type
+            // sees it in a second pass.
+            known = parameters::infer(&self.analyzed(plan)?, &known)?;
+            plan = self.to_plan(&provider, query, known.clone())?;
+        }
         let n_outputs = plan.schema().fields().len();
         let origins: Vec<Option<Origin>> = (0..n_outputs)
             .map(|position| origin::of_output(&plan, position, self.catalog))
             .collect();
-        let plan = decorrelate::decorrelate(plan).map_err(semantics::to_error)?;
-        let plan = semantics::apply(plan, self.config)?;
+        let plan = self.analyzed(plan)?;
         let columns = plan
             .schema()
             .fields()
@@ -179,11 +178,16 @@ impl Binder<'_> {
                 origin,
             })
             .collect();
-        let parameters = inferred
+        let parameters = known
             .iter()
             .map(|field| field.as_ref().map_or(SqlType::Text, |f| weir_delta::schema::sql_type(f)))
             .collect();
         Ok(BoundQuery { plan, columns, parameters, relations: provider.into_relations() })
+    }
+
+    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = decorrelate::decorrelate(plan).map_err(semantics::to_error)?;
+        semantics::apply(plan, self.config)
     }
 
     fn to_plan(
@@ -208,54 +212,6 @@ fn parser_options() -> ParserOptions {
         .with_parse_float_as_decimal(true)
         .with_map_string_types_to_utf8view(true)
         .with_collect_spans(true)
-}
-
-fn known_fields(parameters: &[Option<SqlType>]) -> Vec<Option<FieldRef>> {
-    parameters
-        .iter()
-        .map(|sql_type| {
-            // PostgreSQL's `unknown` leaves the choice to the context.
-            let sql_type = sql_type.as_ref().filter(|t| **t != SqlType::Unknown)?;
-            Some(parameter_field(sql_type))
-        })
-        .collect()
-}
-
-fn parameter_field(sql_type: &SqlType) -> FieldRef {
-    Arc::new(weir_delta::schema::field("parameter", sql_type, true))
-}
-
-/// The types of all parameters of the plan: given, told by context, or text.
-fn infer_parameters(
-    plan: &LogicalPlan,
-    known: &[Option<FieldRef>],
-) -> Result<Vec<Option<FieldRef>>> {
-    let found = plan.get_parameter_fields().map_err(semantics::to_error)?;
-    let mut fields = known.to_vec();
-    for (id, field) in found {
-        let number: usize = id.trim_start_matches('$').parse().unwrap_or(0);
-        if number == 0 || number > usize::from(u16::MAX) {
-            return Err(Error::new(
-                SqlState::UndefinedParameter,
-                format!("there is no parameter {id}"),
-            ));
-        }
-        if fields.len() < number {
-            fields.resize(number, None);
-        }
-        let slot = &mut fields[number - 1];
-        if slot.is_none() {
-            let sql_type = match field.as_deref() {
-                Some(field) if !field.data_type().is_null() => weir_delta::schema::sql_type(field),
-                _ => SqlType::Text,
-            };
-            *slot = Some(parameter_field(&sql_type));
-        }
-    }
-    for field in &mut fields {
-        field.get_or_insert_with(|| parameter_field(&SqlType::Text));
-    }
-    Ok(fields)
 }
 
 /// Relations met while planning.

@@ -34,6 +34,8 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use weir_types::planted::{self, Bug};
 use weir_types::{Result, SqlType};
 
+pub(crate) use typing::PARAMETER_FIELD;
+
 pub use error::to_error;
 pub use filter::guard_filters;
 pub use prepare::{prepare, prepare_expr};

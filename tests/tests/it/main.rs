@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod bad_input;
+mod driver;
 mod equality;
 mod kill;
 mod planted;

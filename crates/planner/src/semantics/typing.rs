@@ -18,7 +18,7 @@ use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, constant};
 
 /// Name of the fields that tell the types of parameters for certain.
-pub(super) const PARAMETER_FIELD: &str = "parameter";
+pub(crate) const PARAMETER_FIELD: &str = "parameter";
 
 /// The SQL type of an expression whose parts are resolved. A text literal, NULL and a parameter without
 /// a type are of unknown type.
