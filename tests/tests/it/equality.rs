@@ -11,7 +11,7 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=60;
 /// 4: `ntile` of a window that stands beside one with another PARTITION BY;
 /// 21: takes minutes;
 /// 48: `<=` of arrays with a NULL element.
-const OPEN: [u64; 3] = [4, 21, 48];
+pub(super) const OPEN: [u64; 3] = [4, 21, 48];
 /// Rounds from which on the shares of the coverage must be met.
 const ROUNDS_OF_SHARES: u64 = 200;
 /// Rounds from which on each kind of operator must have come often enough.
