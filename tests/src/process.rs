@@ -45,12 +45,12 @@ pub fn command() -> Command {
     command
 }
 
-/// `weir serve` on free ports.
+/// `weir serve` on free ports, with checkpoints so often that kills fall into them and starts use them.
 #[must_use]
 pub fn serve(data_dir: &Path) -> Command {
     let mut command = command();
     command.args(["serve", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
-    command.arg("--data-dir").arg(data_dir);
+    command.args(["--checkpoint-interval", "0.1"]).arg("--data-dir").arg(data_dir);
     command
 }
 
