@@ -3,8 +3,6 @@
 //! Every decoder keeps to PostgreSQL's input forms of the declared types, by
 //! [`ColumnBuilder`], and isolates the bad row: the rows around it are kept.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
-
 pub mod csv;
 pub mod json;
 pub mod parquet;
@@ -151,21 +149,21 @@ mod tests {
         let columns = [("a".to_owned(), SqlType::Int4), ("b".to_owned(), SqlType::Int4)];
         let mut rows = RowBuilder::new(&columns);
         for (a, b) in [("1", "10"), ("2", "x"), ("3", "30")] {
-            rows.column(0).push_text(a).unwrap();
+            rows.column(0).push_text(a).expect("the value is of that form");
             match rows.column(1).push_text(b) {
                 Ok(()) => rows.end_row(),
                 Err(_) => rows.reject_row(),
             }
         }
-        rows.column(1).push_text("40").unwrap();
+        rows.column(1).push_text("40").expect("the value is of that form");
         rows.end_row();
-        let batch = rows.finish().unwrap();
+        let batch = rows.finish().expect("the value is of that form");
         let expected = Int32Array::from(vec![Some(1), Some(3), None]);
         assert_eq!(batch.column(0).as_primitive::<Int32Type>(), &expected);
         assert_eq!(
             batch.column(1).as_primitive::<Int32Type>(),
             &Int32Array::from(vec![10, 30, 40])
         );
-        assert_eq!(rows.finish().unwrap().num_rows(), 0);
+        assert_eq!(rows.finish().expect("the value is of that form").num_rows(), 0);
     }
 }

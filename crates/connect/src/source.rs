@@ -8,8 +8,6 @@
 //! a bad row. `on_error` is the caller's to enforce. Timestamps without a zone are read in UTC, whatever the session's zone is,
 //! because a source outlives every session.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
-
 mod datagen;
 mod file;
 mod nexmark;
@@ -211,16 +209,21 @@ mod tests {
         let options = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let column = |required| Column { name: "a".to_owned(), sql_type: SqlType::Int4, required };
         let columns = [column(true)];
-        check("datagen", &options, &columns).unwrap();
-        let mut source = open("datagen", &options, &columns, Position::new()).unwrap();
-        let Polled::Rows { rows, bad, position } = source.poll(2).unwrap() else {
+        check("datagen", &options, &columns).expect("the options are good");
+        let mut source =
+            open("datagen", &options, &columns, Position::new()).expect("the options are good");
+        let Polled::Rows { rows, bad, position } = source.poll(2).expect("the source can be read")
+        else {
             panic!("rows are due")
         };
         assert_eq!((texts(&rows), bad.len()), (vec!["1".to_owned(), "2".to_owned()], 0));
-        let mut source = open("datagen", &options, &columns, position).unwrap();
-        let Polled::Rows { rows, .. } = source.poll(2).unwrap() else { panic!("a row is due") };
+        let mut source =
+            open("datagen", &options, &columns, position).expect("the options are good");
+        let Polled::Rows { rows, .. } = source.poll(2).expect("the source can be read") else {
+            panic!("a row is due")
+        };
         assert_eq!(texts(&rows), ["3"]);
-        assert!(matches!(source.poll(2).unwrap(), Polled::Finished));
+        assert!(matches!(source.poll(2).expect("the source can be read"), Polled::Finished));
     }
 
     #[test]
@@ -229,7 +232,7 @@ mod tests {
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .into();
         let column = |required| Column { name: "a".to_owned(), sql_type: SqlType::Int4, required };
-        check("datagen", &options, &[column(false)]).unwrap();
+        check("datagen", &options, &[column(false)]).expect("the options are good");
         let error = check("datagen", &options, &[column(true)]).unwrap_err();
         assert_eq!(error.state(), SqlState::NotNullViolation);
     }

@@ -6,8 +6,6 @@
 //!
 //! **Left out on purpose:** anything that reads rows or changes state. The door has no password.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
-
 mod exposition;
 mod listener;
 mod status;

@@ -85,18 +85,18 @@ mod tests {
     use super::*;
 
     async fn get_path(address: std::net::SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.expect("the other side answers");
         let request = format!("GET {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.expect("the server reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        stream.read_to_string(&mut answer).await.expect("the answer is text");
         answer
     }
 
     #[tokio::test]
     async fn a_server_in_recovery_is_healthy_and_not_ready() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, Slot::default(), shutdown.clone()));
         assert!(get_path(address, "/healthz").await.starts_with("HTTP/1.1 200"));
@@ -106,6 +106,6 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("starting"), "{page}");
         assert!(get_path(address, "/nothing").await.starts_with("HTTP/1.1 404"));
         shutdown.cancel();
-        server.await.unwrap().unwrap();
+        server.await.expect("the server thread does not panic").expect("the server ends well");
     }
 }

@@ -179,7 +179,7 @@ mod tests {
             log_format: Some(LogFormat::Json),
             insecure: Some(true),
         };
-        assert_eq!(parse("weir.toml", text).unwrap(), expected);
+        assert_eq!(parse("weir.toml", text).expect("the file is right"), expected);
         assert_eq!(text.matches(" = ").count(), KEYS.len());
     }
 
@@ -188,7 +188,12 @@ mod tests {
         let error = parse("weir.toml", "workers = 1\n\npg-listn = \"x\"\n").unwrap_err();
         assert_eq!(error.state().code(), "F0000");
         assert_eq!(error.message(), "weir.toml:3: unrecognized key \"pg-listn\"");
-        assert!(error.hint().unwrap().starts_with("The nearest key is \"pg_listen\"."));
+        assert!(
+            error
+                .hint()
+                .expect("the error has a hint")
+                .starts_with("The nearest key is \"pg_listen\".")
+        );
     }
 
     #[test]

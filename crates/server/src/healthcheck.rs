@@ -65,23 +65,29 @@ mod tests {
     use super::*;
 
     fn answer_with(answer: &'static str) -> Result<()> {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let http = listener.local_addr().expect("a bound socket has an address").to_string();
         let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().expect("the other side answers");
             let mut request = [0; 256];
-            let n = stream.read(&mut request).unwrap();
-            stream.write_all(answer.as_bytes()).unwrap();
+            let n = stream.read(&mut request).expect("the client asks");
+            stream.write_all(answer.as_bytes()).expect("the client listens");
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
         let outcome = run(&HealthcheckFlags { http });
-        assert!(server.join().unwrap().starts_with("GET /readyz HTTP/1.1\r\n"));
+        assert!(
+            server
+                .join()
+                .expect("the server thread does not panic")
+                .starts_with("GET /readyz HTTP/1.1\r\n")
+        );
         outcome
     }
 
     #[test]
     fn only_200_is_healthy() {
-        answer_with("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nready\n").unwrap();
+        answer_with("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nready\n")
+            .expect("the server is ready");
         let error = answer_with("HTTP/1.1 503 Service Unavailable\r\n\r\nstarting\n").unwrap_err();
         assert_eq!(error.state().code(), "57P03");
         assert!(error.message().ends_with("is not ready: starting"), "{error}");
@@ -89,7 +95,10 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_error() {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0")
+            .expect("a port is free")
+            .local_addr()
+            .expect("a port is free");
         let error = run(&HealthcheckFlags { http: free.to_string() }).unwrap_err();
         assert_eq!(error.state().code(), "08000");
     }

@@ -86,7 +86,11 @@ mod tests {
     fn only_loopback_needs_no_password() {
         let endpoint = Endpoint { flag: "--pg-listen", text: "" };
         let check = |text: &str, is_permitted| {
-            check_exposure(&endpoint, &[text.parse().unwrap()], is_permitted)
+            check_exposure(
+                &endpoint,
+                &[text.parse().expect("the text is of that form")],
+                is_permitted,
+            )
         };
         for loopback in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(check(loopback, false).is_ok(), "{loopback}");
@@ -99,14 +103,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_the_flag() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let text = taken.local_addr().unwrap().to_string();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let text = taken.local_addr().expect("a bound socket has an address").to_string();
         let endpoint = Endpoint { flag: "--pg-listen", text: &text };
-        let addresses = endpoint.resolve().await.unwrap();
+        let addresses = endpoint.resolve().await.expect("a number is an address");
         let error = endpoint.listen(&addresses).await.unwrap_err();
         assert_eq!(error.state().code(), "55006");
         assert!(error.message().contains(&text), "{error}");
-        assert!(error.hint().unwrap().contains("--pg-listen"));
+        assert!(error.hint().expect("the error has a hint").contains("--pg-listen"));
     }
 
     #[tokio::test]

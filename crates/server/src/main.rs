@@ -1,7 +1,5 @@
 //! The binary `weir`: command line, settings, listeners, signals. What Weir does is in the engine.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
-
 mod config;
 mod config_file;
 mod dump;

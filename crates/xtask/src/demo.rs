@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn the_scripts_of_the_demo_are_there_and_have_statements() {
         for script in SCRIPTS {
-            let text = workspace::read_root_file(&format!("sql/examples/{script}")).unwrap();
+            let text = workspace::read_root_file(&format!("sql/examples/{script}"))
+                .expect("the data set is whole");
             let found = statements(&text);
             assert!(found.len() >= 4, "{script}");
             assert!(found.iter().all(|statement| statement.starts_with("CREATE ")), "{script}");

@@ -3,8 +3,6 @@
 //! Each does the set-up it needs on a fresh Debian machine with a Rust toolchain, and says what it
 //! is at. No heavy dependency, because every command waits until this crate is built.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by a panic"))]
-
 pub mod layers;
 pub mod licences;
 

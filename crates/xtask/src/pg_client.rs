@@ -203,9 +203,10 @@ mod tests {
         row.extend_from_slice(b"ab");
         row.extend_from_slice(&(-1_i32).to_be_bytes());
         row.extend_from_slice(&0_i32.to_be_bytes());
-        let row = Body(&row).data_row().unwrap();
+        let row = Body(&row).data_row().expect("the message is whole");
         assert_eq!(row, [Some("ab".to_owned()), None, Some(String::new())]);
-        let report = Body(b"SERROR\0C42P01\0Mno\0HLook.\0\0").report().unwrap();
+        let report =
+            Body(b"SERROR\0C42P01\0Mno\0HLook.\0\0").report().expect("the message is whole");
         assert_eq!((report.code.as_str(), report.text.as_str()), ("42P01", "no - Look."));
     }
 

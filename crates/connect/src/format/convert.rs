@@ -335,8 +335,9 @@ mod tests {
         let from = Field::new("a", array.data_type().clone(), true);
         let conversion = Conversion::plan(&from, &to).expect("there is a way");
         let mut misfits = Misfits::new();
-        let converted = conversion.apply(&array, &mut misfits).unwrap();
-        let batch = RecordBatch::try_new(schema_of([("a", &to, true)]), vec![converted]).unwrap();
+        let converted = conversion.apply(&array, &mut misfits).expect("the value is of that form");
+        let batch = RecordBatch::try_new(schema_of([("a", &to, true)]), vec![converted])
+            .expect("columns of one length make a batch");
         let misfits = misfits.iter().map(|(row, error)| (*row, error.state().code())).collect();
         (texts(&batch), misfits)
     }
@@ -393,7 +394,8 @@ mod tests {
         let dictionary: DictionaryArray<Int32Type> =
             vec![Some("x"), None, Some("x")].into_iter().collect();
         fits(dictionary, "text", &["x", "NULL", "x"]);
-        let uuid = FixedSizeBinaryArray::try_from_iter([[0xA0_u8; 16]].iter()).unwrap();
+        let uuid = FixedSizeBinaryArray::try_from_iter([[0xA0_u8; 16]].iter())
+            .expect("columns of one length make a batch");
         fits(uuid, "uuid", &["a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0"]);
         fits(NullArray::new(1), "integer", &["NULL"]);
     }
@@ -435,10 +437,11 @@ mod tests {
     #[test]
     fn a_misfit_names_column_and_value() {
         let from = Field::new("a", DataType::Int64, true);
-        let conversion = Conversion::plan(&from, &SqlType::Int2).unwrap();
+        let conversion =
+            Conversion::plan(&from, &SqlType::Int2).expect("the value is of that form");
         let mut misfits = Misfits::new();
         let array: ArrayRef = Arc::new(Int64Array::from(vec![40_000]));
-        conversion.apply(&array, &mut misfits).unwrap();
+        conversion.apply(&array, &mut misfits).expect("the value is of that form");
         assert_eq!(misfits[&0].message(), "value \"40000\" is out of range for type smallint");
         assert_eq!(misfits[&0].context(), Some("column \"a\""));
     }

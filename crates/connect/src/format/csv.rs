@@ -309,7 +309,7 @@ mod tests {
             }
             rest = &rest[length..];
         }
-        (texts(&decoder.finish().unwrap()), bad)
+        (texts(&decoder.finish().expect("the rows are complete")), bad)
     }
 
     fn rows(options: CsvOptions, list: &str, input: &str) -> Vec<String> {

@@ -278,7 +278,7 @@ mod tests {
             }
             rest = &rest[length..];
         }
-        (texts(&decoder.finish().unwrap()), bad)
+        (texts(&decoder.finish().expect("the rows are complete")), bad)
     }
 
     fn rows(list: &str, input: &str) -> Vec<String> {

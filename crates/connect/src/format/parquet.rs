@@ -267,17 +267,18 @@ mod tests {
     fn file_bytes(rows: i64) -> Vec<u8> {
         let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
         let s: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|n| n.to_string())));
-        let batch = RecordBatch::try_from_iter([("n", n), ("s", s)]).unwrap();
+        let batch = RecordBatch::try_from_iter([("n", n), ("s", s)])
+            .expect("columns of one length make a batch");
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(10)).build();
-        let mut writer =
-            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.into_inner().unwrap()
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))
+            .expect("the file is written");
+        writer.write(&batch).expect("the file is written");
+        writer.into_inner().expect("the file is written")
     }
 
     fn file(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
+        let mut file = tempfile::tempfile().expect("a temporary place is made");
+        file.write_all(bytes).expect("the file system takes it");
         file
     }
 
@@ -289,9 +290,10 @@ mod tests {
     fn rows_come_by_name_from_any_place() {
         let bytes = file_bytes(25);
         for skipped in 0..=25 {
-            let mut file = open(&bytes, "s text, n integer", skipped).unwrap();
+            let mut file =
+                open(&bytes, "s text, n integer", skipped).expect("the file has those columns");
             let mut found = Vec::new();
-            while let Some(rows) = file.next_rows(7).unwrap() {
+            while let Some(rows) = file.next_rows(7).expect("the source can be read") {
                 assert!(rows.rows.num_rows() <= 7 && rows.bad.is_empty());
                 found.extend(texts(&rows.rows));
                 assert_eq!(file.row(), skipped + found.len() as u64);
@@ -303,9 +305,10 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_fit_are_bad_with_number_and_content() {
-        let mut file = open(&file_bytes(1_200), "n bigint, s varchar(3)", 0).unwrap();
+        let mut file = open(&file_bytes(1_200), "n bigint, s varchar(3)", 0)
+            .expect("the file has those columns");
         let (mut good, mut bad) = (0, Vec::new());
-        while let Some(rows) = file.next_rows(100).unwrap() {
+        while let Some(rows) = file.next_rows(100).expect("the source can be read") {
             good += rows.rows.num_rows();
             bad.extend(rows.bad);
         }
@@ -328,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_file_tells_its_columns() {
-        let found = columns(file(&file_bytes(1)), "x.parquet").unwrap();
+        let found = columns(file(&file_bytes(1)), "x.parquet").expect("the file has those columns");
         assert_eq!(found, columns_of("n bigint, s text"));
     }
 

@@ -55,15 +55,17 @@ pub(crate) fn texts(batch: &RecordBatch) -> Vec<String> {
         .columns()
         .iter()
         .zip(&types)
-        .map(|(array, sql_type)| ValueEncoder::new(array, sql_type, &settings).unwrap())
+        .map(|(array, sql_type)| {
+            ValueEncoder::new(array, sql_type, &settings).expect("every value has a text")
+        })
         .collect();
     let text = |encoder: &ValueEncoder, row| {
         if encoder.is_null(row) {
             return "NULL".to_owned();
         }
         let mut out = BytesMut::new();
-        encoder.write_text(row, &mut out).unwrap();
-        String::from_utf8(out.to_vec()).unwrap()
+        encoder.write_text(row, &mut out).expect("every value has a text");
+        String::from_utf8(out.to_vec()).expect("text is UTF-8")
     };
     let rows = (0..batch.num_rows())
         .map(|row| encoders.iter().map(|encoder| text(encoder, row)).collect::<Vec<_>>().join("|"));

@@ -145,7 +145,7 @@ mod tests {
     fn open(list: &str, options: &str, position: &Position) -> Result<DataGenerator> {
         let mut all = BTreeMap::from([("rows_per_second".to_owned(), "0".to_owned())]);
         for option in options.split(';').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap();
+            let (name, value) = option.split_once('=').expect("the option is name=value");
             all.insert(name.to_owned(), value.to_owned());
         }
         DataGenerator::open(Options::new("datagen", &all), &columns(list), &[], position)
@@ -153,7 +153,9 @@ mod tests {
 
     fn read(source: &mut DataGenerator, max_rows: usize) -> Vec<String> {
         let mut found = Vec::new();
-        while let Polled::Rows { rows, bad, .. } = source.poll(max_rows).unwrap() {
+        while let Polled::Rows { rows, bad, .. } =
+            source.poll(max_rows).expect("the source can be read")
+        {
             assert!(bad.is_empty());
             found.extend(texts(&rows));
         }
@@ -161,7 +163,7 @@ mod tests {
     }
 
     fn rows(list: &str, options: &str) -> Vec<String> {
-        read(&mut open(list, options, &Position::new()).unwrap(), 100)
+        read(&mut open(list, options, &Position::new()).expect("the options are good"), 100)
     }
 
     /// All times random, so that nothing depends on the clock.
@@ -180,11 +182,13 @@ mod tests {
     fn every_position_resumes_with_the_rest() {
         let options = format!("rows=30;seed=9;fields.i.null_probability=0.5;{NO_CLOCK}");
         let whole = rows(ALL, &options);
-        let mut source = open(ALL, &options, &Position::new()).unwrap();
+        let mut source = open(ALL, &options, &Position::new()).expect("the options are good");
         let mut taken = 0;
-        while let Polled::Rows { rows, position, .. } = source.poll(7).unwrap() {
+        while let Polled::Rows { rows, position, .. } =
+            source.poll(7).expect("the source can be read")
+        {
             taken += rows.num_rows();
-            let rest = read(&mut open(ALL, &options, &position).unwrap(), 4);
+            let rest = read(&mut open(ALL, &options, &position).expect("the options are good"), 4);
             assert_eq!(rest, whole[taken..]);
         }
         assert_eq!(taken, 30);
@@ -205,8 +209,9 @@ mod tests {
     #[test]
     fn a_sequence_that_leaves_its_type_is_an_error() {
         let options = "fields.a.kind=sequence;fields.a.start=32767";
-        let mut source = open("b text, a smallint", options, &Position::new()).unwrap();
-        assert!(matches!(source.poll(1).unwrap(), Polled::Rows { .. }));
+        let mut source =
+            open("b text, a smallint", options, &Position::new()).expect("the options are good");
+        assert!(matches!(source.poll(1).expect("the source can be read"), Polled::Rows { .. }));
         for _ in 0..2 {
             let error = source.poll(1).unwrap_err();
             assert_eq!(error.state().code(), "22003");
@@ -250,17 +255,18 @@ mod tests {
     #[test]
     fn the_rate_is_kept_by_the_clock() {
         let list = "a integer";
-        let mut source = open(list, "rows_per_second=10", &Position::new()).unwrap();
+        let mut source =
+            open(list, "rows_per_second=10", &Position::new()).expect("the options are good");
         let start = Instant::now() + Duration::from_secs(1);
-        source.poll_at(start, 1_000).unwrap();
+        source.poll_at(start, 1_000).expect("the source can be read");
         let Polled::Rows { rows, .. } =
-            source.poll_at(start + Duration::from_secs(2), 1_000).unwrap()
+            source.poll_at(start + Duration::from_secs(2), 1_000).expect("the source can be read")
         else {
             panic!("rows are due")
         };
         assert_eq!(rows.num_rows(), 20);
         let Polled::Idle { retry_after } =
-            source.poll_at(start + Duration::from_secs(2), 1_000).unwrap()
+            source.poll_at(start + Duration::from_secs(2), 1_000).expect("the source can be read")
         else {
             panic!("nothing is due")
         };
@@ -269,8 +275,9 @@ mod tests {
 
     #[test]
     fn now_is_the_time_of_the_poll() {
-        let mut source = open("a timestamptz", "rows=1", &Position::new()).unwrap();
-        let year = read(&mut source, 1)[0][..4].parse::<i32>().unwrap();
+        let mut source =
+            open("a timestamptz", "rows=1", &Position::new()).expect("the options are good");
+        let year = read(&mut source, 1)[0][..4].parse::<i32>().expect("the text is of that form");
         assert!(year >= 2025, "{year}");
     }
 
@@ -295,9 +302,14 @@ mod tests {
             let text = format!("{error} {}", error.hint().unwrap_or_default());
             assert!(text.contains(part), "{options}: {text}");
         }
-        let error = open("a varchar(3)", "fields.a.length=4", &Position::new()).err().unwrap();
+        let error = open("a varchar(3)", "fields.a.length=4", &Position::new())
+            .err()
+            .expect("it is refused");
         assert_eq!(error.hint(), Some("It must be at most 3."));
         let position = Position::from([("row".to_owned(), "x".to_owned())]);
-        assert_eq!(open("a text", "", &position).err().unwrap().state().code(), "XX001");
+        assert_eq!(
+            open("a text", "", &position).err().expect("it is refused").state().code(),
+            "XX001"
+        );
     }
 }

@@ -330,13 +330,16 @@ mod tests {
 
     fn open(pairs: &[(&str, &str)], position: &Position) -> Nexmark {
         let options = options(pairs);
-        let columns = columns(Options::new("nexmark", &options)).unwrap();
-        Nexmark::open(Options::new("nexmark", &options), &columns, position).unwrap()
+        let columns = columns(Options::new("nexmark", &options)).expect("the options are good");
+        Nexmark::open(Options::new("nexmark", &options), &columns, position)
+            .expect("the options are good")
     }
 
     fn read(source: &mut Nexmark, max_rows: usize) -> (Vec<String>, Position) {
         let (mut found, mut last) = (Vec::new(), Position::new());
-        while let Polled::Rows { rows, position, .. } = source.poll(max_rows).unwrap() {
+        while let Polled::Rows { rows, position, .. } =
+            source.poll(max_rows).expect("the source can be read")
+        {
             found.extend(texts(&rows));
             last = position;
         }
@@ -368,7 +371,9 @@ mod tests {
         let source = [("table", "auction"), ("events", "400"), ("rate", "0"), ("base_time", "now")];
         let mut whole = open(&source, &Position::new());
         let (mut rows, mut positions) = (Vec::new(), Vec::new());
-        while let Polled::Rows { rows: batch, position, .. } = whole.poll(1).unwrap() {
+        while let Polled::Rows { rows: batch, position, .. } =
+            whole.poll(1).expect("the source can be read")
+        {
             rows.extend(texts(&batch));
             positions.push(position);
         }
@@ -385,7 +390,7 @@ mod tests {
         let start = Instant::now() + Duration::from_secs(1);
         let rows = |source: &mut Nexmark, seconds: u64| match source
             .poll_at(start + Duration::from_secs(seconds), 10_000)
-            .unwrap()
+            .expect("the options are good")
         {
             Polled::Rows { rows, .. } => rows.num_rows(),
             Polled::Idle { .. } => 0,
@@ -396,7 +401,7 @@ mod tests {
         assert_eq!(rows(&mut bids, 5), 460);
         assert_eq!(rows(&mut persons, 5), 10);
         let Polled::Idle { retry_after } =
-            persons.poll_at(start + Duration::from_secs(5), 10).unwrap()
+            persons.poll_at(start + Duration::from_secs(5), 10).expect("the source can be read")
         else {
             panic!("nothing is due")
         };
@@ -409,7 +414,8 @@ mod tests {
         let columns =
             [("date_time".to_owned(), SqlType::Timestamptz), ("auction".to_owned(), SqlType::Int8)];
         let mut source =
-            Nexmark::open(Options::new("nexmark", &options), &columns, &Position::new()).unwrap();
+            Nexmark::open(Options::new("nexmark", &options), &columns, &Position::new())
+                .expect("the options are good");
         assert_eq!(read(&mut source, 10).0, ["2015-07-15 00:00:00+00|1000"]);
     }
 
@@ -424,7 +430,7 @@ mod tests {
         };
         let error = refused(&bid, column("pryce", SqlType::Int8));
         assert_eq!(error.message(), "column \"pryce\" is not in nexmark table \"bid\"");
-        assert!(error.hint().unwrap().starts_with("Did you mean \"price\"?"));
+        assert!(error.hint().expect("the error has a hint").starts_with("Did you mean \"price\"?"));
         let error = refused(&bid, column("price", SqlType::Text));
         let message = "column \"price\" of nexmark table \"bid\" is of type bigint, not text";
         assert_eq!((error.message(), error.state().code()), (message, "42804"));
@@ -440,8 +446,9 @@ mod tests {
 
     #[test]
     fn the_columns_are_known() {
-        let found =
-            columns_of_source("nexmark", &options(&[("table", "person")])).unwrap().unwrap();
+        let found = columns_of_source("nexmark", &options(&[("table", "person")]))
+            .expect("the options are good")
+            .expect("the connector knows its columns");
         let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
         let expected =
             ["id", "name", "email_address", "credit_card", "city", "state", "date_time", "extra"];

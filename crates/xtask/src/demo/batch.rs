@@ -198,17 +198,25 @@ mod tests {
 
     #[test]
     fn every_flight_is_in_each_view_that_keeps_all() {
-        let data = Data::read().unwrap();
+        let data = Data::read().expect("the data set is whole");
         let total = |rows: &[Row], column: usize| -> i64 {
-            rows.iter().map(|row| row[column].as_deref().unwrap().parse::<i64>().unwrap()).sum()
+            rows.iter()
+                .map(|row| {
+                    row[column]
+                        .as_deref()
+                        .expect("the column has no NULL")
+                        .parse::<i64>()
+                        .expect("the text is of that form")
+                })
+                .sum()
         };
         let flights = data.flights.len() as i64;
         assert_eq!(flights, 27_004);
-        assert_eq!(total(&departures_by_hour(&data).unwrap(), 2), flights);
-        assert_eq!(total(&delays_by_airline(&data).unwrap(), 1), flights);
-        assert_eq!(total(&routes(&data).unwrap(), 3), flights);
+        assert_eq!(total(&departures_by_hour(&data).expect("the data set is whole"), 2), flights);
+        assert_eq!(total(&delays_by_airline(&data).expect("the data set is whole"), 1), flights);
+        assert_eq!(total(&routes(&data).expect("the data set is whole"), 3), flights);
         // 52 flights left in hours without a record of the weather.
-        assert_eq!(total(&delays_by_wind(&data).unwrap(), 1), flights - 52);
+        assert_eq!(total(&delays_by_wind(&data).expect("the data set is whole"), 1), flights - 52);
     }
 
     #[test]

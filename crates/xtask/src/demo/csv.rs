@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_na_is_null() {
-        let table = Table::parse("a,b,c\n1,NA,3\n4,5,6\n").unwrap();
-        let rows: Vec<_> = table.columns(["c", "b"]).unwrap().collect();
+        let table = Table::parse("a,b,c\n1,NA,3\n4,5,6\n").expect("the data set is whole");
+        let rows: Vec<_> = table.columns(["c", "b"]).expect("the data set is whole").collect();
         assert_eq!(rows, [[Some("3"), None], [Some("6"), Some("5")]]);
         assert!(table.columns(["d"]).is_err());
         assert!(Table::parse("a,b\n1\n").is_err());

@@ -198,8 +198,11 @@ mod tests {
 
     #[test]
     fn escapes_stand_for_their_characters() {
-        assert_eq!(plain(r#"a\"b\\c\/d\n\t\u00e9"#).unwrap(), "a\"b\\c/d\n\t\u{e9}");
-        assert_eq!(plain(r"\ud83d\ude00!").unwrap(), "\u{1f600}!");
+        assert_eq!(
+            plain(r#"a\"b\\c\/d\n\t\u00e9"#).expect("the value is of that form"),
+            "a\"b\\c/d\n\t\u{e9}"
+        );
+        assert_eq!(plain(r"\ud83d\ude00!").expect("the value is of that form"), "\u{1f600}!");
         assert_eq!(plain(r"x\u0000").unwrap_err().state().code(), "22021");
         for bad in [r"\ud83d", r"\ud83dx", r"\ud83d\u0041", r"\ude00", r"\ud83d\ud83d"] {
             assert_eq!(plain(bad).unwrap_err().state().code(), "22P02", "{bad}");
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn numbers_are_instants_in_their_unit() {
-        let micros = |number, format| epoch_micros(number, format).unwrap();
+        let micros =
+            |number, format| epoch_micros(number, format).expect("the value is of that form");
         assert_eq!(micros("1690000000123", TimestampFormat::Iso), 1_690_000_000_123_000);
         assert_eq!(micros("-1", TimestampFormat::Millis), -1_000);
         assert_eq!(micros("1690000000.123456", TimestampFormat::Seconds), 1_690_000_000_123_456);
@@ -228,21 +232,24 @@ mod tests {
         };
         let text = r#"[1, null, "a\"b", "null", {"x":[1]}, true]"#;
         let expected = r#"{"1",NULL,"a\"b","null","{\"x\":[1]}","true"}"#;
-        assert_eq!(literal(text, &Target::Text).unwrap(), expected);
-        assert_eq!(literal("[]", &Target::Text).unwrap(), "{}");
+        assert_eq!(literal(text, &Target::Text).expect("the value is of that form"), expected);
+        assert_eq!(literal("[]", &Target::Text).expect("the value is of that form"), "{}");
         assert_eq!(
-            literal("[1000]", &Target::Instant).unwrap(),
+            literal("[1000]", &Target::Instant).expect("the value is of that form"),
             "{\"1970-01-01 00:00:01.000000+00\"}"
         );
-        assert_eq!(literal(r#"["AQI="]"#, &Target::Base64).unwrap(), r#"{"\\x0102"}"#);
+        assert_eq!(
+            literal(r#"["AQI="]"#, &Target::Base64).expect("the value is of that form"),
+            r#"{"\\x0102"}"#
+        );
         assert_eq!(literal(r#"["\ud800"]"#, &Target::Text).unwrap_err().state().code(), "22P02");
         assert_eq!(literal(r#"[1e300]"#, &Target::Instant).unwrap_err().state().code(), "22008");
     }
 
     #[test]
     fn base64_comes_with_padding_or_without() {
-        assert_eq!(base64_bytes("AQI=").unwrap(), [1, 2]);
-        assert_eq!(base64_bytes("AQI").unwrap(), [1, 2]);
+        assert_eq!(base64_bytes("AQI=").expect("the value is of that form"), [1, 2]);
+        assert_eq!(base64_bytes("AQI").expect("the value is of that form"), [1, 2]);
         assert_eq!(base64_bytes("A!").unwrap_err().state().code(), "22P02");
     }
 }

@@ -144,45 +144,54 @@ mod tests {
     use super::*;
 
     fn names(path: &str) -> Vec<String> {
-        let names = list(path).unwrap().into_iter();
-        names.map(|file| file.name.rsplit('/').next().unwrap().to_owned()).collect()
+        let names = list(path).expect("the folder can be listed").into_iter();
+        names
+            .map(|file| file.name.rsplit('/').next().expect("a path has a last part").to_owned())
+            .collect()
     }
 
     #[test]
     fn a_path_names_a_file_a_folder_or_a_glob() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_str().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary place is made");
+        let root = dir.path().to_str().expect("the path is UTF-8");
         for name in ["b.json", "a.json", "c.csv", ".hidden.json", "_SUCCESS", "sub/d.json"] {
             let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, name).unwrap();
+            fs::create_dir_all(path.parent().expect("the file system takes it"))
+                .expect("the file system takes it");
+            fs::write(path, name).expect("the file system takes it");
         }
         assert_eq!(names(root), ["a.json", "b.json", "c.csv"]);
         assert_eq!(names(&format!("{root}/*.json")), ["a.json", "b.json"]);
         assert_eq!(names(&format!("{root}/**/*.json")), ["a.json", "b.json", "d.json"]);
         assert_eq!(names(&format!("{root}/b.json")), ["b.json"]);
         assert!(names(&format!("{root}/*.parquet")).is_empty());
-        assert_eq!(list(&format!("{root}/c.csv")).unwrap()[0].size, 5);
+        assert_eq!(list(&format!("{root}/c.csv")).expect("the folder can be listed")[0].size, 5);
     }
 
     #[test]
     fn a_name_that_looks_like_a_glob_is_taken_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a[1].json"), "").unwrap();
-        assert_eq!(names(dir.path().join("a[1].json").to_str().unwrap()), ["a[1].json"]);
+        let dir = tempfile::tempdir().expect("a temporary place is made");
+        fs::write(dir.path().join("a[1].json"), "").expect("the file system takes it");
+        assert_eq!(
+            names(dir.path().join("a[1].json").to_str().expect("the path is UTF-8")),
+            ["a[1].json"]
+        );
     }
 
     #[test]
     fn a_relative_path_begins_at_the_working_directory() {
-        let here = std::env::current_dir().unwrap();
-        assert_eq!(absolute("a/*.json").unwrap(), format!("{}/a/*.json", here.display()));
-        assert_eq!(absolute("/a/*.json").unwrap(), "/a/*.json");
+        let here = std::env::current_dir().expect("the process has a directory");
+        assert_eq!(
+            absolute("a/*.json").expect("the folder can be listed"),
+            format!("{}/a/*.json", here.display())
+        );
+        assert_eq!(absolute("/a/*.json").expect("the folder can be listed"), "/a/*.json");
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_str().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary place is made");
+        let root = dir.path().to_str().expect("the path is UTF-8");
         let state = |path: &str| list(path).unwrap_err().state().code();
         assert_eq!(state(&format!("{root}/none.json")), "58P01");
         assert_eq!(state(&format!("{root}/none/*.json")), "58P01");

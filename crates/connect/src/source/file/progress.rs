@@ -74,7 +74,10 @@ mod tests {
             Progress::Fixed { taken: 5, lines: 5, size: 999 },
             Progress::Finished { size: u64::MAX },
         ] {
-            assert_eq!(Progress::parse("f", &progress.to_string()).unwrap(), progress);
+            assert_eq!(
+                Progress::parse("f", &progress.to_string()).expect("what was written reads back"),
+                progress
+            );
         }
     }
 

@@ -33,7 +33,7 @@ struct Found {
 impl Folder {
     /// `options` are `name=value` with commas.
     fn new(format: &str, list: &str, options: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary place is made");
         let columns = columns_of(list);
         let required = vec![false; columns.len()];
         let mut folder = Self { dir, options: BTreeMap::new(), columns, required };
@@ -41,7 +41,7 @@ impl Folder {
         folder.set("format", format);
         folder.set("settle_time", "0s");
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap();
+            let (name, value) = option.split_once('=').expect("the option is name=value");
             folder.set(name, value);
         }
         folder
@@ -52,37 +52,43 @@ impl Folder {
     }
 
     fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.dir.path().to_str().unwrap()).trim_end_matches('/').to_owned()
+        format!("{}/{name}", self.dir.path().to_str().expect("the path is UTF-8"))
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.path(name), bytes).unwrap();
+        fs::write(self.path(name), bytes).expect("the file system takes it");
     }
 
     fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let mut file = OpenOptions::new().append(true).open(self.path(name)).unwrap();
-        file.write_all(bytes.as_ref()).unwrap();
+        let mut file =
+            OpenOptions::new().append(true).open(self.path(name)).expect("the file is there");
+        file.write_all(bytes.as_ref()).expect("the file system takes it");
     }
 
     fn write_gzip(&self, name: &str, text: &str) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        self.write(name, encoder.finish().unwrap());
+        encoder.write_all(text.as_bytes()).expect("the file system takes it");
+        self.write(name, encoder.finish().expect("the file is written"));
     }
 
     /// A Parquet file with a column `a` of these numbers and `b` of their texts.
     fn write_parquet(&self, name: &str, numbers: std::ops::Range<i64>) {
         let a: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers.clone()));
         let b: ArrayRef = Arc::new(StringArray::from_iter_values(numbers.map(|n| n.to_string())));
-        let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
-        self.write(name, writer.into_inner().unwrap());
+        let batch = RecordBatch::try_from_iter([("a", a), ("b", b)])
+            .expect("columns of one length make a batch");
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("the file is written");
+        writer.write(&batch).expect("the file is written");
+        self.write(name, writer.into_inner().expect("the file is written"));
     }
 
     fn open(&self, position: &Position) -> FileSource {
         let options = Options::new("file", &self.options);
-        FileSource::open(options, &self.columns, &self.required, position).unwrap()
+        FileSource::open(options, &self.columns, &self.required, position)
+            .expect("the options are good")
     }
 
     fn read(&self) -> Found {
@@ -106,7 +112,11 @@ fn poll(source: &mut FileSource, max_rows: usize, found: &mut Found) -> Result<b
         Polled::Rows { rows, bad, position } => {
             found.rows.extend(texts(&rows));
             found.bad.extend(bad.into_iter().map(|bad| {
-                (bad.origin.rsplit('/').next().unwrap().to_owned(), bad.place, bad.raw)
+                (
+                    bad.origin.rsplit('/').next().expect("a path has a last part").to_owned(),
+                    bad.place,
+                    bad.raw,
+                )
             }));
             found.position = position;
             Ok(true)
@@ -119,7 +129,7 @@ fn poll(source: &mut FileSource, max_rows: usize, found: &mut Found) -> Result<b
 /// Polls until nothing more comes.
 fn drain(source: &mut FileSource, max_rows: usize) -> Found {
     let mut found = Found::default();
-    while poll(source, max_rows, &mut found).unwrap() {}
+    while poll(source, max_rows, &mut found).expect("the source can be read") {}
     found
 }
 
@@ -154,7 +164,9 @@ fn bad_rows_come_with_file_line_and_bytes() {
 fn the_error_of_a_bad_row_tells_its_place() {
     let folder = Folder::new("csv", "a integer", "");
     folder.write("x.csv", "a\n1\nb\n");
-    let Polled::Rows { bad, .. } = folder.open(&Position::new()).poll(10).unwrap() else {
+    let Polled::Rows { bad, .. } =
+        folder.open(&Position::new()).poll(10).expect("the source can be read")
+    else {
         panic!("rows are there")
     };
     let expected = format!("file \"{}\", line 3, column \"a\"", folder.path("x.csv"));
@@ -169,7 +181,7 @@ fn resumes_everywhere(folder: &Folder) {
     assert!(all.rows.len() + all.bad.len() > 5, "too few rows to tell anything");
     let mut source = folder.open(&Position::new());
     let mut found = Found::default();
-    while poll(&mut source, 1, &mut found).unwrap() {
+    while poll(&mut source, 1, &mut found).expect("the source can be read") {
         for max_rows in [1, 3, 100] {
             let rest = drain(&mut folder.open(&found.position), max_rows);
             assert_eq!(rest.rows, all.rows[found.rows.len()..], "from {:?}", found.position);
@@ -259,7 +271,10 @@ fn a_last_line_without_end_is_taken_when_the_file_settled() {
     let found = drain(&mut source, 10);
     assert_eq!(found.rows, ["1|x"]);
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3_601);
-    File::open(folder.path("a.csv")).unwrap().set_modified(an_hour_ago).unwrap();
+    File::open(folder.path("a.csv"))
+        .expect("the file is there")
+        .set_modified(an_hour_ago)
+        .expect("the file system takes it");
     let found = drain(&mut source, 10);
     assert_eq!(found.rows, ["2|y"]);
     folder.set("settle_time", "0s");
@@ -326,7 +341,7 @@ fn a_truncated_file_is_an_error_and_the_others_are_read_on() {
         folder.path("a.json")
     );
     assert_eq!(error.message(), expected);
-    assert!(poll(&mut source, 10, &mut found).unwrap());
+    assert!(poll(&mut source, 10, &mut found).expect("the source can be read"));
     assert_eq!(found.rows, ["5"]);
 }
 
@@ -348,13 +363,13 @@ fn rows_before_an_error_come_first_and_the_error_next() {
     folder.write("c.csv", "a\n3\n");
     let mut source = folder.open(&Position::new());
     let mut found = Found::default();
-    assert!(poll(&mut source, 10, &mut found).unwrap());
+    assert!(poll(&mut source, 10, &mut found).expect("the source can be read"));
     assert_eq!(found.rows, ["1"]);
     let error = poll(&mut source, 10, &mut found).unwrap_err();
     assert_eq!(error.message(), "column \"a\" is not in the header");
     let expected = format!("file \"{}\"", folder.path("b.csv"));
     assert_eq!(error.context(), Some(expected.as_str()));
-    assert!(poll(&mut source, 10, &mut found).unwrap());
+    assert!(poll(&mut source, 10, &mut found).expect("the source can be read"));
     assert_eq!(found.rows, ["1", "3"]);
 }
 
@@ -377,7 +392,7 @@ fn a_damaged_file_is_named_and_the_others_are_read_on() {
     let mut found = Found::default();
     let error = poll(&mut source, 10, &mut found).unwrap_err();
     assert!(error.message().contains("a.parquet"), "{error}");
-    assert!(poll(&mut source, 10, &mut found).unwrap());
+    assert!(poll(&mut source, 10, &mut found).expect("the source can be read"));
     assert_eq!(found.rows, ["7"]);
 
     let folder = Folder::new("json", "a bigint", "");
@@ -390,7 +405,7 @@ fn a_damaged_file_is_named_and_the_others_are_read_on() {
 fn unfinished_files_wait() {
     let folder = Folder::new("parquet", "a bigint", "settle_time=1h");
     folder.write_parquet("a.parquet", 0..3);
-    let bytes = fs::read(folder.path("a.parquet")).unwrap();
+    let bytes = fs::read(folder.path("a.parquet")).expect("the file is there");
     folder.write("a.parquet", &bytes[..bytes.len() - 10]);
     let mut source = folder.open(&Position::new());
     assert!(drain(&mut source, 10).rows.is_empty());
@@ -405,9 +420,9 @@ fn removed_files_are_forgotten_while_their_folder_lives() {
     folder.write("b.json", "{\"a\":2}\n");
     let mut source = folder.open(&Position::new());
     assert_eq!(drain(&mut source, 10).position.len(), 2);
-    let b = fs::read(folder.path("b.json")).unwrap();
-    fs::remove_file(folder.path("a.json")).unwrap();
-    fs::remove_file(folder.path("b.json")).unwrap();
+    let b = fs::read(folder.path("b.json")).expect("the file is there");
+    fs::remove_file(folder.path("a.json")).expect("the file system takes it");
+    fs::remove_file(folder.path("b.json")).expect("the file system takes it");
     assert!(drain(&mut source, 10).rows.is_empty());
     folder.write("b.json", b);
     folder.write("c.json", "{\"a\":3}\n");
@@ -439,7 +454,7 @@ fn random_growth_and_restarts_lose_and_double_nothing() {
             folder.append("a.csv", &text[written..end]);
             written = end;
             for _ in 0..dice.below(3) {
-                poll(&mut source, 1 + dice.below(5), &mut found).unwrap();
+                poll(&mut source, 1 + dice.below(5), &mut found).expect("the source can be read");
             }
             if dice.below(4) == 0 {
                 source = folder.open(&found.position);
@@ -454,8 +469,8 @@ fn random_growth_and_restarts_lose_and_double_nothing() {
 fn mutated_files_never_panic() {
     let folder = Folder::new("json", "a integer, b text", "");
     folder.write_gzip("whole.gz", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2}\n");
-    let bytes = fs::read(folder.path("whole.gz")).unwrap();
-    fs::remove_file(folder.path("whole.gz")).unwrap();
+    let bytes = fs::read(folder.path("whole.gz")).expect("the file is there");
+    fs::remove_file(folder.path("whole.gz")).expect("the file system takes it");
     let mut dice = Dice(5);
     for _ in 0..300 {
         folder.write("a.json.gz", dice.mutate(&bytes));
@@ -506,16 +521,18 @@ fn check_finds_what_create_stream_must_refuse() {
 #[test]
 fn an_unreadable_file_is_named() {
     let folder = Folder::new("json", "a integer", "");
-    std::os::unix::fs::symlink(folder.path("loop.json"), folder.path("loop.json")).unwrap();
+    std::os::unix::fs::symlink(folder.path("loop.json"), folder.path("loop.json"))
+        .expect("the file system takes it");
     let error = folder.check().unwrap_err();
     assert_eq!(error.state().code(), "58030");
     assert!(error.message().contains("loop.json"), "{error}");
 
     let folder = Folder::new("json", "a integer", "");
     folder.write("a.json", "{\"a\":1}\n");
-    let mut permissions = fs::metadata(folder.path("a.json")).unwrap().permissions();
+    let mut permissions =
+        fs::metadata(folder.path("a.json")).expect("the file is there").permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o000);
-    fs::set_permissions(folder.path("a.json"), permissions).unwrap();
+    fs::set_permissions(folder.path("a.json"), permissions).expect("the file system takes it");
     match folder.check() {
         // The superuser may read everything.
         Ok(()) => assert!(File::open(folder.path("a.json")).is_ok()),
@@ -532,9 +549,12 @@ fn columns_are_those_of_the_first_parquet_file() {
     let columns = || columns(Options::new("file", &folder.options));
     assert_eq!(columns().unwrap_err().state().code(), "58P01");
     folder.write_parquet("a.parquet", 0..1);
-    assert_eq!(columns().unwrap(), Some(columns_of("a bigint, b text")));
+    assert_eq!(columns().expect("the options are good"), Some(columns_of("a bigint, b text")));
     let folder = Folder::new("json", "a integer", "");
-    assert_eq!(super::columns(Options::new("file", &folder.options)).unwrap(), None);
+    assert_eq!(
+        super::columns(Options::new("file", &folder.options)).expect("the options are good"),
+        None
+    );
 }
 
 #[test]
@@ -570,10 +590,12 @@ fn a_row_without_a_required_value_is_bad_with_its_bytes_and_place() {
     folder.required = vec![true, false];
     let a: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
     let b: ArrayRef = Arc::new(StringArray::from(vec!["x", "y", "z"]));
-    let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    folder.write("x", writer.into_inner().unwrap());
+    let batch = RecordBatch::try_from_iter([("a", a), ("b", b)])
+        .expect("columns of one length make a batch");
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("the file is written");
+    writer.write(&batch).expect("the file is written");
+    folder.write("x", writer.into_inner().expect("the file is written"));
     let found = folder.read();
     assert_eq!(found.rows, ["1|x", "3|z"]);
     assert_eq!(found.bad, [("x".to_owned(), 2, b"{\"b\":\"y\"}".to_vec())]);
