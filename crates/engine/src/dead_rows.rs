@@ -124,7 +124,8 @@ pub(crate) fn checked(
             return Ok(Transformed::no(node));
         }
         let check = Check { input: Arc::clone(child), exprs: exprs.into(), dead: Arc::clone(dead) };
-        Ok(Transformed::yes(node.with_new_children(vec![Arc::new(check)])?))
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        Ok(Transformed::yes(node.replace_children(vec![Arc::new(check)], options)?))
     })
     .data()
     .map_err(semantics::to_error)

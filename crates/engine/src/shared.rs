@@ -48,8 +48,6 @@ pub(crate) struct Shared {
     epoch_times: Mutex<VecDeque<(Epoch, Timestamp)>>,
     /// The newest epoch with rows or catalog changes.
     changed: AtomicU64,
-    /// The newest epoch that was acknowledged before its fsync.
-    relaxed: AtomicU64,
     /// Ids given to objects; the catalog's own counter follows at commit.
     next_id: AtomicU64,
 }
@@ -89,7 +87,6 @@ impl Shared {
             last_now: AtomicI64::new(parts.last_now.0),
             epoch_times: Mutex::new(VecDeque::from([(newest, parts.last_now)])),
             changed: AtomicU64::new(newest.0),
-            relaxed: AtomicU64::new(0),
             next_id: AtomicU64::new(u64::from(parts.catalog.next_id())),
             catalog: RwLock::new(Arc::new(parts.catalog)),
         }
@@ -150,11 +147,6 @@ impl Shared {
         times.get(after.saturating_sub(1)).map_or(Timestamp(0), |(_, now)| *now)
     }
 
-    /// The time of the newest epoch.
-    pub(crate) fn last_now(&self) -> Timestamp {
-        Timestamp(self.last_now.load(Ordering::Relaxed))
-    }
-
     /// An epoch with rows or catalog changes was written.
     pub(crate) fn saw_change(&self, epoch: Epoch) {
         self.changed.fetch_max(epoch.0, Ordering::Relaxed);
@@ -163,11 +155,6 @@ impl Shared {
     /// The newest epoch with rows or catalog changes; at first, that of the start.
     pub(crate) fn changed(&self) -> Epoch {
         Epoch(self.changed.load(Ordering::Relaxed))
-    }
-
-    /// An epoch was acknowledged before its fsync.
-    pub(crate) fn saw_relaxed(&self, epoch: Epoch) {
-        self.relaxed.fetch_max(epoch.0, Ordering::Relaxed);
     }
 
     /// Refuses writes while the disk has no room: a RocksDB that met a full disk does not recover by

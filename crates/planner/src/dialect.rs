@@ -2,11 +2,13 @@
 //! top of its tokens.
 
 mod ast;
+mod build;
 mod guard;
 mod lex;
 mod parse;
 mod split;
 
 pub use ast::*;
+pub use build::{plain_query, plain_select};
 pub use guard::check_text;
 pub use parse::{parse_expr, parse_query, parse_sql, sql_type};

@@ -105,17 +105,10 @@ impl DdlContext<'_> {
     }
 }
 
-/// The answer to a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Committed {
-    /// The epoch of the commit; where nothing was written, the newest.
-    pub(crate) epoch: Epoch,
-}
-
 /// A write set and where its outcome goes.
 pub(crate) struct Request {
     pub(crate) writes: WriteSet,
-    pub(crate) reply: oneshot::Sender<Result<Committed>>,
+    pub(crate) reply: oneshot::Sender<Result<()>>,
 }
 
 impl WriteSet {

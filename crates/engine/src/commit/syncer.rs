@@ -7,13 +7,12 @@ use tokio::sync::oneshot;
 use weir_log::Log;
 use weir_types::{Epoch, Result};
 
-use super::request::Committed;
 use crate::epochs::DurableEpoch;
 
 /// A written epoch and those who wait for it to be durable.
 pub(super) struct Written {
     pub(super) epoch: Epoch,
-    pub(super) replies: Vec<oneshot::Sender<Result<Committed>>>,
+    pub(super) replies: Vec<oneshot::Sender<Result<()>>>,
 }
 
 /// Fsyncs what was written, all that waits at once, until the committer ends. A failed fsync ends the
@@ -34,7 +33,7 @@ pub(super) fn run(log: &Arc<dyn Log>, written: &Receiver<Written>, durable: &Dur
             debug_assert!(epoch <= synced, "a sync covers what was written before it began");
             for reply in replies {
                 // A client that has gone away does not take its answer.
-                let _ = reply.send(Ok(Committed { epoch }));
+                let _ = reply.send(Ok(()));
             }
         }
     }

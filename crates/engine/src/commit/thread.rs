@@ -9,7 +9,7 @@ use weir_catalog::Catalog;
 use weir_log::{Append as LogAppend, BlockKind, Commit};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
-use super::request::{Committed, DdlContext, DdlEffects, Request, WriteSet};
+use super::request::{DdlContext, DdlEffects, Request, WriteSet};
 use super::syncer::{self, Written};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
@@ -28,7 +28,7 @@ impl Committer {
     ///
     /// # Errors
     /// 40001 for a lost race, 23505 for a taken key, those of DDL steps; nothing was written then.
-    pub(crate) async fn commit(&self, writes: WriteSet) -> Result<Committed> {
+    pub(crate) async fn commit(&self, writes: WriteSet) -> Result<()> {
         self.submit(writes).await?.committed().await
     }
 
@@ -57,7 +57,7 @@ impl Committer {
     ///
     /// # Errors
     /// As [`Self::commit`].
-    pub(crate) fn commit_blocking(&self, writes: WriteSet) -> Result<Committed> {
+    pub(crate) fn commit_blocking(&self, writes: WriteSet) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { writes, reply }).map_err(|_| stopped())?;
         answer.blocking_recv().map_err(|_| stopped())?
@@ -65,14 +65,14 @@ impl Committer {
 }
 
 /// A commit that was begun.
-pub(crate) struct Submitted(oneshot::Receiver<Result<Committed>>);
+pub(crate) struct Submitted(oneshot::Receiver<Result<()>>);
 
 impl Submitted {
     /// Waits for its outcome.
     ///
     /// # Errors
     /// As [`Committer::commit`].
-    pub(crate) async fn committed(self) -> Result<Committed> {
+    pub(crate) async fn committed(self) -> Result<()> {
         self.0.await.map_err(|_| stopped())?
     }
 }
@@ -106,8 +106,8 @@ struct Gathered {
     commit: Commit,
     topics: BTreeSet<TopicId>,
     effects: DdlEffects,
-    replies: Vec<oneshot::Sender<Result<Committed>>>,
-    relaxed: Vec<oneshot::Sender<Result<Committed>>>,
+    replies: Vec<oneshot::Sender<Result<()>>>,
+    relaxed: Vec<oneshot::Sender<Result<()>>>,
     timer: bool,
     empty: bool,
     now: Timestamp,
@@ -148,9 +148,8 @@ impl Thread {
             }
         }
         if gathered.empty {
-            let newest = shared.log.newest_epoch();
             for reply in gathered.replies {
-                let _ = reply.send(Ok(Committed { epoch: newest }));
+                let _ = reply.send(Ok(()));
             }
             return;
         }
@@ -234,8 +233,7 @@ impl Thread {
             shared.after_ddl(&effects, epoch);
         }
         for reply in relaxed {
-            shared.saw_relaxed(epoch);
-            let _ = reply.send(Ok(Committed { epoch }));
+            let _ = reply.send(Ok(()));
         }
         if self.written.send(Written { epoch, replies }).is_err() {
             self.give_up(&Error::internal("the syncer ended"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use weir_catalog::{Catalog, Column, Durability, Object, ObjectBody, ObjectKind, OnError};
+use weir_catalog::{Catalog, Column, Durability, Object, ObjectBody, OnError};
 use weir_planner::dialect::{RelationKind, Statement};
 use weir_types::{Error, Result, SqlState, SqlType};
 
@@ -232,9 +232,4 @@ fn on_error(on_error: OnError) -> &'static str {
         OnError::Skip => "skip",
         OnError::Fail => "fail",
     }
-}
-
-/// True for what has rows.
-pub(super) fn is_relation(kind: ObjectKind) -> bool {
-    !matches!(kind, ObjectKind::Schema | ObjectKind::Sink)
 }

@@ -1,6 +1,8 @@
 //! Tests of the engine through `Engine` and `Session`, as a door uses them.
 
+mod checkpoint;
 mod cursor;
+mod dead_rows;
 mod harness;
 mod password;
 mod savepoint;

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectName, Query,
-    Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SelectItem,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut,
+    VisitorMut,
 };
+use weir_planner::dialect::{plain_query, plain_select};
 
 use super::{as_oid, call, fold, is_system_name, last_name, number, take};
 
@@ -90,55 +90,14 @@ fn derived(
     alias: Option<TableAlias>,
     name: &str,
 ) -> TableFactor {
-    let mut body = select(items, from);
+    let mut body = plain_select(items, from);
     body.selection = filter;
-    let query = Query {
-        with: None,
-        body: Box::new(SetExpr::Select(Box::new(body))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    };
+    let query = plain_query(SetExpr::Select(Box::new(body)));
     TableFactor::Derived {
         lateral: true,
         subquery: Box::new(query),
         alias: Some(alias.unwrap_or_else(|| table_alias(name))),
         sample: None,
-    }
-}
-
-/// A plain SELECT.
-fn select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Select {
-    Select {
-        select_token: AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection,
-        exclude: None,
-        into: None,
-        from,
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: SelectFlavor::Standard,
     }
 }
 

@@ -11,6 +11,7 @@ use super::query::check_from;
 use crate::dialect::ast::{
     Assignment, ConflictAction, Delete, Insert, OnConflict, Statement, Update,
 };
+use crate::dialect::build::plain_query;
 
 /// A query or INSERT after `WITH ..`.
 pub(super) fn with(c: &mut Cursor<'_>) -> Result<Statement> {
@@ -97,18 +98,7 @@ fn has_column_list(c: &Cursor<'_>) -> bool {
 fn put_before(with: sql::With, query: Box<sql::Query>) -> Box<sql::Query> {
     let mut query = query;
     if query.with.is_some() {
-        query = Box::new(sql::Query {
-            with: None,
-            body: Box::new(sql::SetExpr::Query(query)),
-            order_by: None,
-            limit_clause: None,
-            fetch: None,
-            locks: Vec::new(),
-            for_clause: None,
-            settings: None,
-            format_clause: None,
-            pipe_operators: Vec::new(),
-        });
+        query = Box::new(plain_query(sql::SetExpr::Query(query)));
     }
     query.with = Some(with);
     query

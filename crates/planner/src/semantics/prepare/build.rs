@@ -1,12 +1,12 @@
 //! Pieces of parsed SQL.
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem,
-    SetExpr, TableAlias, TableFactor, TableWithJoins,
+    FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, TableAlias, TableFactor,
+    TableWithJoins,
 };
 
+use crate::dialect::{plain_query, plain_select};
 use crate::functions::LIST_ITEM;
 
 /// A name that is taken as it is.
@@ -88,44 +88,7 @@ pub(super) fn array_function(name: &str) -> Option<&'static str> {
 /// `SELECT items FROM from`
 pub(super) fn select_query(items: Vec<SelectItem>, from: Vec<TableFactor>) -> Query {
     let from = from.into_iter().map(|relation| TableWithJoins { relation, joins: Vec::new() });
-    let select = Select {
-        select_token: AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: items,
-        exclude: None,
-        into: None,
-        from: from.collect(),
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: SelectFlavor::Standard,
-    };
-    Query {
-        with: None,
-        body: Box::new(SetExpr::Select(Box::new(select))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    }
+    plain_query(SetExpr::Select(Box::new(plain_select(items, from.collect()))))
 }
 
 /// `(query) AS alias` in FROM.
