@@ -73,16 +73,27 @@ pub struct View {
     pub materialized: bool,
 }
 
+/// What a run does about a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDifference {
+    /// It ends, after the failing round was made short.
+    Shrink,
+    /// It ends at once.
+    Stop,
+    /// It tells the difference and goes on with the next round.
+    GoOn,
+}
+
 /// What a run of rounds came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// What was exercised.
     pub coverage: Coverage,
-    /// The first difference, shrunk, as a text for people; `None` where there was none.
-    pub failure: Option<String>,
+    /// The differences as texts for people.
+    pub failures: Vec<String>,
 }
 
-/// Plays rounds on `threads` threads, up to the first difference, which is then made short if `shrinks`.
+/// Plays rounds on `threads` threads.
 ///
 /// # Panics
 /// Where a thread panics.
@@ -91,36 +102,39 @@ pub fn run(
     seeds: &[u64],
     threads: usize,
     postgres: Option<&Arc<Postgres>>,
-    shrinks: bool,
+    on_difference: OnDifference,
 ) -> Report {
     let n_rounds = seeds.len() as u64;
     let next = AtomicU64::new(0);
     let work = || {
-        let mut coverage = Coverage::default();
-        let mut failure = None;
+        let mut report = Report::default();
         loop {
             let round_idx = next.fetch_add(1, Ordering::Relaxed);
             if round_idx >= n_rounds {
                 break;
             }
             let seed = seeds[round_idx as usize];
-            if let Some(text) = round(seed, postgres, &mut coverage, shrinks) {
-                next.store(n_rounds, Ordering::Relaxed);
-                failure = Some(text);
+            if let Some(text) = round(seed, postgres, &mut report.coverage, on_difference) {
+                if on_difference == OnDifference::GoOn {
+                    eprintln!("equality: {text}");
+                } else {
+                    next.store(n_rounds, Ordering::Relaxed);
+                }
+                report.failures.push(text);
             }
             if round_idx % 50 == 49 {
                 eprintln!("equality: {} of {n_rounds} rounds", round_idx + 1);
             }
         }
-        Report { coverage, failure }
+        report
     };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = Report { coverage: Coverage::default(), failure: None };
+        let mut all = Report::default();
         for thread in running {
             let report = thread.join().expect("a thread of the harness does not panic");
             all.coverage.add(report.coverage);
-            all.failure = all.failure.or(report.failure);
+            all.failures.extend(report.failures);
         }
         all
     })
@@ -131,14 +145,14 @@ fn round(
     seed: u64,
     postgres: Option<&Arc<Postgres>>,
     coverage: &mut Coverage,
-    shrinks: bool,
+    on_difference: OnDifference,
 ) -> Option<String> {
     let round = plan::round(seed);
     let difference = {
         let players = Players::start(&round, postgres);
         players.and_then(|mut players| players.play(&round.steps, coverage)).err()?
     };
-    Some(if shrinks {
+    Some(if on_difference == OnDifference::Shrink {
         describe(&round, &difference, postgres)
     } else {
         format!("seed {}: {difference}", round.seed)

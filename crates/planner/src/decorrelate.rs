@@ -25,7 +25,7 @@ use datafusion::logical_expr::{
 };
 
 use domain::{Domain, join_domain};
-pub(crate) use row_key::key_of;
+pub(crate) use row_key::{is_row_key, key_of};
 
 /// The plan without correlated subqueries that DataFusion cannot run.
 ///
@@ -76,6 +76,11 @@ fn join_laterally(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
         .filter(|column| has_column(join.left.schema(), column))
         .collect();
     let left = Arc::unwrap_or_clone(join.left);
+    if join.join_type == JoinType::Inner && is_row_function(&join.right) {
+        let on = join.on.into_iter().map(|(left, right)| left.eq(right));
+        let filter = on.chain(join.filter).reduce(Expr::and);
+        return apply_to_rows(left, Arc::unwrap_or_clone(join.right), filter, names);
+    }
     let mut domain = Domain::new(&left, columns, names)?;
     let (right, keys) = domain.push_into(Arc::unwrap_or_clone(join.right))?;
     let shown: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
@@ -83,6 +88,45 @@ fn join_laterally(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
     let filter = on.chain(join.filter).reduce(Expr::and);
     let joined = join_domain(left, right, domain.outer(), &keys, filter, join.join_type)?;
     LogicalPlanBuilder::from(joined).project(shown)?.build()
+}
+
+/// True for a plan that makes its rows of the outer row alone, each outer row's by themselves, as `unnest(x)` does.
+fn is_row_function(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        LogicalPlan::Subquery(node) => is_row_function(&node.subquery),
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Unnest(_) => {
+            !plan.expressions().iter().any(subquery::has_subquery)
+                && plan.inputs().into_iter().all(is_row_function)
+        }
+        _ => false,
+    }
+}
+
+/// A lateral join with a row function: the function's operators go over the left rows themselves, with all their
+/// columns, and need no join.
+fn apply_to_rows(
+    left: LogicalPlan,
+    function: LogicalPlan,
+    filter: Option<Expr>,
+    names: &FreshNames,
+) -> Result<LogicalPlan> {
+    let columns = left.schema().columns();
+    let of_function = function.schema().columns();
+    let mut rows = Domain::of_rows(left, columns.clone(), names)?;
+    let (applied, keys) = rows.push_into(function)?;
+    let of_left = keys.into_iter().zip(columns).map(|(key, column)| {
+        Expr::Column(key).alias_qualified(column.relation.clone(), column.name.clone())
+    });
+    let shown = of_left.chain(of_function.into_iter().map(Expr::Column));
+    let plan = LogicalPlanBuilder::from(applied).project(shown)?;
+    match filter {
+        Some(filter) => plan.filter(filter)?.build(),
+        None => plan.build(),
+    }
 }
 
 /// The outer columns that the plan names, its nested subqueries included, each once.

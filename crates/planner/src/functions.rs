@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub(crate) mod cast;
 pub(crate) mod clock;
 pub(crate) mod coercion;
+pub(crate) mod comparison_key;
 pub(crate) mod conditional;
 pub(crate) mod datetime;
 pub(crate) mod encoding;

@@ -1,5 +1,7 @@
 //! A view's plan to its dataflow: linear operators where the whole query is linear, else Recompute.
 
+mod touched;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -14,6 +16,12 @@ use weir_types::{ColumnId, ObjectId, Result};
 
 use crate::semantics;
 use crate::source::{RelationSource, Target};
+
+pub(crate) use touched::IsTouched;
+pub use touched::{Keys, Touched};
+
+/// The reason of a query that changes with time alone.
+const CLOCK: &str = "Clock";
 
 /// A relation that a view's dataflow reads.
 #[derive(Clone, Debug)]
@@ -40,6 +48,10 @@ pub enum Dataflow {
     Recompute {
         /// Why it is not linear: the operators that are not.
         because: Vec<String>,
+        /// The optimized plan.
+        plan: Box<LogicalPlan>,
+        /// What the batch can be restricted to; `None` where it needs all rows.
+        keys: Option<Keys>,
     },
 }
 
@@ -51,7 +63,8 @@ pub fn split(plan: &LogicalPlan) -> Result<Dataflow> {
     let mut because = Vec::new();
     note_nonlinear(plan, &mut because);
     if !because.is_empty() {
-        return Ok(Dataflow::Recompute { because });
+        let keys = if because.iter().any(|reason| reason == CLOCK) { None } else { Keys::of(plan) };
+        return Ok(Dataflow::Recompute { because, plan: Box::new(plan.clone()), keys });
     }
     let mut inputs = Vec::new();
     let mut pipelines = Vec::new();
@@ -109,7 +122,7 @@ fn nonlinear_expr(expr: &Expr) -> Option<&'static str> {
         reason = match expr {
             Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => Some("Subquery"),
             Expr::ScalarFunction(call) if call.func.name() == crate::functions::clock::NOW => {
-                Some("Clock")
+                Some(CLOCK)
             }
             _ => None,
         };
@@ -203,18 +216,25 @@ fn unnest_columns(unnest: &Unnest) -> UnnestColumns {
 
 /// The position of the scan's relation and columns among the inputs, added where it is new.
 fn input_of(scan: &TableScan, inputs: &mut Vec<InputRelation>) -> usize {
-    let source = source(scan).expect("only scans of objects are compiled");
-    let Target::Object(id) = source.target else { unreachable!("checked by `source`") };
-    let all: Vec<usize> = (0..source.columns.len()).collect();
-    let read = scan.projection.as_ref().unwrap_or(&all);
-    let columns: Vec<ColumnId> =
-        read.iter().map(|column_idx| source.columns[*column_idx]).collect();
-    let known = inputs.iter().position(|input| input.id == id && input.columns == columns);
+    let all: Vec<usize> = (0..scan.projected_schema.fields().len()).collect();
+    let new = input_relation(scan, &all);
+    let known = inputs.iter().position(|input| input.id == new.id && input.columns == new.columns);
     known.unwrap_or_else(|| {
-        let schema = scan.projected_schema.inner();
-        let fields: Vec<Field> =
-            schema.fields().iter().map(|field| field.as_ref().clone()).collect();
-        inputs.push(InputRelation { id, columns, schema: Arc::new(Schema::new(fields)) });
+        inputs.push(new);
         inputs.len() - 1
     })
+}
+
+/// The relation of a scan, with those of the columns that it gives.
+fn input_relation(scan: &TableScan, positions: &[usize]) -> InputRelation {
+    let source = source(scan).expect("only scans of objects are compiled");
+    let Target::Object(id) = source.target else { unreachable!("checked by `source`") };
+    let fields = scan.projected_schema.fields();
+    let fields: Vec<Field> = positions.iter().map(|at| fields[*at].as_ref().clone()).collect();
+    let columns = positions
+        .iter()
+        .map(|at| scan.projection.as_ref().map_or(*at, |projection| projection[*at]))
+        .map(|column_idx| source.columns[column_idx])
+        .collect();
+    InputRelation { id, columns, schema: Arc::new(Schema::new(fields)) }
 }

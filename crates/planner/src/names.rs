@@ -61,13 +61,14 @@ pub(crate) fn name_select(select: &mut Select) {
 /// Names the items of a RETURNING list or a SELECT.
 pub(crate) fn name_items(items: &mut [SelectItem]) {
     let mut taken: BTreeSet<String> = items.iter().filter_map(fixed_name).collect();
+    let columns: BTreeSet<String> = items.iter().filter_map(column_name).collect();
     let mut seen_columns = BTreeSet::new();
     for (item_idx, item) in items.iter_mut().enumerate() {
         let expr = match item {
             SelectItem::UnnamedExpr(expr) => expr,
             SelectItem::ExprWithAlias { alias, .. } => {
-                if !seen_columns.insert(alias.value.clone()) {
-                    *alias = quoted(format!("{}{SUFFIX}{item_idx}", alias.value));
+                if !seen_columns.insert(alias.value.clone()) || columns.contains(&fold(alias)) {
+                    *alias = quoted(format!("{}{SUFFIX}{item_idx}", fold(alias)));
                 }
                 continue;
             }
@@ -146,6 +147,13 @@ fn quoted(name: String) -> Ident {
 fn fixed_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+        other => column_name(other),
+    }
+}
+
+/// The name of an item that is a bare column.
+fn column_name(item: &SelectItem) -> Option<String> {
+    match item {
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
         _ => None,
@@ -282,5 +290,6 @@ mod tests {
         assert_eq!(found, ["?column?", "?column?\u{1}1", "=a", "a\u{1}3"]);
         assert_eq!(wire_name(&found[1]), "?column?");
         assert_eq!(wire_name(&found[3]), "a");
+        assert_eq!(names("SELECT t.a, unnest(b) AS a FROM t"), ["=t.a", "a\u{1}1"]);
     }
 }

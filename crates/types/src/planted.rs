@@ -43,6 +43,8 @@ pub enum Bug {
     LostElement,
     /// A linear view forgets its last branch.
     LostBranch,
+    /// A query that runs again for touched values misses those of its first input.
+    UntouchedKeys,
     /// Equal rows count once in the difference of two results.
     SetDifference,
     /// A view that fails shows what it had.
@@ -50,7 +52,7 @@ pub enum Bug {
 }
 
 /// All of them.
-pub const ALL: [Bug; 20] = [
+pub const ALL: [Bug; 21] = [
     Bug::DroppedDelta,
     Bug::DoubledDelta,
     Bug::WrongSign,
@@ -69,6 +71,7 @@ pub const ALL: [Bug; 20] = [
     Bug::NullPasses,
     Bug::LostElement,
     Bug::LostBranch,
+    Bug::UntouchedKeys,
     Bug::SetDifference,
     Bug::SwallowedError,
 ];

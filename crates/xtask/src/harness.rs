@@ -6,15 +6,28 @@ use crate::{Result, cargo, progress};
 /// Rounds where none are told.
 const ROUNDS: &str = "2000";
 
-/// Runs the rounds; `arguments` are `--rounds N` and `--seed N`.
+/// Runs the rounds; `arguments` are `--rounds N`, `--seed N` and `--go-on`, which does not end at the first
+/// difference.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let (mut rounds, mut seed) = (None, None);
-    for pair in arguments.chunks(2) {
-        match pair {
-            ["--rounds", n] => rounds = Some(number(n)?),
-            ["--seed", n] => seed = Some(number(n)?),
-            _ => return Err(format!("unknown argument of harness: {}", pair.join(" "))),
-        }
+    let (mut rounds, mut seed, mut goes_on) = (None, None, false);
+    let mut rest = arguments;
+    loop {
+        rest = match rest {
+            ["--rounds", n, rest @ ..] => {
+                rounds = Some(number(n)?);
+                rest
+            }
+            ["--seed", n, rest @ ..] => {
+                seed = Some(number(n)?);
+                rest
+            }
+            ["--go-on", rest @ ..] => {
+                goes_on = true;
+                rest
+            }
+            [] => break,
+            [other, ..] => return Err(format!("unknown argument of harness: {other}")),
+        };
     }
     setup::provide(&[Need::Libclang, Need::CppCompiler, Need::PostgresServer])?;
     let mut command = cargo::building("test")?;
@@ -26,6 +39,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         (Some(seed), Some(rounds)) => command.env("WEIR_SEED", seed).env("WEIR_ROUNDS", rounds),
         (None, rounds) => command.env("WEIR_ROUNDS", rounds.unwrap_or(ROUNDS)),
     };
+    if goes_on {
+        command.env("WEIR_GO_ON", "1");
+    }
     progress::run("equality harness", &mut command)
 }
 

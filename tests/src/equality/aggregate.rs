@@ -108,7 +108,8 @@ impl Gather<'_> {
                 ("sum distinct", format!("sum(DISTINCT {integer})"), Ty::Numeric)
             }
             4 => ("sum distinct", format!("sum(DISTINCT {integer})"), Ty::Int8),
-            5 => ("avg", format!("avg({integer})"), Ty::Numeric),
+            // Of a quotient of ten digits and more PostgreSQL keeps fewer than 4 behind the point.
+            5 => ("avg", format!("avg({integer} % 1000000)"), Ty::Numeric),
             6 if extreme_ty.has_min_max() => ("min", format!("min({extreme})"), extreme_ty),
             7 if extreme_ty.has_min_max() => ("max", format!("max({extreme})"), extreme_ty),
             8 => ("bool_and", format!("bool_and({flag})"), Ty::Bool),

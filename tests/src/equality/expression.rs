@@ -4,6 +4,11 @@ use super::gather::{Gather, Item, Scope};
 use super::literal;
 use super::ty::Ty;
 
+/// True for an expression without a column.
+fn is_constant(sql: &str) -> bool {
+    !sql.contains('.')
+}
+
 impl Gather<'_> {
     /// An expression of that type.
     pub fn expression(&mut self, scope: &Scope, ty: Ty, depth: usize) -> String {
@@ -87,8 +92,9 @@ impl Gather<'_> {
             2 => format!("{a} % 100 - {b} % 100"),
             3 => format!("{a} / nullif({b} % 4, 0) % 9"),
             4 => format!("abs({a} % 50)"),
-            5 if self.dice.percent(30) => format!("{a} + {b}"),
-            6 if self.dice.percent(15) => format!("{a} / {b}"),
+            // PostgreSQL computes constants before it knows whether there are rows.
+            5 if self.dice.percent(30) && !is_constant(&a) => format!("{a} + {b}"),
+            6 if self.dice.percent(15) && !is_constant(&b) => format!("{a} / {b}"),
             7 => {
                 let text = self.expression(scope, Ty::Text, depth);
                 format!("length({text})")

@@ -37,6 +37,8 @@ pub struct Gather<'a> {
     /// How many operators there are.
     pub operators: usize,
     n_names: usize,
+    /// The window of the first function of a SELECT whose answer depends on the order of rows.
+    pub ordered_window: Option<String>,
     /// Rows may multiply by joins without an equality only so often.
     pub products_left: usize,
 }
@@ -52,6 +54,7 @@ impl<'a> Gather<'a> {
             kinds: BTreeMap::new(),
             operators: 0,
             n_names: 0,
+            ordered_window: None,
             products_left: 1,
         }
     }
@@ -79,8 +82,14 @@ impl<'a> Gather<'a> {
             return self.dice.pick(&self.with).clone();
         }
         let common = self.common;
-        let fitting: Vec<&Relation> =
-            self.relations.iter().filter(|relation| relation.in_postgres || !common).collect();
+        // Products of views that are products themselves have more rows than a round has time for.
+        let has_product = self.products_left == 0;
+        let fitting: Vec<&Relation> = self
+            .relations
+            .iter()
+            .filter(|relation| relation.in_postgres || !common)
+            .filter(|relation| relation.kind != Kind::View || !has_product)
+            .collect();
         let relation = (*self.dice.pick(&fitting)).clone();
         if relation.kind == Kind::View {
             self.mentions("view on view");

@@ -160,6 +160,7 @@ impl Gather<'_> {
             let item = self.dice.pick(&scope.items).clone();
             outputs.push((item.sql, item.ty));
         }
+        self.ordered_window = None;
         for _ in 0..self.dice.between(1, 2) {
             outputs.push(self.window(&scope));
         }
@@ -366,7 +367,7 @@ impl Gather<'_> {
     fn join(&mut self, left: &Scope, right: &Scope) -> (Option<(&'static str, String)>, Scope) {
         let both = left.and(right);
         let choice = self.dice.below(12);
-        let may_multiply = self.products_left > 0;
+        let may_multiply = self.products_left > 0 && !self.kinds.contains_key("view on view");
         if choice == 0 && may_multiply {
             self.products_left -= 1;
             self.uses("cross join");

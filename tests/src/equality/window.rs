@@ -7,6 +7,14 @@ impl Gather<'_> {
     /// A call of a window function, and its type.
     pub fn window(&mut self, scope: &Scope) -> (String, Ty) {
         let (sql, ty, needs_order) = self.window_function(scope);
+        if needs_order
+            && self.common
+            && let Some(window) = self.ordered_window.clone()
+        {
+            // Rows that are equal in all columns tie in any order: which of them gets which two values
+            // is open, unless both functions go through the rows in one order.
+            return (format!("{sql} OVER ({window})"), ty);
+        }
         let partition = self.partition(scope);
         let key = self.sort_key(scope);
         // Where PostgreSQL is asked, ties must not matter.
@@ -21,6 +29,9 @@ impl Gather<'_> {
         }
         let frame =
             if sql.starts_with("row_number") || !needs_order { "" } else { self.frame(&sql) };
+        if needs_order {
+            self.ordered_window = Some(format!("{partition}{order}"));
+        }
         (format!("{sql} OVER ({partition}{order}{frame})"), ty)
     }
 

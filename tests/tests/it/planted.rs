@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::equality::OPEN;
-use weir_tests::equality;
+use weir_tests::equality::{self, OnDifference};
 use weir_tests::postgres::Postgres;
 use weir_types::planted::{self, ALL, Bug};
 
@@ -52,7 +52,7 @@ fn one_defect_is_found() {
     let postgres = Postgres::shared().ok();
     let play = |seed, bug| {
         planted::plant(bug);
-        equality::run(&[seed], 1, postgres.as_ref(), false).failure
+        equality::run(&[seed], 1, postgres.as_ref(), OnDifference::Stop).failures.pop()
     };
     for seed in (0..ROUNDS_MAX).filter(|seed| !OPEN.contains(seed)) {
         // What fails without the defect tells nothing of it.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::ObjectName;
+use weir_planner::bind::{BoundColumn, BoundQuery};
 use weir_planner::dialect::Statement;
-use weir_planner::incremental::Dataflow;
+use weir_planner::incremental::{Dataflow, Keys};
 use weir_planner::semantics;
 use weir_types::{Error, Result};
 
@@ -153,7 +154,8 @@ fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<V
     let catalog = session.catalog();
     let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, ast, &[]))?;
     let config = query::config(session);
-    let plan = session.shared.batch.optimize(bound.plan, &config)?;
+    let BoundQuery { plan, columns, .. } = bound;
+    let plan = session.shared.batch.optimize(plan, &config)?;
     let mut lines = Vec::new();
     match weir_planner::incremental::split(&plan)? {
         Dataflow::Linear { graph, inputs } => {
@@ -173,9 +175,13 @@ fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<V
                 ));
             }
         }
-        Dataflow::Recompute { because } => {
+        Dataflow::Recompute { because, keys, .. } => {
+            let of = match touched_columns(&columns, keys.as_ref()) {
+                Some(columns) => format!(" for touched values of ({columns})"),
+                None => String::new(),
+            };
             lines.push(format!(
-                "Recompute: retracting, cost O(input) each tick, state O(view), because of {}",
+                "Recompute{of}: retracting, cost O(input) each tick, state O(view), because of {}",
                 because.join(", ")
             ));
             let text = plan.display_indent().to_string();
@@ -183,6 +189,12 @@ fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<V
         }
     }
     Ok(lines)
+}
+
+/// The names of the outputs whose touched values a tick is restricted to.
+pub(super) fn touched_columns(columns: &[BoundColumn], keys: Option<&Keys>) -> Option<String> {
+    let names = keys?.outputs.iter().map(|output| columns[*output].name.as_str());
+    Some(names.collect::<Vec<_>>().join(", "))
 }
 
 fn step_text(step: &weir_dataflow::Step) -> String {

@@ -5,11 +5,10 @@ use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DfResult};
-use weir_catalog::StoredQuery;
+use datafusion::logical_expr::LogicalPlan;
 use weir_dataflow::{BatchQuery, Graph, Input, Maintained, Pipeline, Tick, TickClass, recompute};
 use weir_delta::{Delta, Weights};
-use weir_planner::bind::{Binder, NoSystemRelations};
-use weir_planner::incremental::{Dataflow, InputRelation};
+use weir_planner::incremental::{Dataflow, InputRelation, Keys, Touched};
 use weir_planner::semantics;
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result};
@@ -43,7 +42,9 @@ impl Maintained for Task {
         let run = Run { shared: &shared, id: self.id, data: &self.data };
         let changed = match &self.data.dataflow {
             Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto),
-            Dataflow::Recompute { .. } => run.recompute(from, upto),
+            Dataflow::Recompute { plan, keys, .. } => {
+                run.recompute(plan, keys.as_ref(), from, upto)
+            }
         };
         if changed.is_err() && planted::is(Bug::SwallowedError) {
             return Ok(Tick { changed: false });
@@ -179,19 +180,38 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn recompute(&self, from: Epoch, upto: Epoch) -> Result<bool> {
-        let catalog = self.shared.catalog();
-        let object = catalog.require(self.id)?;
-        let query = object
-            .query()
-            .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
-        let before: Vec<RecordBatch> = match from {
+    /// Runs the query again, for the values of its keys that changed rows have, where it has keys.
+    fn recompute(
+        &self,
+        plan: &LogicalPlan,
+        keys: Option<&Keys>,
+        from: Epoch,
+        upto: Epoch,
+    ) -> Result<bool> {
+        let skips = self.data.is_dead_rows || self.data.skips_errors.load(Ordering::Relaxed);
+        let touched = match keys {
+            Some(keys) if from > Epoch::ZERO && !skips => {
+                let touched = self.touched(keys, from, upto)?;
+                if touched.is_empty() {
+                    return Ok(false);
+                }
+                Some((keys, Arc::new(touched)))
+            }
+            _ => None,
+        };
+        let mut before: Vec<RecordBatch> = match from {
             Epoch::ZERO => Vec::new(),
             from => self.data.segments.snapshot().scan(from, None).collect(),
         };
-        let skips = self.data.is_dead_rows || self.data.skips_errors.load(Ordering::Relaxed);
+        let mut plan = plan.clone();
+        if let Some((keys, touched)) = &touched {
+            plan = keys.restrict(plan, touched)?;
+            for batch in &mut before {
+                *batch = touched.of_batch(batch, &keys.outputs)?;
+            }
+        }
         let dead = skips.then(|| Arc::new(self.dead_rows()));
-        let query = StoredBatch { shared: self.shared, query, data: self.data, dead };
+        let query = PlannedBatch { run: self, plan, dead };
         let at = if planted::is(Bug::EarlyTick) { Epoch(upto.0 - 1) } else { upto };
         let delta = recompute(&query, &before, at).map_err(semantics::to_error)?;
         if delta.is_empty() {
@@ -202,6 +222,22 @@ impl Run<'_> {
             self.data.n_out.fetch_add(delta.len() as u64, Ordering::Relaxed);
         }
         Ok(true)
+    }
+
+    /// The values of the keys in rows that changed after `from`, up to `upto`.
+    fn touched(&self, keys: &Keys, from: Epoch, upto: Epoch) -> Result<Touched> {
+        let mut touched = Touched::default();
+        let n_lost = usize::from(planted::is(Bug::UntouchedKeys));
+        for relation in &keys.inputs[n_lost..] {
+            let input =
+                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
+            let mut on_batch = |delta: Delta| -> DfResult<()> {
+                touched.add(delta.rows().columns());
+                Ok(())
+            };
+            input.changes(from, upto, &mut on_batch).map_err(semantics::to_error)?;
+        }
+        Ok(touched)
     }
 
     fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<()> {
@@ -242,49 +278,36 @@ fn external(error: Error) -> DataFusionError {
 }
 
 /// A view's query as a batch.
-pub(crate) struct StoredBatch<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) query: &'a StoredQuery,
-    pub(crate) data: &'a ViewData,
+struct PlannedBatch<'a> {
+    run: &'a Run<'a>,
+    plan: LogicalPlan,
     /// Where rows go for which the query fails; `None` where they fail it.
-    pub(crate) dead: Option<Arc<DeadRows>>,
+    dead: Option<Arc<DeadRows>>,
 }
 
-impl BatchQuery for StoredBatch<'_> {
+impl BatchQuery for PlannedBatch<'_> {
     fn run(&self, at: Epoch) -> DfResult<Vec<RecordBatch>> {
-        let dead = self.dead.as_ref();
-        let batches = run_stored(self.shared, self.query, at, dead).map_err(external)?;
-        let schema = self.data.segments.schema();
-        if let Some(dead) = dead.filter(|_| self.data.is_dead_rows) {
+        let batches = self.rows(at).map_err(external)?;
+        let Run { data, .. } = self.run;
+        let schema = data.segments.schema();
+        if let Some(dead) = self.dead.as_ref().filter(|_| data.is_dead_rows) {
             return Ok(vec![dead.take(schema).map_err(external)?]);
         }
         batches.iter().map(|batch| normalize(batch, schema).map_err(external)).collect()
     }
 }
 
-/// All rows of a stored query at an epoch, as a batch. For threads that may block.
-///
-/// # Errors
-/// Of the query.
-pub(crate) fn run_stored(
-    shared: &Shared,
-    query: &StoredQuery,
-    at: Epoch,
-    dead: Option<&Arc<DeadRows>>,
-) -> Result<Vec<RecordBatch>> {
-    let catalog = shared.catalog();
-    let config = view_config(shared, query);
-    let path = weir_catalog::SearchPath::default();
-    let binder = Binder {
-        catalog: &catalog,
-        search_path: &path,
-        functions: &shared.batch.functions(),
-        config: &config,
-        system: &NoSystemRelations,
-        show_hidden: None,
-    };
-    let bound = binder.stored(query)?;
-    let plan = semantics::bind_now(bound.plan, shared.now_of(at))?;
-    let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
-    shared.batch.collect_blocking(plan, &rows, &config, dead)
+impl PlannedBatch<'_> {
+    fn rows(&self, at: Epoch) -> Result<Vec<RecordBatch>> {
+        let Run { shared, id, .. } = *self.run;
+        let catalog = shared.catalog();
+        let object = catalog.require(id)?;
+        let query = object
+            .query()
+            .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
+        let config = view_config(shared, query);
+        let plan = semantics::bind_now(self.plan.clone(), shared.now_of(at))?;
+        let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
+        shared.batch.collect_blocking(plan, &rows, &config, self.dead.as_ref())
+    }
 }

@@ -93,3 +93,47 @@ async fn explain_tells_of_each_statement() {
     assert!(a.error("SELECT * FROM u").await.starts_with("42P01"));
     assert_eq!(a.rows("SELECT count(*) FROM t").await, ["0"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_runs_again_for_touched_values_alone() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int NOT NULL, v int, b bigint)").await;
+    a.ok("CREATE STREAM s (k int NOT NULL, v int)").await;
+    let touched = async |query: &str| {
+        let lines = a.rows(&format!("EXPLAIN CREATE MATERIALIZED VIEW m AS {query}")).await;
+        let line =
+            lines.iter().find(|line| line.starts_with("Recompute")).expect("no linear query");
+        let of = line.strip_prefix("Recompute for touched values of (");
+        of.and_then(|rest| rest.split_once(')')).map(|(columns, _)| columns.to_owned())
+    };
+    for (query, columns) in [
+        ("SELECT k, sum(v) FROM t GROUP BY k", Some("k")),
+        ("SELECT k AS a, v AS b, count(*) FROM t GROUP BY k, v", Some("a, b")),
+        ("SELECT count(*) FROM t", None),
+        ("SELECT k + 1 AS k, sum(v) FROM t GROUP BY k + 1", None),
+        ("SELECT k, v, sum(v) FROM t GROUP BY GROUPING SETS ((k), (k, v))", None),
+        ("SELECT DISTINCT v FROM t WHERE k > 3", Some("v")),
+        ("SELECT t.k, s.v FROM t JOIN s ON t.k = s.k", Some("k")),
+        ("SELECT t.v, s.v FROM t JOIN s ON t.k = s.k", None),
+        ("SELECT t.v, s.k FROM t LEFT JOIN s ON t.v = s.v WHERE t.b > 1", Some("v")),
+        ("SELECT t.k, s.v FROM t LEFT JOIN s ON t.k = s.k", Some("k")),
+        ("SELECT s.k, t.v FROM t LEFT JOIN s ON t.k = s.k", None),
+        ("SELECT t.k, s.k FROM t FULL JOIN s ON t.k = s.k", None),
+        ("SELECT k, v FROM t WHERE k IN (SELECT k FROM s)", Some("k")),
+        ("SELECT k, v FROM t WHERE v NOT IN (SELECT v FROM s)", None),
+        ("SELECT k, row_number() OVER (PARTITION BY k ORDER BY v) FROM t", Some("k")),
+        ("SELECT k, v, rank() OVER (PARTITION BY k), rank() OVER (PARTITION BY v) FROM t", None),
+        ("SELECT k, v FROM t ORDER BY v LIMIT 3", None),
+        ("SELECT k, v FROM t UNION SELECT k, v FROM s", Some("k, v")),
+        (
+            "SELECT k, max(v) FROM (SELECT k, v FROM t UNION ALL SELECT 1, 2) q GROUP BY k",
+            Some("k"),
+        ),
+        ("SELECT k, (SELECT max(v) FROM s WHERE s.k = t.k) FROM t", Some("k")),
+        ("SELECT k, max(v) < (SELECT max(v) FROM s) FROM t GROUP BY k", None),
+        ("SELECT k, max(now()) FROM t GROUP BY k", None),
+    ] {
+        assert_eq!(touched(query).await.as_deref(), columns, "{query}");
+    }
+}

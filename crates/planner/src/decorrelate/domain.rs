@@ -32,16 +32,27 @@ impl<'n> Domain<'n> {
         outer: Vec<Column>,
         names: &'n FreshNames,
     ) -> Result<Self> {
+        if outer.is_empty() {
+            let plan = LogicalPlanBuilder::empty(true).build()?;
+            return Ok(Self { plan, outer, names });
+        }
+        let mut domain = Self::of_rows(outer_plan.clone(), outer, names)?;
+        domain.plan = LogicalPlanBuilder::from(domain.plan).distinct()?.build()?;
+        Ok(domain)
+    }
+
+    /// Not the distinct values, but each row's: for plans whose rows follow from one value alone.
+    pub(super) fn of_rows(
+        outer_plan: LogicalPlan,
+        outer: Vec<Column>,
+        names: &'n FreshNames,
+    ) -> Result<Self> {
         let prefix = names.make();
         let keys = outer
             .iter()
             .enumerate()
             .map(|(i, column)| Expr::Column(column.clone()).alias(format!("{prefix}_{i}")));
-        let plan = if outer.is_empty() {
-            LogicalPlanBuilder::empty(true).build()?
-        } else {
-            LogicalPlanBuilder::from(outer_plan.clone()).project(keys)?.distinct()?.build()?
-        };
+        let plan = LogicalPlanBuilder::from(outer_plan).project(keys)?.build()?;
         Ok(Self { plan, outer, names })
     }
 
@@ -189,6 +200,9 @@ impl<'n> Domain<'n> {
             return Ok((plan, Vec::new()));
         }
         let (domain, keys) = self.relation()?;
+        if matches!(&plan, LogicalPlan::EmptyRelation(empty) if empty.produce_one_row) {
+            return Ok((domain, keys));
+        }
         let plan = LogicalPlanBuilder::from(plan).cross_join(domain)?.build()?;
         Ok((plan, keys))
     }

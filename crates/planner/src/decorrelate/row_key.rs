@@ -30,6 +30,11 @@ pub(crate) fn key_of(values: Vec<Expr>) -> Expr {
     ROW_KEY.call(values)
 }
 
+/// True for the function that makes such keys.
+pub(crate) fn is_row_key(function: &ScalarUDF) -> bool {
+    function.inner().is::<RowKey>()
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RowKey {
     signature: Signature,

@@ -52,6 +52,13 @@ pub(super) fn decorrelate_inside(plan: LogicalPlan, names: &FreshNames) -> Resul
                         ..test
                     })),
                 },
+                Expr::Not(inner) => match *inner {
+                    Expr::InSubquery(test) => Transformed::yes(Expr::InSubquery(InSubquery {
+                        negated: !test.negated,
+                        ..test
+                    })),
+                    inner => Transformed::no(Expr::Not(Box::new(inner))),
+                },
                 other => Transformed::no(other),
             })
         })
@@ -114,18 +121,39 @@ fn needs_work(plan: &LogicalPlan, place: Place) -> Result<bool> {
     let input = plan.inputs()[0].clone();
     let mut found = false;
     plan.apply_expressions(|expr| {
+        let known = known_tests(expr);
         expr.apply(|expr| {
-            found |= is_replaced(expr, &input, place);
+            found |= is_replaced(expr, &input, place, &known);
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
     Ok(found)
 }
 
+/// The tests with IN of a condition of which it does not matter whether they are NULL or false: conditions that
+/// must be met, and of OR those that are not negated. DataFusion's joins know no NULL.
+fn known_tests(condition: &Expr) -> Vec<InSubquery> {
+    let mut known = Vec::new();
+    let mut open = vec![(condition, true)];
+    while let Some((expr, must_be_met)) = open.pop() {
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                open.extend([(left.as_ref(), must_be_met), (right.as_ref(), must_be_met)]);
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                open.extend([(left.as_ref(), false), (right.as_ref(), false)]);
+            }
+            Expr::InSubquery(test) if must_be_met || !test.negated => known.push(test.clone()),
+            _ => {}
+        }
+    }
+    known
+}
+
 /// True for a subquery that must become a join here. DataFusion turns EXISTS and IN of a filter
 /// into semi joins by itself where only the subquery's filters are correlated, and an aggregate into a
 /// grouped one where they are so by equality; its plans are the better ones.
-fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place) -> bool {
+fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place, known: &[InSubquery]) -> bool {
     let correlated = |subquery: &Subquery| {
         let outer = outer_columns(&subquery.subquery);
         outer.iter().any(|column| has_column(input.schema(), column))
@@ -139,6 +167,7 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place) -> bool {
         Expr::InSubquery(InSubquery { subquery, negated: true, .. }) if correlated(subquery) => {
             true
         }
+        Expr::InSubquery(test) if !known.contains(test) => true,
         Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => {
             place != Place::Filter
                 || (correlated(subquery) && !has_plain_correlation(&subquery.subquery))
@@ -227,8 +256,9 @@ struct Joined<'n> {
 impl Joined<'_> {
     fn replace(&mut self, expr: Expr, place: Place) -> Result<Expr> {
         let original = self.original.clone();
+        let known = known_tests(&expr);
         let replaced = expr.transform_down(|expr| {
-            if !is_replaced(&expr, &original, place) {
+            if !is_replaced(&expr, &original, place, &known) {
                 return Ok(Transformed::no(expr));
             }
             let value = match expr {
@@ -270,8 +300,44 @@ impl Joined<'_> {
         Ok(if exists.negated { n.eq(lit(0_i64)) } else { n.gt(lit(0_i64)) })
     }
 
+    /// As [`Self::join_in`], of a subquery that is the same for all rows: its distinct values are joined, and the
+    /// numbers of its rows and of its values, which tell of empty sets and of NULLs.
+    fn join_in_same(&mut self, test: InSubquery) -> Result<Expr> {
+        let plan = Arc::unwrap_or_clone(test.subquery.subquery);
+        let value = Expr::Column(plan.schema().columns()[0].clone());
+        let (set, sizes) = (self.names.make(), self.names.make());
+        let of = |relation: &str, name: &str| Expr::Column(Column::new(Some(relation), name));
+        let values = LogicalPlanBuilder::from(plan.clone())
+            .project([value.clone().alias("value"), lit(true).alias("found")])?
+            .distinct()?
+            .alias(set.as_str())?
+            .build()?;
+        let counted = LogicalPlanBuilder::from(plan)
+            .aggregate(
+                Vec::<Expr>::new(),
+                [count(lit(1_i64)).alias("n_rows"), count(value).alias("n_known")],
+            )?
+            .alias(sizes.as_str())?
+            .build()?;
+        let is_equal = test.expr.as_ref().clone().eq(of(&set, "value"));
+        self.plan = LogicalPlanBuilder::from(self.plan.clone())
+            .join_on(values, JoinType::Left, [is_equal])?
+            .cross_join(counted)?
+            .build()?;
+        let n_rows = of(&sizes, "n_rows");
+        let has_null = test.expr.is_null().or(n_rows.clone().gt(of(&sizes, "n_known")));
+        let found = when(of(&set, "found").is_not_null(), lit(true))
+            .when(n_rows.eq(lit(0_i64)), lit(false))
+            .when(has_null, lit(ScalarValue::Boolean(None)))
+            .otherwise(lit(false))?;
+        Ok(if test.negated { !found } else { found })
+    }
+
     /// True with an equal row, else NULL with a NULL on either side of one, else false.
     fn join_in(&mut self, test: InSubquery) -> Result<Expr> {
+        if outer_columns(&test.subquery.subquery).is_empty() && !has_subquery(&test.expr) {
+            return self.join_in_same(test);
+        }
         let plan = Arc::unwrap_or_clone(test.subquery.subquery);
         let value = Expr::Column(plan.schema().columns()[0].clone());
         let schema = self.original.schema().clone();
@@ -300,6 +366,19 @@ impl Joined<'_> {
         let found = self.join_scalar(Subquery { subquery: Arc::new(plan), ..test.subquery })?;
         Ok(if test.negated { !found } else { found })
     }
+}
+
+pub(super) fn has_subquery(expr: &Expr) -> bool {
+    let is_subquery = |expr: &Expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    };
+    expr.exists(is_subquery).expect("the visitor gives no error")
 }
 
 /// True where the plan gives exactly one row for each outer value.

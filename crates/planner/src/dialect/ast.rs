@@ -231,7 +231,7 @@ pub enum ConflictAction {
         /// The assignments.
         assignments: Vec<Assignment>,
         /// The condition.
-        filter: Option<sql::Expr>,
+        filter: Option<Box<sql::Expr>>,
     },
 }
 

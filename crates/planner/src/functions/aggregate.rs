@@ -6,6 +6,7 @@ mod distinct;
 mod exact;
 mod floats;
 mod joined;
+pub(crate) mod row_at;
 mod rows;
 mod spread;
 mod sums;
@@ -324,6 +325,9 @@ impl AggregateUDFImpl for BoundAggregate {
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         match self.inner() {
+            // The accumulator sorts by itself: rows need not come in the order, which could be one for each of
+            // several aggregates.
+            _ if self.is_ordered() => AggregateOrderSensitivity::Beneficial,
             Some(inner) => inner.order_sensitivity(),
             None => AggregateOrderSensitivity::Insensitive,
         }
@@ -334,17 +338,18 @@ impl AggregateUDFImpl for BoundAggregate {
         beneficial_ordering: bool,
     ) -> DfResult<Option<Arc<dyn AggregateUDFImpl>>> {
         match &self.body {
+            _ if self.is_ordered() => Ok(Some(self)),
             Body::Native(inner) => {
                 let inner = inner.as_ref().clone().with_beneficial_ordering(beneficial_ordering)?;
                 Ok(inner.map(|inner| Arc::new(self.over(inner)) as Arc<dyn AggregateUDFImpl>))
             }
-            // The collector sorts by itself.
             _ => Ok(Some(self)),
         }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match &self.body {
+            _ if self.is_ordered() => ReversedUDAF::NotSupported,
             Body::Native(inner) => match inner.reverse_udf() {
                 ReversedUDAF::Reversed(inner) => ReversedUDAF::Reversed(Arc::new(
                     AggregateUDF::new_from_impl(self.over(inner.as_ref().clone())),

@@ -290,6 +290,7 @@ fn shift(call: &Call<'_>, operation: fn(i64, u32) -> i64) -> Result<ArrayRef> {
 /// What the two float types share.
 pub(crate) trait Float:
     Copy
+    + Default
     + PartialEq
     + std::ops::Add<Output = Self>
     + std::ops::Sub<Output = Self>
@@ -299,6 +300,8 @@ pub(crate) trait Float:
     fn is_infinite(self) -> bool;
     fn is_nan(self) -> bool;
     fn is_zero(self) -> bool;
+    /// There is one NaN to SQL: comparisons tell those apart that the processor makes.
+    fn with_one_nan(self) -> Self;
 }
 
 macro_rules! float {
@@ -312,6 +315,9 @@ macro_rules! float {
             }
             fn is_zero(self) -> bool {
                 self == 0.0
+            }
+            fn with_one_nan(self) -> Self {
+                if self.is_nan() { <$native>::NAN } else { self }
             }
         }
     )*};
@@ -362,20 +368,20 @@ fn divide_float<T: ArrowPrimitiveType<Native: Float>>(call: &Call<'_>) -> Result
 
 impl Call<'_> {
     /// A float for each row from one float.
-    pub(crate) fn each_float<T: ArrowPrimitiveType>(
+    pub(crate) fn each_float<T: ArrowPrimitiveType<Native: Float>>(
         &self,
         mut value: impl FnMut(T::Native) -> Result<T::Native>,
     ) -> Result<ArrayRef> {
         let operand = self.numbers::<T>(0);
-        self.each::<T>(|row| value(operand.at(row)))
+        self.each::<T>(|row| value(operand.at(row)).map(Float::with_one_nan))
     }
 
     /// A float for each row from two floats.
-    pub(crate) fn each_float_pair<T: ArrowPrimitiveType>(
+    pub(crate) fn each_float_pair<T: ArrowPrimitiveType<Native: Float>>(
         &self,
         mut value: impl FnMut(T::Native, T::Native) -> Result<T::Native>,
     ) -> Result<ArrayRef> {
         let (left, right) = (self.numbers::<T>(0), self.numbers::<T>(1));
-        self.each::<T>(|row| value(left.at(row), right.at(row)))
+        self.each::<T>(|row| value(left.at(row), right.at(row)).map(Float::with_one_nan))
     }
 }

@@ -7,11 +7,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type};
+use arrow::compute::SortOptions;
+use arrow::datatypes::Int32Type;
 use arrow::row::{RowConverter, Rows, SortField};
 use weir_types::{Error, Result, SqlState};
 
 use super::call::{Argument, Call};
+use super::comparison_key;
 use super::overload::{Declaration, declare};
 
 /// The functions of this module.
@@ -86,41 +88,30 @@ const READS: &[Declaration] = &[
         .total(),
 ];
 
-/// Values as bytes: equal ones have equal bytes, whatever the type.
-struct Keys {
+/// Values as bytes, whatever the type: they are equal and ordered as the values are, NULL behind all.
+pub(super) struct Keys {
     rows: Rows,
 }
 
 impl Keys {
     /// The bytes of several arrays of one type, to be compared with each other.
-    fn of<const N: usize>(arrays: [&ArrayRef; N]) -> Result<[Self; N]> {
+    pub(super) fn of<const N: usize>(arrays: [&ArrayRef; N]) -> Result<[Self; N]> {
         let internal =
             |error| Error::internal(format!("array elements cannot be compared: {error}"));
-        let fields = vec![SortField::new(arrays[0].data_type().clone())];
-        let converter = RowConverter::new(fields).map_err(internal)?;
+        let arrays = arrays.map(comparison_key::keys);
+        let nulls_last = SortOptions { descending: false, nulls_first: false };
+        let field = SortField::new_with_options(arrays[0].data_type().clone(), nulls_last);
+        let converter = RowConverter::new(vec![field]).map_err(internal)?;
         let mut keys = Vec::with_capacity(N);
         for array in arrays {
-            let rows = converter.convert_columns(&[unsigned_zeros(array)]).map_err(internal)?;
+            let rows = converter.convert_columns(&[array]).map_err(internal)?;
             keys.push(Self { rows });
         }
         keys.try_into().map_err(|_| Error::internal("as many keys as arrays"))
     }
 
-    fn at(&self, index: usize) -> &[u8] {
+    pub(super) fn at(&self, index: usize) -> &[u8] {
         self.rows.row(index).data()
-    }
-}
-
-/// Floats with -0.0 as 0.0, which it equals.
-fn unsigned_zeros(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float64 => Arc::new(
-            array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0),
-        ),
-        DataType::Float32 => Arc::new(
-            array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0),
-        ),
-        _ => Arc::clone(array),
     }
 }
 

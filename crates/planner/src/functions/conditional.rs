@@ -13,7 +13,15 @@ use weir_types::{Error, RegKind, Result, SqlType};
 use super::call::Call;
 use super::overload::{Declaration, declare};
 
+/// The function that gives its argument, and says that it can be NULL.
+pub(crate) const AS_NULLABLE: &str = "as nullable";
+
 pub(crate) const DECLARATIONS: &[Declaration] = &[
+    declare("as nullable(anyelement) -> anyelement", |call| {
+        Ok(Arc::clone(&call.arguments[0].array))
+    })
+    .takes_null()
+    .total(),
     declare("coalesce(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("greatest(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("least(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),

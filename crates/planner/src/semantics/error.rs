@@ -293,9 +293,10 @@ fn of_plan_types(message: &str) -> Error {
         || message.contains("must return exactly one column")
     {
         return Error::new(SqlState::SyntaxError, "subquery must return only one column");
-    } else if message.contains("non-boolean predicate") || message.contains("requires a boolean") {
-        SqlState::DatatypeMismatch
-    } else if message.contains("coerce") || message.contains("Cannot infer common") {
+    } else if ["non-boolean predicate", "requires a boolean", "coerce", "Cannot infer common"]
+        .iter()
+        .any(|words| message.contains(words))
+    {
         SqlState::DatatypeMismatch
     } else if message.contains("No function matches") || message.contains("Failed to coerce") {
         SqlState::UndefinedFunction
@@ -345,7 +346,8 @@ fn of_internal(message: &str) -> Error {
     if message.contains("No functions registered with this context") {
         return Error::new(SqlState::UndefinedFunction, "function does not exist");
     }
-    Error::internal(first_line(message))
+    let lines: Vec<&str> = message.lines().map(str::trim).collect();
+    Error::internal(lines.join(" "))
 }
 
 /// The first line without DataFusion's prefixes, which begins in lower case.

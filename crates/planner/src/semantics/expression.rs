@@ -28,7 +28,7 @@ use crate::functions::aggregate::{Aggregate, BoundAggregate};
 use crate::functions::arithmetic::numeric::integer_digits;
 use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
 use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
-use crate::functions::datetime::interval::INTERVAL_KEY;
+use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
@@ -58,8 +58,8 @@ impl Resolver<'_> {
         condition(expr, what, self.schema, self.settings)
     }
 
-    fn boxed_condition(&self, expr: Box<Expr>, what: &str) -> Result<Box<Expr>> {
-        Ok(Box::new(self.condition(*expr, what)?))
+    fn boxed_condition(&self, expr: Expr, what: &str) -> Result<Box<Expr>> {
+        Ok(Box::new(self.condition(expr, what)?))
     }
 
     /// A node whose children are resolved.
@@ -77,20 +77,20 @@ impl Resolver<'_> {
             Expr::ScalarFunction(call) => self.function(call)?,
             Expr::BinaryExpr(binary) => self.binary(binary)?,
             Expr::Negative(operand) => self.call("-", vec![*operand])?,
-            Expr::Not(operand) => Expr::Not(self.boxed_condition(operand, "NOT")?),
-            Expr::IsTrue(operand) => Expr::IsTrue(self.boxed_condition(operand, "IS TRUE")?),
-            Expr::IsFalse(operand) => Expr::IsFalse(self.boxed_condition(operand, "IS FALSE")?),
+            Expr::Not(operand) => Expr::Not(self.boxed_condition(*operand, "NOT")?),
+            Expr::IsTrue(operand) => Expr::IsTrue(self.boxed_condition(*operand, "IS TRUE")?),
+            Expr::IsFalse(operand) => Expr::IsFalse(self.boxed_condition(*operand, "IS FALSE")?),
             Expr::IsUnknown(operand) => {
-                Expr::IsUnknown(self.boxed_condition(operand, "IS UNKNOWN")?)
+                Expr::IsUnknown(self.boxed_condition(*operand, "IS UNKNOWN")?)
             }
             Expr::IsNotTrue(operand) => {
-                Expr::IsNotTrue(self.boxed_condition(operand, "IS NOT TRUE")?)
+                Expr::IsNotTrue(self.boxed_condition(*operand, "IS NOT TRUE")?)
             }
             Expr::IsNotFalse(operand) => {
-                Expr::IsNotFalse(self.boxed_condition(operand, "IS NOT FALSE")?)
+                Expr::IsNotFalse(self.boxed_condition(*operand, "IS NOT FALSE")?)
             }
             Expr::IsNotUnknown(operand) => {
-                Expr::IsNotUnknown(self.boxed_condition(operand, "IS NOT UNKNOWN")?)
+                Expr::IsNotUnknown(self.boxed_condition(*operand, "IS NOT UNKNOWN")?)
             }
             Expr::IsNull(operand) => Expr::IsNull(Box::new(self.settled(*operand)?)),
             Expr::IsNotNull(operand) => Expr::IsNotNull(Box::new(self.settled(*operand)?)),
@@ -160,7 +160,7 @@ impl Resolver<'_> {
     }
 
     /// A call of the function of that name, or the operator of that symbol.
-    fn call(&self, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
+    pub(super) fn call(&self, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
         self.call_of(library::function(name)?, arguments)
     }
 
@@ -306,8 +306,8 @@ impl Resolver<'_> {
         match op {
             Operator::And | Operator::Or => {
                 let what = if op == Operator::And { "AND" } else { "OR" };
-                let left = self.boxed_condition(left, what)?;
-                let right = self.boxed_condition(right, what)?;
+                let left = self.boxed_condition(*left, what)?;
+                let right = self.boxed_condition(*right, what)?;
                 Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
             }
             _ => match (Comparison::of_operator(op), operator::symbol_of(op)) {
@@ -350,10 +350,10 @@ impl Resolver<'_> {
 
     /// An operand in the form in which it compares as in PostgreSQL.
     fn as_compared(&self, typed: Typed, common: &SqlType) -> Result<Expr> {
-        if *common == SqlType::Interval {
+        // Of floats by themselves DataFusion's comparisons know what is equal.
+        if has_key(common) && !is_float(common) {
             let expr = into_exactly(typed, common, self.settings)?;
-            // A month is 30 days and a day 24 hours to a comparison.
-            return self.call(INTERVAL_KEY, vec![expr]);
+            return self.call(COMPARISON_KEY, vec![expr]);
         }
         if is_comparable_as_is(&typed.sql_type, common) {
             return Ok(typed.expr);
@@ -367,12 +367,18 @@ impl Resolver<'_> {
     /// Keys that order rows as PostgreSQL does.
     pub(super) fn sort_keys(&self, keys: Vec<SortKey>) -> Result<Vec<SortKey>> {
         let in_order = |mut key: SortKey| {
-            if type_of(&key.expr, self.schema)? == SqlType::Interval {
-                key.expr = self.call(INTERVAL_KEY, vec![key.expr])?;
-            }
+            key.expr = self.keyed(key.expr)?;
             Ok(key)
         };
         keys.into_iter().map(in_order).collect()
+    }
+
+    /// What expressions that are equal to SQL have in common.
+    fn keyed(&self, expr: Expr) -> Result<Expr> {
+        if has_key(&type_of(&expr, self.schema)?) {
+            return self.call(COMPARISON_KEY, vec![expr]);
+        }
+        Ok(expr)
     }
 
     /// Two join keys that are equal where SQL's `=` says so.
@@ -429,6 +435,8 @@ impl Resolver<'_> {
         let to = self.compare(Comparison::LessOrEqual, *expr, *high)?;
         if let (Expr::BinaryExpr(from), Expr::BinaryExpr(to)) = (&from, &to)
             && from.left == to.left
+            // DataFusion's simplifier takes 0.0 and -0.0 for two values.
+            && !is_float(&type_of(&from.left, self.schema)?)
         {
             return Ok(Expr::Between(Between::new(
                 from.left.clone(),
@@ -459,7 +467,9 @@ impl Resolver<'_> {
         let common = compared_numeric(common, &types);
         let item = |typed: Typed| -> Result<Expr> {
             let typed = self.literal_as(typed, &common)?;
-            self.as_compared(typed, &common)
+            let item = self.as_compared(typed, &common)?;
+            // Lists are looked up by the bits of a value.
+            if is_float(&common) { self.keyed(item) } else { Ok(item) }
         };
         let expr = item(expr)?;
         let list = items.into_iter().map(item).collect::<Result<Vec<_>>>()?;
@@ -513,11 +523,24 @@ impl Resolver<'_> {
     fn aggregate(&self, call: AggregateFunction) -> Result<AggregateFunction> {
         let AggregateFunction { mut func, mut params } = call;
         (func, params.args) = self.bind_aggregate(func, params.args)?;
+        if params.distinct {
+            params.args = self.distinct_arguments(func.name(), params.args)?;
+        }
         params.order_by = self.sort_keys(params.order_by)?;
         if let Some(filter) = params.filter.take() {
-            params.filter = Some(self.boxed_condition(filter, "FILTER")?);
+            params.filter = Some(self.boxed_condition(*filter, "FILTER")?);
         }
         Ok(AggregateFunction { func, params })
+    }
+
+    /// Arguments of which equal ones are one to DISTINCT. Where only their number counts, their keys do as well.
+    fn distinct_arguments(&self, function: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        args.into_iter()
+            .map(|argument| {
+                let is_float = is_float(&type_of(&argument, self.schema)?);
+                if is_float || function == "count" { self.keyed(argument) } else { Ok(argument) }
+            })
+            .collect()
     }
 
     fn settled_all(&self, exprs: Vec<Expr>) -> Result<Vec<Expr>> {
@@ -564,9 +587,14 @@ impl Resolver<'_> {
                 fun = WindowFunctionDefinition::WindowUDF(func);
             }
         }
+        params.partition_by = params
+            .partition_by
+            .into_iter()
+            .map(|expr| self.keyed(expr))
+            .collect::<Result<Vec<_>>>()?;
         params.order_by = self.sort_keys(params.order_by)?;
         if let Some(filter) = params.filter.take() {
-            params.filter = Some(self.boxed_condition(filter, "FILTER")?);
+            params.filter = Some(self.boxed_condition(*filter, "FILTER")?);
         }
         Ok(WindowFunction { fun, params })
     }
@@ -676,6 +704,10 @@ impl Resolver<'_> {
         let expr = self.as_compared(typed, &common)?;
         Ok((expr, Subquery { subquery: plan, outer_ref_columns, spans }))
     }
+}
+
+fn is_float(t: &SqlType) -> bool {
+    matches!(t, SqlType::Float4 | SqlType::Float8)
 }
 
 fn two(args: Vec<Expr>) -> Result<[Expr; 2]> {

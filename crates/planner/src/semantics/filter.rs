@@ -12,6 +12,7 @@ use weir_types::Result;
 
 use super::error::to_error;
 use crate::functions::scalar::Bound;
+use crate::incremental::IsTouched;
 
 /// The plan with the conditions of filters and joins that can fail asked only of rows that meet the
 /// others. To be called behind the logical optimizer, which would not see through it.
@@ -69,6 +70,7 @@ fn can_fail(expr: &Expr) -> bool {
     let mut found = false;
     let visited = expr.apply(|expr| {
         found = match expr {
+            Expr::ScalarFunction(call) if call.func.inner().is::<IsTouched>() => false,
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Bound>() {
                 Some(bound) => bound.can_fail(),
                 // Of DataFusion's functions it is not known.

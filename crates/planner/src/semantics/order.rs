@@ -7,20 +7,23 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, ExprSchemable, Limit, LogicalPlan, LogicalPlanBuilder,
-    Projection, Sort, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    Aggregate, Distinct, DistinctOn, Expr, ExprFunctionExt, ExprSchemable, Limit, LogicalPlan,
+    LogicalPlanBuilder, Projection, Sort, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
     WindowFunctionDefinition,
 };
+use datafusion::scalar::ScalarValue;
 use weir_types::Result;
 
 use super::error::to_error;
 use crate::functions::aggregate::BoundAggregate;
+use crate::functions::aggregate::row_at::{Place, row_at};
+use crate::functions::row_number;
 
 /// The plan with every order told that its results depend on.
 pub(super) fn make_canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -181,8 +184,9 @@ fn ordered(mut call: AggregateFunction) -> AggregateFunction {
 }
 
 fn of_window(window: Window) -> DfResult<LogicalPlan> {
-    let Window { input, window_expr, .. } = window;
+    let Window { mut input, window_expr, .. } = window;
     let columns: Vec<Expr> = columns_of(&input).collect();
+    let mut numbers: Vec<Expr> = Vec::new();
     let names = NamePreserver::new_for_projection();
     let mut is_changed = false;
     let mut plain = Vec::with_capacity(window_expr.len());
@@ -196,14 +200,22 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
         call.params.order_by = without_repeated(call.params.order_by);
         is_changed |= call.params.order_by.len() < n_keys;
         is_changed |= frame_by_groups(&mut call, input.schema())?;
-        if let Some(missing) = window_keys(&call, &columns) {
+        if let Some(place) = place_among_peers(&call) {
+            is_changed = true;
+            let number = row_number_of(&call, &columns)?;
+            let number_column = Expr::Column(Column::from_name(number.schema_name().to_string()));
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+            call.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(row_at(place)));
+            call.params.args.truncate(1);
+            call.params.args.push(number_column);
+        } else if let Some(missing) = window_keys(&call, &columns) {
             is_changed |= !missing.is_empty();
             call.params.order_by.extend(missing);
         }
         let expr = Expr::WindowFunction(call);
-        aliases.push(name.restore(Expr::Column(datafusion::common::Column::from_name(
-            expr.schema_name().to_string(),
-        ))));
+        aliases.push(name.restore(Expr::Column(Column::from_name(expr.schema_name().to_string()))));
         plain.push(expr);
     }
     if !is_changed {
@@ -212,6 +224,9 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
             _ => expr,
         });
         return Window::try_new(restored.collect(), input).map(LogicalPlan::Window);
+    }
+    if !numbers.is_empty() {
+        input = Arc::new(LogicalPlanBuilder::window_plan(Arc::unwrap_or_clone(input), numbers)?);
     }
     // Functions over different orders are computed by different nodes.
     let mut unique: Vec<Expr> = Vec::new();
@@ -246,6 +261,40 @@ fn frame_by_groups(call: &mut WindowFunction, schema: &DFSchema) -> DfResult<boo
     let (start, end) = (frame.start_bound.clone(), frame.end_bound.clone());
     params.window_frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
     Ok(true)
+}
+
+/// Which row of its frame a function gives, where the frame is told in peers, and it is open which of them is meant.
+fn place_among_peers(call: &WindowFunction) -> Option<Place> {
+    let WindowFunctionDefinition::WindowUDF(function) = &call.fun else { return None };
+    if is_by_rows(call) {
+        return None;
+    }
+    let frame = &call.params.window_frame;
+    match function.name() {
+        "first_value" if !frame.start_bound.is_unbounded() => Some(Place::First),
+        "last_value" => Some(Place::Last),
+        "nth_value" => match call.params.args.get(1)? {
+            Expr::Literal(nth, _) => {
+                let ScalarValue::Int64(Some(nth)) = nth.cast_to(&DataType::Int64).ok()? else {
+                    return None;
+                };
+                // DataFusion counts from the end for a number below 0, and tells of 0.
+                (nth > 0).then_some(Place::Nth(nth as usize))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The numbers of the rows of each partition, in an order without ties.
+fn row_number_of(call: &WindowFunction, columns: &[Expr]) -> DfResult<Expr> {
+    let params = &call.params;
+    let is_partition = |expr: &&Expr| !params.partition_by.contains(expr);
+    let open = columns.iter().filter(is_partition).cloned();
+    let mut order = params.order_by.clone();
+    order.extend(missing_keys(&params.order_by, open));
+    row_number().call(Vec::new()).partition_by(params.partition_by.clone()).order_by(order).build()
 }
 
 /// Keys that break the ties of a window function whose result depends on them; `None` for one whose

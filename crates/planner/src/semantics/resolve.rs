@@ -29,6 +29,7 @@ use super::expression::Resolver;
 use super::typing::{Typed, condition, convert, into_exactly, mismatch, to_common, type_of};
 use crate::functions::cast::{FINAL_FIELD, native};
 use crate::functions::coercion::{Context, common_type, element_of, same};
+use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::scalar::external;
 
 /// The plan with all types told.
@@ -252,6 +253,7 @@ fn finish(
     match node {
         LogicalPlan::Filter(mut filter) => {
             let what = if is_having(&filter.input) { "HAVING" } else { "WHERE" };
+            no_window(&filter.predicate, what)?;
             filter.predicate = condition(filter.predicate, what, schema, settings)?;
             Ok(LogicalPlan::Filter(filter))
         }
@@ -276,12 +278,25 @@ fn finish(
             }
             join.on = on;
             if let Some(filter) = join.filter.take() {
+                no_window(&filter, "JOIN conditions")?;
                 join.filter = Some(condition(filter, "JOIN/ON", schema, settings)?);
             }
             Ok(LogicalPlan::Join(join))
         }
         other => Ok(other),
     }
+}
+
+/// Window functions are computed over the rows that conditions have left.
+fn no_window(condition: &Expr, place: &str) -> Result<()> {
+    let is_window = |expr: &Expr| Ok(matches!(expr, Expr::WindowFunction(_)));
+    if condition.exists(is_window).map_err(to_error)? {
+        return Err(Error::new(
+            SqlState::WindowingError,
+            format!("window functions are not allowed in {place}"),
+        ));
+    }
+    Ok(())
 }
 
 /// The number of rows of a LIMIT or OFFSET.
@@ -471,7 +486,7 @@ fn recursive_query(
     settings: &Arc<FormatSettings>,
 ) -> Result<RecursiveQuery> {
     let RecursiveQuery { name, static_term, recursive_term, is_distinct, .. } = query;
-    let static_term = resolve(Arc::unwrap_or_clone(static_term), settings)?;
+    let static_term = nullable(resolve(Arc::unwrap_or_clone(static_term), settings)?, settings)?;
     let types = output_types(&static_term)?;
     let recursive = rescan(Arc::unwrap_or_clone(recursive_term), &name, static_term.schema())?;
     let recursive = open(recursive, settings)?;
@@ -496,6 +511,25 @@ fn recursive_query(
     let recursive = with_output_types(recursive, &types, settings)?;
     RecursiveQuery::try_new(name, Arc::new(static_term), Arc::new(recursive), is_distinct)
         .map_err(to_error)
+}
+
+/// The plan with outputs that can be NULL: DataFusion takes the static term's word for what the recursive one gives.
+fn nullable(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let schema = Arc::clone(plan.schema());
+    if schema.fields().iter().all(|field| field.is_nullable()) {
+        return Ok(plan);
+    }
+    let resolver = Resolver { schema: &schema, settings };
+    let outputs = schema.columns().into_iter().zip(schema.fields()).map(|(column, field)| {
+        let output = Expr::Column(column.clone());
+        if field.is_nullable() {
+            return Ok(output);
+        }
+        let output = resolver.call(AS_NULLABLE, vec![output])?;
+        Ok(output.alias_qualified(column.relation, column.name))
+    });
+    let outputs = outputs.collect::<Result<Vec<_>>>()?;
+    Projection::try_new(outputs, Arc::new(plan)).map(LogicalPlan::Projection).map_err(to_error)
 }
 
 /// The plan with its scans of the work table of that name over another schema.

@@ -21,6 +21,7 @@ use super::{change, check_columns, check_free, free_name};
 use crate::commit::DdlContext;
 use crate::dead_rows;
 use crate::session::{Execution, Session};
+use crate::statement::explain::touched_columns;
 use crate::statement::query;
 use crate::{sys, system};
 
@@ -207,13 +208,17 @@ fn notices(session: &Session, bound: &BoundQuery) -> Result<()> {
     }
     let config = query::config(session);
     let plan = session.shared.batch.optimize(bound.plan.clone(), &config)?;
-    if let Dataflow::Recompute { because } = incremental::split(&plan)? {
+    if let Dataflow::Recompute { because, keys, .. } = incremental::split(&plan)? {
+        let because = because.join(", ");
+        let what = match touched_columns(&bound.columns, keys.as_ref()) {
+            Some(columns) => {
+                format!("its query again at each tick for touched values of ({columns})")
+            }
+            None => "its whole query again at each tick".to_owned(),
+        };
         session.notice(
-            Notice::new(format!(
-                "the view runs its whole query again at each tick, because of {}",
-                because.join(", ")
-            ))
-            .with_hint("EXPLAIN CREATE MATERIALIZED VIEW shows the plan."),
+            Notice::new(format!("the view runs {what}, because of {because}"))
+                .with_hint("EXPLAIN CREATE MATERIALIZED VIEW shows the plan."),
         );
     }
     Ok(())

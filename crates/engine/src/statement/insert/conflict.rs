@@ -105,7 +105,7 @@ pub(super) async fn resolve(
             let excluded =
                 rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
             let (old, new) =
-                conflict.update(assignments, filter.as_ref(), &existing, &excluded).await?;
+                conflict.update(assignments, filter.as_deref(), &existing, &excluded).await?;
             Ok(Resolved { old, new: rows::concat(&batch.schema(), [&fresh, &new])? })
         }
         _ => Ok(Resolved { old: none, new: fresh }),

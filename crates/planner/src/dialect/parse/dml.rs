@@ -139,7 +139,7 @@ fn on_conflict(c: &mut Cursor<'_>) -> Result<OnConflict> {
         .with_position(c.position(start)));
     }
     let assignments = assignments(c)?;
-    let filter = filter(c)?;
+    let filter = filter(c)?.map(Box::new);
     let action = ConflictAction::Update { assignments, filter };
     Ok(OnConflict { columns, constraint, action })
 }

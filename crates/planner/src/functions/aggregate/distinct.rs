@@ -46,7 +46,7 @@ impl Distinct {
             }
             let row = values
                 .iter()
-                .map(|array| ScalarValue::try_from_array(array, row).map(without_sign_of_zero))
+                .map(|array| ScalarValue::try_from_array(array, row))
                 .collect::<DfResult<Vec<_>>>()?;
             self.seen.insert(row);
         }
@@ -63,15 +63,6 @@ impl Distinct {
                 ScalarValue::iter_to_array(self.seen.iter().map(|row| row[argument].clone()))
             })
             .collect()
-    }
-}
-
-/// -0.0 is 0.0.
-fn without_sign_of_zero(value: ScalarValue) -> ScalarValue {
-    match value {
-        ScalarValue::Float64(Some(0.0)) => ScalarValue::Float64(Some(0.0)),
-        ScalarValue::Float32(Some(0.0)) => ScalarValue::Float32(Some(0.0)),
-        other => other,
     }
 }
 

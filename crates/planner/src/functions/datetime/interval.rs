@@ -1,29 +1,17 @@
 //! Intervals: three parts (months, days, time) that do not convert into each other by themselves.
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{
-    Decimal128Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-};
+use arrow::datatypes::{Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use weir_types::{Error, Result, SqlState};
 
 use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND, SECONDS_PER_DAY};
 use crate::functions::arithmetic::division_by_zero;
-use crate::functions::arithmetic::numeric::numeric_of;
 use crate::functions::call::Call;
 use crate::functions::overload::{Declaration, declare};
-
-/// The function that gives a number by which intervals compare.
-pub(crate) const INTERVAL_KEY: &str = "interval_key";
 
 const DAYS_PER_MONTH: i64 = 30;
 
 pub(super) const DECLARATIONS: &[Declaration] = &[
-    declare("interval_key(interval) -> numeric", |call| {
-        let operand = call.numbers::<IntervalMonthDayNanoType>(0);
-        call.each::<Decimal128Type>(|row| Ok(key(operand.at(row))))
-    })
-    .returns(|_, _| numeric_of(38, 0))
-    .total(),
     declare("-(interval) -> interval", |call| unary(call, negate)),
     declare("+(interval, interval) -> interval", |call| binary(call, add)),
     declare("-(interval, interval) -> interval", |call| binary(call, |a, b| add(a, negate(b)?))),

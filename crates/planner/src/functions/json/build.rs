@@ -222,7 +222,7 @@ fn array(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
 }
 
 fn object(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
-    if call.arguments.len() % 2 != 0 {
+    if !call.arguments.len().is_multiple_of(2) {
         return Err(invalid_parameter("argument list must have even number of elements")
             .with_hint(format!(
                 "The arguments of {}() must consist of alternating keys and values.",
@@ -324,7 +324,7 @@ fn write_pairs<'t>(
 fn from_pairs(call: &Call<'_>, is_binary: bool) -> Result<ArrayRef> {
     documents(call, is_binary, |row, out| {
         let texts = list_texts(call, 0, row);
-        if texts.len() % 2 != 0 {
+        if !texts.len().is_multiple_of(2) {
             return Err(Error::new(
                 SqlState::ArraySubscriptError,
                 "array must have even number of elements",

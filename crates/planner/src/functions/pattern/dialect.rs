@@ -30,7 +30,7 @@ pub(super) fn compile(pattern: &str, flags: Flags) -> Result<Regex> {
         .multi_line(flags.is_multi_line)
         .size_limit(COMPILED_BYTES_MAX)
         .build()
-        .map_err(|error| invalid(&error.to_string().lines().last().unwrap_or("").trim().to_owned()))
+        .map_err(|error| invalid(error.to_string().lines().last().unwrap_or("").trim()))
 }
 
 fn invalid(detail: &str) -> Error {

@@ -241,7 +241,7 @@ fn insert_shown(insert: &Insert) -> String {
             ConflictAction::Nothing => text += " nothing",
             ConflictAction::Update { assignments, filter } => {
                 text += &format!(" set {}", assignments_shown(assignments));
-                tail(&mut text, filter.as_ref(), &[]);
+                tail(&mut text, filter.as_deref(), &[]);
             }
         }
     }

@@ -1,0 +1,90 @@
+//! Values by which others compare, where PostgreSQL's order is not that of their Arrow form: -0.0 is 0.0,
+//! any NaN is NaN, a month is 30 days and a day 24 hours, a NULL in an array is
+//! greater than other elements.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNanoType,
+};
+use weir_types::{Result, SqlType};
+
+use super::arithmetic::Float;
+use super::arithmetic::numeric::numeric_of;
+use super::array::Keys;
+use super::call::Call;
+use super::datetime::interval;
+use super::overload::{Declaration, declare};
+
+/// The function that gives the key of a value.
+pub(crate) const COMPARISON_KEY: &str = "comparison_key";
+
+/// Digits of an interval's key.
+const KEY_DIGITS: u8 = 38;
+
+pub(super) const DECLARATIONS: &[Declaration] = &[
+    declare("comparison_key(float4) -> float4", floats::<Float32Type>).total(),
+    declare("comparison_key(float8) -> float8", floats::<Float64Type>).total(),
+    declare("comparison_key(interval) -> numeric", |call| {
+        let operand = call.numbers::<IntervalMonthDayNanoType>(0);
+        call.each::<Decimal128Type>(|row| Ok(interval::key(operand.at(row))))
+    })
+    .returns(|_, _| numeric_of(KEY_DIGITS.into(), 0))
+    .total(),
+    declare("comparison_key(anyarray) -> bytea", array).total(),
+];
+
+/// True if values of the type compare by keys.
+pub(crate) fn has_key(t: &SqlType) -> bool {
+    matches!(t, SqlType::Float4 | SqlType::Float8 | SqlType::Interval | SqlType::Array(_))
+}
+
+/// The keys of an array of any type: the array itself where values compare as they are.
+pub(super) fn keys(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float64 => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(float_key))
+        }
+        DataType::Float32 => {
+            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(float_key))
+        }
+        DataType::Interval(_) => {
+            let keys: Decimal128Array =
+                array.as_primitive::<IntervalMonthDayNanoType>().unary(interval::key);
+            Arc::new(keys.with_data_type(DataType::Decimal128(KEY_DIGITS, 0)))
+        }
+        _ => Arc::clone(array),
+    }
+}
+
+fn float_key<F: Float>(value: F) -> F {
+    // 0.0 added to -0.0 is 0.0.
+    (value + F::default()).with_one_nan()
+}
+
+fn floats<T>(call: &Call<'_>) -> Result<ArrayRef>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Float,
+{
+    let operand = call.numbers::<T>(0);
+    call.each::<T>(|row| Ok(float_key(operand.at(row))))
+}
+
+/// The keys of the elements, one behind the other, so that their bytes compare as the arrays do: a NULL is behind all
+/// else, and of arrays with the same beginning the shorter one is less.
+fn array(call: &Call<'_>) -> Result<ArrayRef> {
+    const ELEMENT: u8 = 1;
+    const END: u8 = 0;
+    let lists = call.lists(0);
+    let [keys] = Keys::of([lists.elements()])?;
+    call.each_bytes(|row, out| {
+        for element in lists.range(row).into_iter().flatten() {
+            out.push(ELEMENT);
+            out.extend_from_slice(keys.at(element));
+        }
+        out.push(END);
+        Ok(())
+    })
+}
