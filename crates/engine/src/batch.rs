@@ -218,7 +218,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 /// The optimized plan, in which a condition that can fail is asked only where those before it are met.
 fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
     let plan = state.optimizer().optimize(plan, state, |_, _| {}).map_err(semantics::to_error)?;
-    semantics::guard_filters(plan)
+    semantics::plain_window_keys(semantics::guard_filters(plan)?)
 }
 
 /// All batches of a stream.

@@ -7,7 +7,8 @@
 //! 2. DataFusion plans it, with the functions of [`crate::functions::Registry`].
 //! 3. [`apply`] gives the plan its types and its order.
 //! 4. Before a plan runs, [`bind_now`] puts in the time of the statement; behind the optimizer,
-//!    [`guard_filters`] keeps conditions that can fail behind those before them.
+//!    [`guard_filters`] keeps conditions that can fail behind those before them, and [`plain_window_keys`]
+//!    takes names off that the optimizer gave.
 
 mod error;
 mod expression;
@@ -20,6 +21,7 @@ mod set_operation;
 mod settings;
 mod time;
 mod typing;
+mod window_keys;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,7 @@ pub use filter::guard_filters;
 pub use prepare::{prepare, prepare_expr};
 pub use settings::TextFormats;
 pub use time::{bind_now, uses_now, volatility_problem};
+pub use window_keys::plain_window_keys;
 
 /// The plan with its final meaning: every expression has its type, set operations are bag-correct, and
 /// results that depend on an order have one order.

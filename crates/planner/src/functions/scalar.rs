@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arrow::array::new_empty_array;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{
@@ -327,6 +328,11 @@ impl ScalarUDFImpl for Bound {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        // Constants of a branch that no row takes must not fail.
+        if args.number_rows == 0 {
+            let none = new_empty_array(&schema::arrow_type(&self.types.returns));
+            return Ok(ColumnarValue::Array(none));
+        }
         let is_constant = self.signature.volatility != Volatility::Volatile
             && args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let mut arguments = Vec::with_capacity(args.args.len());
