@@ -1,5 +1,7 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
+mod null_padding;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -27,6 +29,7 @@ use weir_planner::source::RelationSource;
 use weir_types::{Error, Result};
 
 use crate::dead_rows::{self, DeadRows};
+use null_padding::ForgetConstants;
 
 /// Batches that wait between the query's threads and the reader.
 const CHANNEL_BATCHES: usize = 4;
@@ -206,12 +209,14 @@ impl Drop for BatchEngine {
     }
 }
 
-/// DataFusion's rules without those that push filters through physical plans. They find columns by name, and so take
+/// DataFusion's rules, behind one that mends what they know of outer joins, and without those that push filters
+/// through physical plans. Those find columns by name, and so take
 /// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
 /// filters, and no relation here takes any.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules.insert(0, Arc::new(ForgetConstants));
     rules
 }
 

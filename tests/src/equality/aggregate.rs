@@ -8,7 +8,7 @@ impl Gather<'_> {
     /// A query with GROUP BY, or an aggregate over all rows.
     pub fn aggregated(&mut self, depth: usize) -> (String, Vec<Column>) {
         let (from, scope) = self.from(depth);
-        let filter = if self.dice.percent(25) {
+        let filter = if self.dice.percent(18) {
             self.uses("where");
             format!(" WHERE {}", self.predicate(&scope, depth))
         } else {
@@ -21,7 +21,7 @@ impl Gather<'_> {
         for _ in 0..self.dice.between(1, 3) {
             outputs.push(self.aggregate(&scope));
         }
-        let having = if self.dice.percent(15) {
+        let having = if self.dice.percent(12) {
             self.uses("having");
             let (sql, ty) = self.aggregate(&scope);
             if ty.is_integer() {

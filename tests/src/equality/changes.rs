@@ -29,17 +29,17 @@ fn change(dice: &mut Dice, relations: &[Relation]) -> String {
         };
     }
     match dice.below(20) {
-        0..=8 => insert(dice, &relation),
-        9 | 10 => upsert(dice, &relation),
-        11..=14 => update(dice, &relation),
-        15..=17 => delete(dice, &relation),
+        0..=9 => insert(dice, &relation),
+        10 | 11 => upsert(dice, &relation),
+        12..=15 => update(dice, &relation),
+        16..=17 => delete(dice, &relation),
         18 if dice.percent(25) => format!("TRUNCATE {}", relation.name),
         _ => copy(dice, relations, &relation),
     }
 }
 
 fn rows(dice: &mut Dice, relation: &Relation) -> String {
-    let n_rows = *dice.pick(&[1, 1, 2, 3, 5, 8]);
+    let n_rows = *dice.pick(&[1, 2, 3, 5, 8, 8]);
     let rows: Vec<String> = (0..n_rows).map(|_| relation.row(dice)).collect();
     rows.join(", ")
 }

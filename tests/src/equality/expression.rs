@@ -5,7 +5,7 @@ use super::literal;
 use super::ty::Ty;
 
 /// True for an expression without a column.
-fn is_constant(sql: &str) -> bool {
+pub(super) fn is_constant(sql: &str) -> bool {
     !sql.contains('.')
 }
 
@@ -221,7 +221,7 @@ impl Gather<'_> {
         let Item { sql, ty } = item;
         match self.dice.below(10) {
             0 => format!("{sql} IS NOT NULL"),
-            1 => format!("{sql} IS NULL"),
+            1 if self.dice.percent(50) => format!("{sql} IS NULL"),
             2 => {
                 self.mentions("is distinct from");
                 let other = self.another(scope, item, depth.min(1));
@@ -229,13 +229,14 @@ impl Gather<'_> {
                 format!("{sql} IS {not}DISTINCT FROM {other}")
             }
             3 => {
-                let list: Vec<String> = (0..3).map(|_| literal::usual(self.dice, *ty)).collect();
+                let list: Vec<String> = (0..4).map(|_| literal::usual(self.dice, *ty)).collect();
                 let not = *self.dice.pick(&["", "", "NOT "]);
                 format!("{sql} {not}IN ({})", list.join(", "))
             }
             4 if ty.is_orderable() && *ty != Ty::Bool => {
                 let (low, high) = (literal::usual(self.dice, *ty), literal::typed(self.dice, *ty));
-                format!("{sql} BETWEEN {low} AND {high}")
+                let not = *self.dice.pick(&["", "NOT "]);
+                format!("{sql} {not}BETWEEN {low} AND {high}")
             }
             5 if ty.is_text() => {
                 let pattern = *self.dice.pick(&["'a%'", "'%b%'", "'_'", "'%'", "'%12%'"]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expression::is_constant;
 use super::gather::{Gather, Item, Scope};
 use super::literal;
 use super::relation::{Column, Kind, Relation};
@@ -146,7 +147,7 @@ impl Gather<'_> {
     }
 
     fn filter(&mut self, scope: &Scope, depth: usize) -> String {
-        if self.dice.percent(70) {
+        if self.dice.percent(78) {
             return String::new();
         }
         self.uses("where");
@@ -279,6 +280,11 @@ impl Gather<'_> {
         self.with.push(relation);
         let (outer, columns) = self.query(depth - 1);
         self.with.pop();
+        let outer = if outer.starts_with("WITH") {
+            format!("SELECT * FROM ({outer}) AS {}", self.name())
+        } else {
+            outer
+        };
         (format!("WITH {name} AS ({inner}) {outer}"), columns)
     }
 
@@ -287,7 +293,10 @@ impl Gather<'_> {
         let base = self.relation();
         let edges = self.relation();
         let (name, b, e) = (self.name(), self.name(), self.name());
-        let start = self.expression(&Scope::of(&base, &b), Ty::Int4, 0);
+        let mut start = self.expression(&Scope::of(&base, &b), Ty::Int4, 0);
+        if is_constant(&start) {
+            "1".clone_into(&mut start);
+        }
         let columns = [("n", Ty::Int4), ("d", Ty::Int4)].map(|(name, ty)| Column {
             name: name.to_owned(),
             ty,
@@ -395,7 +404,7 @@ impl Gather<'_> {
             self.mentions("null-equal join");
             on = on.replace(" = ", " IS NOT DISTINCT FROM ");
         }
-        if self.dice.percent(25)
+        if self.dice.percent(10)
             && let Some(more) = self.equality(left, right)
         {
             on = format!("{on} AND {more}");

@@ -30,12 +30,17 @@ pub fn shrink(
             if end == steps.len() {
                 break;
             }
-            let mut fewer = steps[..start].to_vec();
-            fewer.extend_from_slice(&steps[end..]);
+            // Blocks keep their ends: what is left of one must not take in the steps behind it.
+            let kept: Vec<Step> = steps[start..end].iter().filter(ends_block).cloned().collect();
+            if kept.len() == end - start {
+                start = end;
+                continue;
+            }
+            let fewer = [&steps[..start], &kept, &steps[end..]].concat();
             match fails(round, &fewer, postgres, shown.kind) {
                 Some(difference) => {
-                    fewer.truncate(difference.step_idx + 1);
                     (steps, shown) = (fewer, difference);
+                    start += kept.len();
                 }
                 None => start = end,
             }
@@ -43,6 +48,11 @@ pub fn shrink(
         size /= 2;
     }
     (steps, shown)
+}
+
+fn ends_block(step: &&Step) -> bool {
+    let ends = ["BEGIN", "COMMIT", "ROLLBACK"];
+    matches!(step, Step::Run(statement) if ends.contains(&statement.weir.as_str()))
 }
 
 fn fails(

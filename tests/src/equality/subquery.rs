@@ -35,7 +35,11 @@ impl Gather<'_> {
         if pairs.is_empty() {
             return None;
         }
-        let (l, r) = *self.dice.pick(&pairs);
+        // Few values come so often as those of integers that most rows find another.
+        let integers: Vec<(&Item, &Item)> =
+            pairs.iter().copied().filter(|(l, _)| l.ty.is_integer()).collect();
+        let from = if integers.is_empty() || self.dice.percent(40) { &pairs } else { &integers };
+        let (l, r) = *self.dice.pick(from);
         Some(format!("{} = {}", l.sql, r.sql))
     }
 

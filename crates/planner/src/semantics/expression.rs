@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::{
     SetComparison, Sort as SortKey, WindowFunction, WindowFunctionDefinition,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, not,
 };
 use datafusion::scalar::ScalarValue;
 use weir_connect::value::FormatSettings;
@@ -692,17 +692,28 @@ impl Resolver<'_> {
         let typed = self.literal_as(typed, &types.arguments[0])?;
         let common =
             comparison_type(&typed.sql_type, &types.arguments[0], &output, &types.arguments[1])?;
-        if common == SqlType::Interval {
-            return Err(Error::unsupported("comparing intervals with a subquery is not supported"));
+        let mut plan = plan;
+        if !is_comparable_as_is(&output, &common) {
+            let given = Arc::unwrap_or_clone(plan);
+            let types = std::slice::from_ref(&common);
+            plan = Arc::new(with_output_types(given, types, self.settings)?);
         }
-        let plan = if is_comparable_as_is(&output, &common) {
-            plan
-        } else {
-            let plan = Arc::unwrap_or_clone(plan);
-            Arc::new(with_output_types(plan, std::slice::from_ref(&common), self.settings)?)
-        };
+        if has_key(&common) && !is_float(&common) {
+            plan = Arc::new(self.keyed_output(Arc::unwrap_or_clone(plan))?);
+        }
         let expr = self.as_compared(typed, &common)?;
         Ok((expr, Subquery { subquery: plan, outer_ref_columns, spans }))
+    }
+
+    /// The plan of one output with the key of that.
+    fn keyed_output(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let resolver = Resolver { schema: plan.schema(), settings: self.settings };
+        let column = plan.schema().columns().swap_remove(0);
+        let key = resolver.call(COMPARISON_KEY, vec![Expr::Column(column.clone())])?;
+        let key = key.alias_qualified(column.relation, column.name);
+        Projection::try_new(vec![key], Arc::new(plan))
+            .map(LogicalPlan::Projection)
+            .map_err(to_error)
     }
 }
 

@@ -21,6 +21,7 @@ use datafusion::scalar::ScalarValue;
 use weir_types::Result;
 
 use super::error::to_error;
+use crate::decorrelate::key_of;
 use crate::functions::aggregate::BoundAggregate;
 use crate::functions::aggregate::row_at::{Place, row_at};
 use crate::functions::row_number;
@@ -95,6 +96,19 @@ fn columns_of(plan: &LogicalPlan) -> impl Iterator<Item = Expr> + use<> {
     plan.schema().columns().into_iter().map(Expr::Column)
 }
 
+/// The columns of a plan as keys of an order. A list comes behind its bytes: of lists with a NULL in them DataFusion's
+/// ways to sort have different orders.
+fn column_keys(plan: &LogicalPlan) -> Vec<Expr> {
+    let columns = columns_of(plan).zip(plan.schema().fields());
+    columns
+        .flat_map(|(column, field)| {
+            let is_list = matches!(field.data_type(), DataType::List(_));
+            let bytes = is_list.then(|| key_of(vec![column.clone()]));
+            bytes.into_iter().chain([column])
+        })
+        .collect()
+}
+
 fn of_limit(mut limit: Limit) -> DfResult<Limit> {
     limit.input = Arc::new(sorted(Arc::unwrap_or_clone(limit.input))?);
     Ok(limit)
@@ -104,7 +118,7 @@ fn of_limit(mut limit: Limit) -> DfResult<Limit> {
 fn sorted(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     match plan {
         LogicalPlan::Sort(mut sort) => {
-            let missing = missing_keys(&sort.expr, columns_of(&sort.input));
+            let missing = missing_keys(&sort.expr, column_keys(&sort.input));
             sort.expr.extend(missing);
             Ok(LogicalPlan::Sort(sort))
         }
@@ -115,7 +129,7 @@ fn sorted(plan: LogicalPlan) -> DfResult<LogicalPlan> {
             Projection::try_new(expr, input).map(LogicalPlan::Projection)
         }
         other => {
-            let keys = missing_keys(&[], columns_of(&other));
+            let keys = missing_keys(&[], column_keys(&other));
             if keys.is_empty() {
                 return Ok(other);
             }
@@ -139,7 +153,7 @@ fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
             distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect()
         }
     };
-    keys.extend(missing_keys(&keys, columns_of(&distinct.input)));
+    keys.extend(missing_keys(&keys, column_keys(&distinct.input)));
     distinct.with_sort_expr(keys)
 }
 
@@ -153,7 +167,7 @@ fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {
             expr.transform_up(|expr| match expr {
                 Expr::AggregateFunction(mut call) if depends_on_order(&call) => {
                     call.params.order_by = without_repeated(call.params.order_by);
-                    Ok(Transformed::yes(Expr::AggregateFunction(ordered(call))))
+                    Ok(Transformed::yes(Expr::AggregateFunction(ordered(call, input.schema())?)))
                 }
                 other => Ok(Transformed::no(other)),
             })
@@ -171,21 +185,29 @@ fn depends_on_order(call: &AggregateFunction) -> bool {
     }
 }
 
-fn ordered(mut call: AggregateFunction) -> AggregateFunction {
-    let args = if call.params.distinct {
+fn ordered(mut call: AggregateFunction, schema: &DFSchema) -> DfResult<AggregateFunction> {
+    let args: Vec<Expr> = if call.params.distinct {
         // With DISTINCT the rows of one value are one row.
         call.params.args.iter().take(1).cloned().collect()
     } else {
         call.params.args.clone()
     };
-    let missing = missing_keys(&call.params.order_by, args);
+    let mut keys = Vec::with_capacity(args.len());
+    for argument in args {
+        let is_list = matches!(argument.get_type(schema)?, DataType::List(_));
+        // DISTINCT takes no keys but its argument.
+        keys.extend((is_list && !call.params.distinct).then(|| key_of(vec![argument.clone()])));
+        keys.push(argument);
+    }
+    let missing = missing_keys(&call.params.order_by, keys);
     call.params.order_by.extend(missing);
-    call
+    Ok(call)
 }
 
 fn of_window(window: Window) -> DfResult<LogicalPlan> {
     let Window { mut input, window_expr, .. } = window;
     let columns: Vec<Expr> = columns_of(&input).collect();
+    let keys = column_keys(&input);
     let mut numbers: Vec<Expr> = Vec::new();
     let names = NamePreserver::new_for_projection();
     let mut is_changed = false;
@@ -202,7 +224,7 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
         is_changed |= frame_by_groups(&mut call, input.schema())?;
         if let Some(place) = place_among_peers(&call) {
             is_changed = true;
-            let number = row_number_of(&call, &columns)?;
+            let number = row_number_of(&call, &keys)?;
             let number_column = Expr::Column(Column::from_name(number.schema_name().to_string()));
             if !numbers.contains(&number) {
                 numbers.push(number);
@@ -210,7 +232,7 @@ fn of_window(window: Window) -> DfResult<LogicalPlan> {
             call.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(row_at(place)));
             call.params.args.truncate(1);
             call.params.args.push(number_column);
-        } else if let Some(missing) = window_keys(&call, &columns) {
+        } else if let Some(missing) = window_keys(&call, &keys) {
             is_changed |= !missing.is_empty();
             call.params.order_by.extend(missing);
         }
@@ -288,10 +310,10 @@ fn place_among_peers(call: &WindowFunction) -> Option<Place> {
 }
 
 /// The numbers of the rows of each partition, in an order without ties.
-fn row_number_of(call: &WindowFunction, columns: &[Expr]) -> DfResult<Expr> {
+fn row_number_of(call: &WindowFunction, keys: &[Expr]) -> DfResult<Expr> {
     let params = &call.params;
     let is_partition = |expr: &&Expr| !params.partition_by.contains(expr);
-    let open = columns.iter().filter(is_partition).cloned();
+    let open = keys.iter().filter(is_partition).cloned();
     let mut order = params.order_by.clone();
     order.extend(missing_keys(&params.order_by, open));
     row_number().call(Vec::new()).partition_by(params.partition_by.clone()).order_by(order).build()
@@ -299,7 +321,7 @@ fn row_number_of(call: &WindowFunction, columns: &[Expr]) -> DfResult<Expr> {
 
 /// Keys that break the ties of a window function whose result depends on them; `None` for one whose
 /// result does not.
-fn window_keys(call: &WindowFunction, columns: &[Expr]) -> Option<Vec<SortKey>> {
+fn window_keys(call: &WindowFunction, keys: &[Expr]) -> Option<Vec<SortKey>> {
     let params = &call.params;
     let depends = match &call.fun {
         WindowFunctionDefinition::WindowUDF(function) => match function.name() {
@@ -314,7 +336,7 @@ fn window_keys(call: &WindowFunction, columns: &[Expr]) -> Option<Vec<SortKey>> 
     depends.then(|| {
         let partition = params.partition_by.iter();
         let is_partition = |expr: &Expr| partition.clone().any(|key| key == expr);
-        let open = columns.iter().filter(|expr| !is_partition(expr)).cloned();
+        let open = keys.iter().filter(|expr| !is_partition(expr)).cloned();
         missing_keys(&params.order_by, open)
     })
 }

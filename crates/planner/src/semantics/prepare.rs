@@ -7,6 +7,7 @@
 mod build;
 mod expression;
 mod relation;
+mod set_returning;
 mod sublink;
 
 use std::ops::ControlFlow;
@@ -56,6 +57,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         step(fetch_as_limit(query))?;
+        set_returning::apart_from_columns(query);
         lists(&mut query.body);
         ControlFlow::Continue(())
     }
