@@ -100,7 +100,7 @@ impl Object {
         }
     }
 
-    /// Its columns, hidden ones included; empty for a schema and a sink.
+    /// Its columns, hidden ones included; empty for a schema.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         match &self.body {
@@ -108,7 +108,8 @@ impl Object {
             ObjectBody::Table(table) => &table.columns,
             ObjectBody::View(view) => &view.columns,
             ObjectBody::MaterializedView(view) => &view.columns,
-            ObjectBody::Schema(_) | ObjectBody::Sink(_) => &[],
+            ObjectBody::Sink(sink) => &sink.columns,
+            ObjectBody::Schema(_) => &[],
         }
     }
 
@@ -279,6 +280,8 @@ pub struct MaterializedView {
 pub struct Sink {
     /// The query.
     pub query: StoredQuery,
+    /// Its outputs.
+    pub columns: Vec<Column>,
     /// `blackhole`.
     pub connector: String,
     /// `WITH (..)`.

@@ -1,5 +1,6 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
+mod false_join;
 mod null_padding;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -29,6 +31,7 @@ use weir_planner::source::RelationSource;
 use weir_types::{Error, Result};
 
 use crate::dead_rows::{self, DeadRows};
+use false_join::EmptyFalseJoins;
 use null_padding::ForgetConstants;
 
 /// Batches that wait between the query's threads and the reader.
@@ -73,6 +76,7 @@ impl BatchEngine {
             .with_config(SessionConfig::from(config(n_threads)))
             .with_runtime_env(env)
             .with_default_features()
+            .with_optimizer_rules(logical_rules())
             .with_physical_optimizer_rules(physical_rules())
             .build();
         let registry = Arc::new(Registry::new());
@@ -209,7 +213,15 @@ impl Drop for BatchEngine {
     }
 }
 
-/// DataFusion's rules, behind one that mends what they know of outer joins, and without those that push filters
+/// DataFusion's logical rules, and one of ours before it pushes filters down.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let pushing = rules.iter().position(|rule| rule.name() == "push_down_filter");
+    rules.insert(pushing.unwrap_or(0), Arc::new(EmptyFalseJoins));
+    rules
+}
+
+/// DataFusion's physical rules, behind one that mends what they know of outer joins, and without those that push filters
 /// through physical plans. Those find columns by name, and so take
 /// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
 /// filters, and no relation here takes any.

@@ -157,7 +157,7 @@ impl Engine {
         let close = move || {
             let shared = &inner.shared;
             shared.connections.terminate_all();
-            shared.sources.stop_all();
+            let mut threads = shared.sources.stop_all();
             if let Some(mut upkeep) = inner.upkeep.lock().take() {
                 upkeep.stop();
             }
@@ -169,7 +169,7 @@ impl Engine {
                 }
             }
             shared.take_committer();
-            let mut threads = shared.scheduler.stop();
+            threads.append(&mut shared.scheduler.stop());
             threads.append(&mut inner.threads.lock());
             // Requests that wait are committed first, and ticks that run come to their end, so that nothing
             // has the directory any more; what takes long does not hold the end up.

@@ -93,9 +93,12 @@ pub(crate) async fn wait_at(
     outcome.await.map_err(|_| Error::internal("a wait for views was lost"))?
 }
 
+/// Those that ticks bring up to date: materialized views, and the sinks that FLUSH waits for.
 fn views_of(catalog: &Catalog, relations: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
     let is_view = |id: &&ObjectId| {
-        catalog.get(**id).is_some_and(|o| matches!(o.body, ObjectBody::MaterializedView(_)))
+        catalog.get(**id).is_some_and(|object| {
+            matches!(object.body, ObjectBody::MaterializedView(_) | ObjectBody::Sink(_))
+        })
     };
     relations.iter().filter(is_view).copied().collect()
 }

@@ -13,7 +13,6 @@ use weir_types::{Epoch, Error, Offset, PartitionId, Result};
 use crate::relation::{StoredColumn, TableData, batch, schema, table_of};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
-use crate::views::empty_segments;
 
 /// The catalog as of the newest commit.
 ///
@@ -44,14 +43,8 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
         }
     }
     for object in in_order(&catalog) {
-        match shared.checkpoints.record(object.id) {
-            Some(record) => {
-                let content = empty_segments(object);
-                shared.checkpoints.load(object, &record, &content)?;
-                shared.views.resume(shared, object, Some((&record, content)));
-            }
-            None => shared.views.resume(shared, object, None),
-        }
+        let record = shared.checkpoints.record(object.id);
+        shared.views.resume(shared, object, record.as_ref())?;
     }
     for object in catalog.objects() {
         if let ObjectBody::Stream(stream) = &object.body

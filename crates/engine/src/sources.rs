@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringViewArray};
@@ -35,6 +36,7 @@ pub(crate) struct Running {
     stopped: AtomicBool,
     wake: Condvar,
     sleep: Mutex<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// Rows that went to the stream, and rows that could not be decoded.
     pub(crate) n_rows: AtomicU64,
     pub(crate) n_bad: AtomicU64,
@@ -52,18 +54,17 @@ impl Sources {
             stopped: AtomicBool::new(false),
             wake: Condvar::new(),
             sleep: Mutex::new(()),
+            thread: Mutex::new(None),
             n_rows: AtomicU64::new(0),
             n_bad: AtomicU64::new(0),
             error: Mutex::new(None),
             finished: AtomicBool::new(false),
         });
         self.running.lock().insert(object.id, Arc::clone(&running));
-        let shared = Arc::clone(shared);
-        let id = object.id;
-        weir_env::spawn_thread("weir-source", move || {
-            let mut pump = Pump { shared, id, running };
-            pump.run();
-        });
+        let mut pump =
+            Pump { shared: Arc::clone(shared), id: object.id, running: Arc::clone(&running) };
+        let thread = weir_env::spawn_thread("weir-source", move || pump.run());
+        *running.thread.lock() = Some(thread);
     }
 
     pub(crate) fn stop(&self, id: ObjectId) {
@@ -72,10 +73,11 @@ impl Sources {
         }
     }
 
-    pub(crate) fn stop_all(&self) {
-        for (_, running) in self.running.lock().drain() {
-            running.stop();
-        }
+    /// Asks all sources to end; gives the threads that do.
+    pub(crate) fn stop_all(&self) -> Vec<JoinHandle<()>> {
+        let running: Vec<Arc<Running>> = self.running.lock().drain().map(|(_, r)| r).collect();
+        running.iter().for_each(|running| running.stop());
+        running.iter().filter_map(|running| running.thread.lock().take()).collect()
     }
 
     pub(crate) fn get(&self, id: ObjectId) -> Option<Arc<Running>> {

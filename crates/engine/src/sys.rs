@@ -145,6 +145,11 @@ fn views(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
         let (Some(object), Some(status)) = (catalog.get(id), shared.scheduler.status(id)) else {
             continue;
         };
+        // Nobody reads the rows of a sink: what counts is how many it has taken.
+        let n_rows = match view.is_read {
+            true => view.segments.n_live() as u64,
+            false => view.n_out.load(Ordering::Relaxed),
+        };
         let state = match (&status.failed, status.processed) {
             (Some(_), _) => "failed",
             (None, Epoch::ZERO) => "backfilling",
@@ -157,7 +162,7 @@ fn views(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
             Some(state.to_owned()),
             Some(epoch.to_string()),
             Some(newest.0.saturating_sub(epoch.0).to_string()),
-            Some(view.segments.n_live().to_string()),
+            Some(n_rows.to_string()),
             Some(view.segments.n_bytes().to_string()),
             status.failed.map(|(_, error)| error.message().to_owned()),
         ]);

@@ -14,6 +14,7 @@ use weir_delta::segments::{Key, Segments};
 use weir_planner::bind::{Binder, NoSystemRelations};
 use weir_planner::incremental::{self, Dataflow};
 use weir_planner::semantics;
+use weir_planner::source::schema_of;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
 
 use crate::checkpoint::Record;
@@ -91,37 +92,58 @@ impl Views {
             shared.scheduler.retry(object.id);
             return;
         }
-        self.resume(shared, object, None);
+        if let Some((data, clock)) = self.prepare(shared, object) {
+            self.launch(shared, object, data, clock, Epoch::ZERO);
+        }
     }
 
-    /// Starts a view, from its checkpoint where it has one.
+    /// Starts a view or sink with what its checkpoint has of it; without one it is filled.
+    ///
+    /// # Errors
+    /// XX001 for a checkpoint that is damaged.
     pub(crate) fn resume(
         &self,
         shared: &Arc<Shared>,
         object: &Object,
-        checkpoint: Option<(&Record, Segments)>,
-    ) {
-        let (record, content) = checkpoint.unzip();
-        let processed = record.map_or(Epoch::ZERO, |record| record.epoch);
-        match self.make(shared, object, content) {
-            Ok((data, clock)) => {
-                data.n_out.store(record.map_or(0, |record| record.n_out), Ordering::Relaxed);
-                let data = Arc::new(data);
-                self.views.write().insert(object.id, Arc::clone(&data));
-                let inputs =
-                    ViewInputs { topics: data.topics.clone(), views: data.views.clone(), clock };
-                if clock {
-                    shared.sources.clock_used(object.id);
-                }
-                let task = Task::new(shared, object.id, data);
-                let task: Arc<dyn Maintained> = Arc::new(task);
-                shared.scheduler.add(object.id, inputs, processed, task);
-            }
-            Err(error) => {
-                tracing::error!(view = %object.name, %error, "a view's plan cannot be made");
-                self.broken.write().insert(object.id, error);
-            }
+        record: Option<&Record>,
+    ) -> Result<()> {
+        let Some((data, clock)) = self.prepare(shared, object) else { return Ok(()) };
+        let mut processed = Epoch::ZERO;
+        if let Some(record) = record {
+            shared.checkpoints.load(object, record, &data.segments)?;
+            data.n_out.store(record.n_out, Ordering::Relaxed);
+            processed = record.epoch;
         }
+        self.launch(shared, object, data, clock, processed);
+        Ok(())
+    }
+
+    /// The view without rows, and whether it reads the clock; `None` where its plan cannot be made.
+    fn prepare(&self, shared: &Arc<Shared>, object: &Object) -> Option<(ViewData, bool)> {
+        self.make(shared, object)
+            .inspect_err(|error| {
+                tracing::error!(view = %object.name, %error, "a view's plan cannot be made");
+                self.broken.write().insert(object.id, error.clone());
+            })
+            .ok()
+    }
+
+    fn launch(
+        &self,
+        shared: &Arc<Shared>,
+        object: &Object,
+        data: ViewData,
+        clock: bool,
+        processed: Epoch,
+    ) {
+        let data = Arc::new(data);
+        self.views.write().insert(object.id, Arc::clone(&data));
+        let inputs = ViewInputs { topics: data.topics.clone(), views: data.views.clone(), clock };
+        if clock {
+            shared.sources.clock_used(object.id);
+        }
+        let task: Arc<dyn Maintained> = Arc::new(Task::new(shared, object.id, data));
+        shared.scheduler.add(object.id, inputs, processed, task);
     }
 
     /// Ends a view or sink.
@@ -160,12 +182,7 @@ impl Views {
         .with_hint("Wait, or SET weir.read = 'strict' to let the query wait."))
     }
 
-    fn make(
-        &self,
-        shared: &Arc<Shared>,
-        object: &Object,
-        content: Option<Segments>,
-    ) -> Result<(ViewData, bool)> {
+    fn make(&self, shared: &Arc<Shared>, object: &Object) -> Result<(ViewData, bool)> {
         let query = object
             .query()
             .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
@@ -173,7 +190,7 @@ impl Views {
         let (dataflow, clock) = plan(shared, &catalog, query)?;
         let read = catalog.read_set(query.relations.iter().map(|relation| relation.id));
         let ViewInputs { topics, views, .. } = inputs(&catalog, &read, clock);
-        let segments = content.unwrap_or_else(|| empty_segments(object));
+        let segments = Segments::new(schema_of(object.columns()), Key::Bag);
         let data = ViewData {
             segments,
             dataflow,
@@ -218,11 +235,6 @@ pub(crate) fn inputs(catalog: &Catalog, read: &BTreeSet<ObjectId>, clock: bool) 
     inputs
 }
 
-/// The store of a view's rows.
-pub(crate) fn empty_segments(object: &Object) -> Segments {
-    Segments::new(weir_planner::source::schema_of(object.columns()), Key::Bag)
-}
-
 fn skips_errors(object: &Object) -> bool {
     matches!(&object.body, ObjectBody::MaterializedView(view) if view.on_error != OnError::Fail)
 }
@@ -231,11 +243,7 @@ fn skips_errors(object: &Object) -> bool {
 ///
 /// # Errors
 /// Of planning.
-pub(crate) fn plan(
-    shared: &Shared,
-    catalog: &Catalog,
-    query: &StoredQuery,
-) -> Result<(Dataflow, bool)> {
+fn plan(shared: &Shared, catalog: &Catalog, query: &StoredQuery) -> Result<(Dataflow, bool)> {
     let config = view_config(shared, query);
     let path = weir_catalog::SearchPath::default();
     let binder = Binder {

@@ -129,23 +129,43 @@ fn apply_to_rows(
     }
 }
 
-/// The outer columns that the plan names, its nested subqueries included, each once.
+/// The columns that the plan names and does not have: those of queries around it, each once. What a subquery takes
+/// from a query inside the plan is not among them, whatever its name.
 fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
-    let mut found = Vec::new();
-    let visited = plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if let Expr::OuterReferenceColumn(_, column) = expr
-                    && !found.contains(column)
-                {
-                    found.push(column.clone());
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    });
-    debug_assert!(visited.is_ok(), "the visitor gives no error");
+    let mut found: Vec<Column> = Vec::new();
+    let mut add = |columns: Vec<Column>| {
+        for column in columns {
+            if !found.contains(&column) {
+                found.push(column);
+            }
+        }
+    };
+    for expr in plan.expressions() {
+        let visited = expr.apply(|expr| {
+            if let Expr::OuterReferenceColumn(_, column) = expr {
+                add(vec![column.clone()]);
+            } else if let Some(subquery) = subquery::plan_of(expr) {
+                let mut columns = outer_columns(subquery);
+                columns.retain(|column| !has_input_column(plan, column));
+                add(columns);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(visited.is_ok(), "the visitor gives no error");
+    }
+    for (input_idx, input) in plan.inputs().into_iter().enumerate() {
+        let mut columns = outer_columns(input);
+        if let (LogicalPlan::Join(join), 1) = (plan, input_idx) {
+            columns.retain(|column| !has_column(join.left.schema(), column));
+        }
+        add(columns);
+    }
     found
+}
+
+/// True where an input of the node has that column.
+fn has_input_column(plan: &LogicalPlan, column: &Column) -> bool {
+    plan.inputs().iter().any(|input| has_column(input.schema(), column))
 }
 
 /// True where the schema has that column under that qualifier.

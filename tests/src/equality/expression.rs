@@ -188,7 +188,8 @@ impl Gather<'_> {
             return format!("ARRAY[{a}, {b}]");
         }
         let array = self.expression(scope, ty, depth);
-        format!("array_append({array}, {a})")
+        // PostgreSQL 15 lets array_append change the array that another output shows.
+        format!("({array} || ARRAY[{a}])")
     }
 
     /// A predicate without subqueries.

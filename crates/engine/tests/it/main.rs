@@ -7,6 +7,7 @@ mod harness;
 mod password;
 mod savepoint;
 mod show_create;
+mod sources_and_sinks;
 mod subscribe;
 mod table_as;
 mod views;

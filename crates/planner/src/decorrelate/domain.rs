@@ -95,21 +95,7 @@ impl<'n> Domain<'n> {
         let key_of = |column: &Column| {
             self.outer.iter().position(|outer| outer == column).map(|i| keys[i].clone())
         };
-        let bind_nested = |subquery: Subquery| -> Result<Subquery> {
-            let plan = Arc::unwrap_or_clone(subquery.subquery);
-            let plan = plan.transform_down_with_subqueries(|node| {
-                node.map_expressions(|expr| {
-                    expr.transform(|expr| match expr {
-                        Expr::OuterReferenceColumn(field, column) => Ok(match key_of(&column) {
-                            Some(key) => Transformed::yes(Expr::OuterReferenceColumn(field, key)),
-                            None => Transformed::no(Expr::OuterReferenceColumn(field, column)),
-                        }),
-                        other => Ok(Transformed::no(other)),
-                    })
-                })
-            })?;
-            Ok(Subquery { subquery: Arc::new(plan.data), ..subquery })
-        };
+        let bind_nested = |subquery: Subquery| bind_in_subquery(subquery, &key_of);
         let bound = expr.transform(|expr| {
             Ok(match expr {
                 Expr::OuterReferenceColumn(field, column) => match key_of(&column) {
@@ -401,6 +387,52 @@ impl<'n> Domain<'n> {
         let shown = columns.into_iter().chain(keys.iter().cloned()).collect();
         Ok((project_columns(joined, shown)?, keys))
     }
+}
+
+/// A subquery's outer columns by those that `key_of` gives, but for columns of queries inside the subquery, which may
+/// have the same names.
+fn bind_in_subquery(
+    subquery: Subquery,
+    key_of: &dyn Fn(&Column) -> Option<Column>,
+) -> Result<Subquery> {
+    let plan = bind_in_plan(Arc::unwrap_or_clone(subquery.subquery), key_of)?;
+    Ok(Subquery { subquery: Arc::new(plan), ..subquery })
+}
+
+fn bind_in_plan(
+    plan: LogicalPlan,
+    key_of: &dyn Fn(&Column) -> Option<Column>,
+) -> Result<LogicalPlan> {
+    let plan = plan.map_children(|input| bind_in_plan(input, key_of).map(Transformed::yes))?.data;
+    let inputs: Vec<_> =
+        plan.inputs().into_iter().map(|input| Arc::clone(input.schema())).collect();
+    let key_from_outside = |column: &Column| {
+        let is_inside = inputs.iter().any(|schema| has_column(schema, column));
+        if is_inside { None } else { key_of(column) }
+    };
+    let bound = plan.map_expressions(|expr| {
+        expr.transform(|expr| {
+            Ok(match expr {
+                Expr::OuterReferenceColumn(field, column) => match key_of(&column) {
+                    Some(key) => Transformed::yes(Expr::OuterReferenceColumn(field, key)),
+                    None => Transformed::no(Expr::OuterReferenceColumn(field, column)),
+                },
+                Expr::ScalarSubquery(subquery) => Transformed::yes(Expr::ScalarSubquery(
+                    bind_in_subquery(subquery, &key_from_outside)?,
+                )),
+                Expr::Exists(exists) => Transformed::yes(Expr::Exists(Exists {
+                    subquery: bind_in_subquery(exists.subquery, &key_from_outside)?,
+                    negated: exists.negated,
+                })),
+                Expr::InSubquery(test) => Transformed::yes(Expr::InSubquery(InSubquery {
+                    subquery: bind_in_subquery(test.subquery, &key_from_outside)?,
+                    ..test
+                })),
+                other => Transformed::no(other),
+            })
+        })
+    })?;
+    Ok(bound.data)
 }
 
 fn is_over_sort(plan: &LogicalPlan) -> bool {

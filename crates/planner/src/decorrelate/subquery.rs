@@ -72,6 +72,17 @@ fn apart(subquery: Subquery, names: &FreshNames) -> Result<Subquery> {
     Ok(Subquery { subquery: Arc::new(plan), ..subquery })
 }
 
+/// The plan of an expression that is a subquery.
+pub(super) fn plan_of(expr: &Expr) -> Option<&LogicalPlan> {
+    match expr {
+        Expr::ScalarSubquery(subquery)
+        | Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::SetComparison(SetComparison { subquery, .. }) => Some(&subquery.subquery),
+        _ => None,
+    }
+}
+
 /// The node in which a subquery stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {

@@ -470,6 +470,17 @@ fn without_guess(item: Expr) -> Expr {
     }
 }
 
+/// DataFusion casts the outputs of a recursive term to the types that it takes for those of the other one.
+fn without_guesses(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(Projection { expr, input, .. }) = plan else { return Ok(plan) };
+    let names = NamePreserver::new_for_projection();
+    let exprs = expr.into_iter().map(|expr| {
+        let name = names.save(&expr);
+        name.restore(without_guess(expr.unalias()))
+    });
+    Projection::try_new(exprs.collect(), input).map(LogicalPlan::Projection).map_err(to_error)
+}
+
 /// The recursive term of a query sees the final types of the other one.
 fn recursive_queries(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     plan.transform_down(|node| {
@@ -489,7 +500,7 @@ fn recursive_query(
     let static_term = nullable(resolve(Arc::unwrap_or_clone(static_term), settings)?, settings)?;
     let types = output_types(&static_term)?;
     let recursive = rescan(Arc::unwrap_or_clone(recursive_term), &name, static_term.schema())?;
-    let recursive = open(recursive, settings)?;
+    let recursive = open(without_guesses(recursive)?, settings)?;
     for (column, (found, wanted)) in output_types(&recursive)?.iter().zip(&types).enumerate() {
         let is_wider = |found: &SqlType| {
             *found != SqlType::Unknown

@@ -64,12 +64,29 @@ async fn edit_object(
 ) -> Result<Execution> {
     let dead_id = session.shared.allocate_id();
     let step = move |context: &mut DdlContext<'_>| {
-        let mut object = context.catalog.require(id)?.as_ref().clone();
+        let before = Arc::clone(context.catalog.require(id)?);
+        let mut object = before.as_ref().clone();
         edit(&mut object, context.catalog)?;
         context.put(object.clone());
+        if (object.schema, &object.name) != (before.schema, &before.name) {
+            rename_dead_rows(context, &object)?;
+        }
         view::keep_dead_rows(context, &object, dead_id)
     };
     change(session, Arc::new(step), tag).await
+}
+
+/// What an object leaves out goes by its new name.
+fn rename_dead_rows(context: &mut DdlContext<'_>, object: &Object) -> Result<()> {
+    let part = context.catalog.objects().find(|other| other.part_of == Some(object.id));
+    let Some(mut part) = part.map(|part| Object::clone(part)) else { return Ok(()) };
+    let name = relation::dead_name(context.catalog, object.schema, &object.name);
+    if part.name != name {
+        check_free(context.catalog, part.schema, &name)?;
+        part.name = name;
+        context.put(part);
+    }
+    Ok(())
 }
 
 fn rename(new: String) -> Edit {

@@ -342,11 +342,11 @@ pub(super) async fn create_sink(session: &Session, create: &CreateSink) -> Resul
         .with_hint("The connector of a sink is 'blackhole'."));
     }
     let bound = bind(session, &catalog, &create.query_text)?;
-    view_columns(&bound, &[])?;
+    let columns = view_columns(&bound, &[])?;
     notices(session, &bound)?;
     let query = stored(session, &create.query_text, &bound);
     let id = session.shared.allocate_id();
-    let body = ObjectBody::Sink(Sink { query, connector, options });
+    let body = ObjectBody::Sink(Sink { query, columns, connector, options });
     let object = new_object(session, id, schema, &create.name.name, body);
     let step = move |context: &mut DdlContext<'_>| {
         check_free(context.catalog, object.schema, &object.name)?;

@@ -1,0 +1,70 @@
+//! Joins whose condition is never met.
+//!
+//! DataFusion makes `ON false` a filter of one side and pushes it below an aggregate, where it empties the input: but an
+//! aggregate over no rows has a row for the grouping set `()`.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::error::Result;
+use datafusion::logical_expr::{EmptyRelation, Expr, Join, JoinType, LogicalPlan};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::scalar::ScalarValue;
+
+/// Takes the side out that a never met condition leaves without a match. To run before filters are pushed down.
+#[derive(Debug)]
+pub(super) struct EmptyFalseJoins;
+
+impl OptimizerRule for EmptyFalseJoins {
+    fn name(&self) -> &'static str {
+        "empty_false_joins"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        Ok(match plan {
+            LogicalPlan::Join(join) if is_never_met(join.filter.as_ref()) => emptied(join),
+            other => Transformed::no(other),
+        })
+    }
+}
+
+fn is_never_met(condition: Option<&Expr>) -> bool {
+    matches!(condition, Some(Expr::Literal(ScalarValue::Boolean(None | Some(false)), _)))
+}
+
+fn emptied(mut join: Join) -> Transformed<LogicalPlan> {
+    match join.join_type {
+        JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => {
+            return Transformed::yes(LogicalPlan::EmptyRelation(EmptyRelation {
+                produce_one_row: false,
+                schema: join.schema,
+            }));
+        }
+        JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => {
+            join.right = Arc::new(empty_like(&join.right));
+        }
+        JoinType::Right | JoinType::RightAnti | JoinType::RightMark => {
+            join.left = Arc::new(empty_like(&join.left));
+        }
+        // Both sides are kept, and the condition stays where it is.
+        JoinType::Full => return Transformed::no(LogicalPlan::Join(join)),
+    }
+    join.filter = None;
+    Transformed::yes(LogicalPlan::Join(join))
+}
+
+fn empty_like(plan: &LogicalPlan) -> LogicalPlan {
+    LogicalPlan::EmptyRelation(EmptyRelation {
+        produce_one_row: false,
+        schema: Arc::clone(plan.schema()),
+    })
+}
