@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 /// Separates a name from the number that keeps it apart from its twins.
-const SUFFIX: char = '\u{1}';
+pub(crate) const SUFFIX: char = '\u{1}';
 
 /// The name of an output column as clients see it.
 #[must_use]

@@ -31,6 +31,7 @@ use crate::functions::cast::{FINAL_FIELD, native};
 use crate::functions::coercion::{Context, common_type, element_of, same};
 use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::scalar::external;
+use crate::names::{SUFFIX, wire_name};
 
 /// The plan with all types told.
 pub(super) fn resolve(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
@@ -483,6 +484,7 @@ fn without_guesses(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The recursive term of a query sees the final types of the other one.
 fn recursive_queries(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
+    let plan = apart(plan)?;
     plan.transform_down(|node| {
         let LogicalPlan::RecursiveQuery(query) = node else { return Ok(Transformed::no(node)) };
         let query = recursive_query(query, settings).map_err(external)?;
@@ -511,8 +513,9 @@ fn recursive_query(
             return Err(Error::new(
                 SqlState::DatatypeMismatch,
                 format!(
-                    "recursive query \"{name}\" column {} has type {wanted} in non-recursive term but \
+                    "recursive query \"{}\" column {} has type {wanted} in non-recursive term but \
                      type {found} overall",
+                    wire_name(&name),
                     column + 1
                 ),
             )
@@ -543,24 +546,63 @@ fn nullable(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<Logical
     Projection::try_new(outputs, Arc::new(plan)).map(LogicalPlan::Projection).map_err(to_error)
 }
 
+/// Recursive queries inside each other have different names: DataFusion finds a work table by its name, and a view may
+/// have the same names in it as a query that reads it.
+fn apart(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::RecursiveQuery(query) = node else { return Ok(Transformed::no(node)) };
+        let RecursiveQuery { name, static_term, recursive_term, is_distinct, .. } = query;
+        let depth = depth(&recursive_term)?.max(depth(&static_term)?);
+        let own = format!("{}{SUFFIX}{depth}", wire_name(&name));
+        let term = Arc::unwrap_or_clone(recursive_term);
+        let term = work_tables(term, &name, |table| CteWorkTable::new(&own, table.schema()))?;
+        let query = RecursiveQuery::try_new(own, static_term, Arc::new(term), is_distinct)?;
+        Ok(Transformed::yes(LogicalPlan::RecursiveQuery(query)))
+    })
+    .data()
+    .map_err(to_error)
+}
+
+/// How many recursive queries are inside each other.
+fn depth(plan: &LogicalPlan) -> DfResult<usize> {
+    let mut deepest = 0;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::RecursiveQuery(query) = node {
+            let known = query.name.rsplit(SUFFIX).next().and_then(|depth| depth.parse().ok());
+            deepest = deepest.max(known.unwrap_or(0) + 1);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(deepest)
+}
+
 /// The plan with its scans of the work table of that name over another schema.
 fn rescan(plan: LogicalPlan, name: &str, schema: &DFSchemaRef) -> Result<LogicalPlan> {
     let columns = Arc::clone(schema.inner());
+    work_tables(plan, name, |_| CteWorkTable::new(name, Arc::clone(&columns))).map_err(to_error)
+}
+
+/// The plan with the work table of that name exchanged.
+fn work_tables(
+    plan: LogicalPlan,
+    name: &str,
+    exchange: impl Fn(&CteWorkTable) -> CteWorkTable,
+) -> DfResult<LogicalPlan> {
     plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
-        let is_work_table = scan.table_name.table() == name
-            && source_as_provider(&scan.source)
-                .is_ok_and(|provider| provider.downcast_ref::<CteWorkTable>().is_some());
-        if !is_work_table {
+        let Ok(provider) = source_as_provider(&scan.source) else {
             return Ok(Transformed::no(node));
-        }
-        let table = CteWorkTable::new(name, Arc::clone(&columns));
-        let source = provider_as_source(Arc::new(table));
+        };
+        let Some(table) =
+            provider.downcast_ref::<CteWorkTable>().filter(|table| table.name() == name)
+        else {
+            return Ok(Transformed::no(node));
+        };
+        let source = provider_as_source(Arc::new(exchange(table)));
         let scan = TableScanBuilder::new(scan.table_name.clone(), source)
             .with_projection(scan.projection.clone())
             .build()?;
         Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
     })
     .data()
-    .map_err(to_error)
 }
