@@ -101,7 +101,10 @@ fn compact(shared: &Shared) {
 }
 
 /// Removes what streams need not keep, and the changes of tables that their checkpoints have.
-fn enforce_retention(shared: &Arc<Shared>) -> Result<()> {
+///
+/// # Errors
+/// Of the disk.
+pub(crate) fn enforce_retention(shared: &Arc<Shared>) -> Result<()> {
     let records = shared.checkpoints.epochs();
     if let Some(epoch) = shared.checkpoints.to_rely_on() {
         let writes = WriteSet { relied_on: Some(epoch), ..WriteSet::default() };

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use weir_types::Epoch;
 
 use crate::shared::Shared;
+use crate::upkeep;
 
 /// The thread that makes them.
 pub(crate) struct Checkpointer {
@@ -49,7 +50,10 @@ fn run(shared: &Weak<Shared>, interval: Duration, stop: &(Mutex<bool>, Condvar))
         let Some(shared) = shared.upgrade() else { return };
         let changed = shared.changed();
         if changed > covered {
-            match shared.checkpoints.make(&shared) {
+            // What the checkpoint has, the log need not keep.
+            let made =
+                shared.checkpoints.make(&shared).and_then(|()| upkeep::enforce_retention(&shared));
+            match made {
                 Ok(()) => covered = changed,
                 Err(error) => tracing::error!(%error, "no checkpoint could be made"),
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 use weir_tests::dice::Dice;
-use weir_tests::process::{Process, Starting, serve};
+use weir_tests::process::{Process, Starting, command, serve};
 
 use super::{failure, value};
 
@@ -249,4 +249,55 @@ async fn a_directory_of_a_newer_format_or_without_manifest_is_left_alone() {
 
     std::fs::write(&manifest, text).unwrap();
     assert!(Process::start(&data).stop().success());
+}
+
+/// The offset of the first record of a table's topic, as the server's log has it.
+fn first_offset(data: &Path) -> u64 {
+    let output = command().args(["log", "dump", "t", "--data-dir"]).arg(data).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let Some((_, offsets)) = text.split_once("offsets=") else { return u64::MAX };
+    offsets.split("..").next().and_then(|first| first.parse().ok()).expect("a number")
+}
+
+/// Puts a copy of a folder in the place of another.
+fn replace(to: &Path, from: &Path) {
+    if to.exists() {
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    assert!(Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_is_not_read_with_an_older_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (state, old, new) = (data.join("state"), dir.path().join("old"), dir.path().join("new"));
+    let process = Process::start(&data);
+    let client = process.connect().await;
+    client.batch_execute("CREATE TABLE t (k int PRIMARY KEY, v int)").await.unwrap();
+    client.batch_execute("INSERT INTO t SELECT i, 0 FROM generate_series(1, 100) i").await.unwrap();
+    assert!(process.stop().success());
+    replace(&old, &state);
+    let process = Process::start(&data);
+    let client = process.connect().await;
+    let begin = first_offset(&data);
+    // A checkpoint has the rows that come before it; then their changes go.
+    while first_offset(&data) == begin {
+        client.batch_execute("UPDATE t SET v = v + 1").await.unwrap();
+    }
+    let rows = value(&client, "SELECT count(*) || ' ' || sum(k) FROM t").await;
+    assert!(process.stop().success());
+    replace(&new, &state);
+
+    replace(&state, &old);
+    let ended = Starting::spawn(serve(&data)).ready().err().expect("the start is refused");
+    assert!(ended.stderr.contains("relying on"), "{}", ended.stderr);
+    std::fs::remove_dir_all(&state).unwrap();
+    let ended = Starting::spawn(serve(&data)).ready().err().expect("the start is refused");
+    assert!(ended.stderr.contains("relying on"), "{}", ended.stderr);
+
+    replace(&state, &new);
+    let process = Process::start(&data);
+    let client = process.connect().await;
+    assert_eq!(value(&client, "SELECT count(*) || ' ' || sum(k) FROM t").await, rows);
 }
