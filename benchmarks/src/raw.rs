@@ -27,11 +27,11 @@ pub(crate) fn measure(path: &Path, rows: &Rows, threads: usize) -> Result<Rates>
         batch.put((number as u64).to_be_bytes(), piece);
         bytes += piece.len();
         if bytes >= BATCH_BYTES {
-            db.write_opt(&std::mem::take(&mut batch), &write)?;
+            db.write_opt(std::mem::take(&mut batch), &write)?;
             bytes = 0;
         }
     }
-    db.write_opt(&batch, &write)?;
+    db.write_opt(batch, &write)?;
     let seconds = began.elapsed().as_secs_f64();
 
     let single = singles(&db, &write, 1)?;

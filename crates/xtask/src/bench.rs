@@ -3,6 +3,9 @@
 use crate::setup::{self, Need};
 use crate::{Result, cargo, progress, workspace};
 
+/// Where the data goes: on a disk, not in memory, and open to the user that PostgreSQL runs as.
+const DIRECTORY: &str = "/var/tmp";
+
 /// How fast rows come in, beside PostgreSQL, bare RocksDB and the bare disk.
 pub(crate) fn ingest() -> Result<()> {
     setup::provide(&[Need::Libclang, Need::CppCompiler, Need::PostgresServer])?;
@@ -16,8 +19,7 @@ pub(crate) fn ingest() -> Result<()> {
         .arg(benchmarks.join("Cargo.toml"))
         .arg("--")
         .arg(target.join("release/weir"))
-        // The disk that the build is on, not a file system in memory.
-        .arg(&target)
+        .arg(DIRECTORY)
         .arg(benchmarks.join("results"));
     progress::run("benchmark", &mut run)
 }

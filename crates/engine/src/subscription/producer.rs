@@ -139,8 +139,11 @@ impl Producer {
 
 type Inputs = Vec<(usize, std::iter::Peekable<Changes>)>;
 
+/// An epoch, and the changes of inputs at it.
+type EpochChanges = (Epoch, Vec<(usize, Delta)>);
+
 /// The changes of the first epoch that is left, by input.
-fn take_epoch(inputs: &mut Inputs) -> Result<Option<(Epoch, Vec<(usize, Delta)>)>> {
+fn take_epoch(inputs: &mut Inputs) -> Result<Option<EpochChanges>> {
     let mut first: Option<Epoch> = None;
     for (_, changes) in inputs.iter_mut() {
         match changes.peek() {

@@ -1,6 +1,5 @@
-//! Values by which others compare, where PostgreSQL's order is not that of their Arrow form: -0.0 is 0.0,
-//! any NaN is NaN, a month is 30 days and a day 24 hours, a NULL in an array is
-//! greater than other elements.
+//! Values by which others compare, where PostgreSQL's order is not that of their Arrow form: -0.0 is 0.0, any NaN is
+//! NaN, a month is 30 days and a day 24 hours, a NULL in an array is greater than other elements.
 
 use std::sync::Arc;
 

@@ -375,7 +375,9 @@ impl Resolver<'_> {
 
     /// What expressions that are equal to SQL have in common.
     fn keyed(&self, expr: Expr) -> Result<Expr> {
-        if has_key(&type_of(&expr, self.schema)?) {
+        // The key of a float is a float.
+        let is_key = matches!(&expr, Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY);
+        if !is_key && has_key(&type_of(&expr, self.schema)?) {
             return self.call(COMPARISON_KEY, vec![expr]);
         }
         Ok(expr)

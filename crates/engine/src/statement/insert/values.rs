@@ -343,21 +343,21 @@ fn mixed_column(
             Cell::Null => builder.push_null(),
             Cell::Text(text) => push_constant(&mut builder, text, &column.sql_type)?,
             Cell::Parameter(parameter) => {
-                if builder.len() > 0 {
+                if !builder.is_empty() {
                     parts.push(builder.finish()?);
                 }
                 let from = &prepared.parameters[*parameter];
                 parts.push(assigned(session, object, target, &values[*parameter], from)?);
             }
             Cell::Default => {
-                if builder.len() > 0 {
+                if !builder.is_empty() {
                     parts.push(builder.finish()?);
                 }
                 parts.push(crate::statement::row::default_value(session, column)?);
             }
         }
     }
-    if builder.len() > 0 || parts.is_empty() {
+    if !builder.is_empty() || parts.is_empty() {
         parts.push(builder.finish()?);
     }
     let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(AsRef::as_ref).collect();
