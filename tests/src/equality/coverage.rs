@@ -126,7 +126,7 @@ fn count(reasons: &mut BTreeMap<String, (u64, String)>, failure: &Failure, sql: 
 }
 
 fn percent(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { part * 100 / whole }
+    (part * 100).checked_div(whole).unwrap_or(0)
 }
 
 /// All kinds of operators that the grammar has.
