@@ -1,9 +1,10 @@
-//! Columns that an outer join fills with NULLs are not constant, though they were below it.
+//! Columns that an operator fills with NULLs are not constant, though they were below it.
 //!
 //! DataFusion knows of a plan which of its columns have one value: those of an aggregate without GROUP BY, those that a
 //! filter compares with a constant. It takes that knowledge through an outer join, and then leaves such a column out of
-//! a sort, where the rows that the join has filled with NULLs are in the wrong place. Here the side that can be filled
-//! forgets it.
+//! a sort, where the rows that the join has filled with NULLs are in the wrong place. Through grouping sets it takes it
+//! too, and gives the groups out, whenever another value comes, that are to be added to. Here the input that can be
+//! filled forgets it.
 
 use std::any::Any;
 use std::fmt;
@@ -16,6 +17,7 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
@@ -23,8 +25,8 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 
-/// Puts a [`Padded`] above each input of an outer join that can be filled with NULLs and has constants. To run before
-/// all rules that look at orders.
+/// Puts a [`Padded`] above each input that can be filled with NULLs and has constants or an order. To run before all
+/// rules that look at orders.
 #[derive(Debug)]
 pub(super) struct ForgetConstants;
 
@@ -35,10 +37,13 @@ impl PhysicalOptimizerRule for ForgetConstants {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let Some(pads) = padded_sides(node.as_ref()) else { return Ok(Transformed::no(node)) };
+            let pads = padded_inputs(node.as_ref());
+            if !pads.contains(&true) {
+                return Ok(Transformed::no(node));
+            }
             let mut is_changed = false;
             let children = node.children().into_iter().zip(pads).map(|(child, is_padded)| {
-                if is_padded && !child.equivalence_properties().constants().is_empty() {
+                if is_padded && knows_something(child.as_ref()) {
                     is_changed = true;
                     return Arc::new(Padded::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>;
                 }
@@ -63,8 +68,14 @@ impl PhysicalOptimizerRule for ForgetConstants {
     }
 }
 
-/// Whether a join fills its left and its right side; `None` for what is no join.
-fn padded_sides(node: &dyn ExecutionPlan) -> Option<[bool; 2]> {
+fn knows_something(plan: &dyn ExecutionPlan) -> bool {
+    let known = plan.equivalence_properties();
+    !known.constants().is_empty() || !known.oeq_class().is_empty()
+}
+
+/// Whether the operator fills columns of each input: a join its left and right side, an aggregate with several grouping
+/// sets its one input.
+fn padded_inputs(node: &dyn ExecutionPlan) -> Vec<bool> {
     let node: &dyn Any = node;
     let join_type = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
         *join.join_type()
@@ -72,15 +83,17 @@ fn padded_sides(node: &dyn ExecutionPlan) -> Option<[bool; 2]> {
         *join.join_type()
     } else if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
         join.join_type()
+    } else if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+        return vec![!aggregate.group_expr().is_single()];
     } else {
-        return None;
+        return Vec::new();
     };
-    Some(match join_type {
-        JoinType::Left => [false, true],
-        JoinType::Right => [true, false],
-        JoinType::Full => [true, true],
-        _ => [false, false],
-    })
+    match join_type {
+        JoinType::Left => vec![false, true],
+        JoinType::Right => vec![true, false],
+        JoinType::Full => vec![true, true],
+        _ => Vec::new(),
+    }
 }
 
 /// Passes rows through, and tells nothing of their order or of what is equal in them.

@@ -4,6 +4,7 @@ mod converted;
 mod declared;
 mod distinct;
 mod exact;
+mod float_extremes;
 mod floats;
 mod joined;
 pub(crate) mod row_at;
@@ -45,6 +46,8 @@ pub(crate) enum Body {
     Rows(&'static dyn Factory),
     /// By DataFusion.
     Native(Arc<AggregateUDF>),
+    /// By DataFusion, for floats by integers of their order.
+    FloatExtreme(Arc<AggregateUDF>),
     /// The texts of the rows, collected by DataFusion and put together at the end.
     Joined(joined::Form),
 }
@@ -60,6 +63,7 @@ impl std::fmt::Debug for Body {
         f.write_str(match self {
             Self::Rows(_) => "Rows",
             Self::Native(_) => "Native",
+            Self::FloatExtreme(_) => "FloatExtreme",
             Self::Joined(_) => "Joined",
         })
     }
@@ -174,7 +178,7 @@ impl BoundAggregate {
     /// True if the result depends on the order of the rows.
     pub(crate) fn is_ordered(&self) -> bool {
         match &self.body {
-            Body::Rows(_) => false,
+            Body::Rows(_) | Body::FloatExtreme(_) => false,
             Body::Native(_) => matches!(self.name.as_str(), "array_agg" | "string_agg"),
             Body::Joined(_) => true,
         }
@@ -184,7 +188,7 @@ impl BoundAggregate {
     fn inner(&self) -> Option<Arc<AggregateUDF>> {
         match &self.body {
             Body::Rows(_) => None,
-            Body::Native(inner) => Some(Arc::clone(inner)),
+            Body::Native(inner) | Body::FloatExtreme(inner) => Some(Arc::clone(inner)),
             Body::Joined(_) => Some(datafusion::functions_aggregate::array_agg::array_agg_udaf()),
         }
     }
@@ -265,6 +269,7 @@ impl AggregateUDFImpl for BoundAggregate {
                     schema::arrow_type(&self.types.returns),
                 ))
             }
+            Body::FloatExtreme(inner) => float_extremes::accumulator(inner, args),
             Body::Joined(form) => joined::accumulator(*form, args),
         }
     }
@@ -282,6 +287,7 @@ impl AggregateUDFImpl for BoundAggregate {
                     schema::arrow_type(&self.types.returns),
                 ))
             }
+            Body::FloatExtreme(inner) => float_extremes::sliding_accumulator(inner, args),
             _ => self.accumulator(args),
         }
     }
@@ -291,6 +297,7 @@ impl AggregateUDFImpl for BoundAggregate {
             (Body::Rows(_), _) if args.is_distinct => {
                 Ok(distinct::state_fields(args.name, &self.argument_types()))
             }
+            (Body::FloatExtreme(_), _) => Ok(float_extremes::state_fields(&args)),
             (_, Some(inner)) => inner.state_fields(args),
             (_, None) => {
                 let name = format_state_name(args.name, "state");
@@ -305,6 +312,7 @@ impl AggregateUDFImpl for BoundAggregate {
             Body::Native(inner) => {
                 !converted::is_needed(&self.name) && inner.groups_accumulator_supported(args)
             }
+            Body::FloatExtreme(inner) => inner.groups_accumulator_supported(args),
             Body::Joined(_) => false,
         }
     }
@@ -316,6 +324,7 @@ impl AggregateUDFImpl for BoundAggregate {
         match &self.body {
             Body::Rows(factory) => Ok(factory.groups(&self.types)),
             Body::Native(inner) => inner.create_groups_accumulator(args),
+            Body::FloatExtreme(inner) => float_extremes::groups_accumulator(inner, args),
             Body::Joined(_) => Err(external(Error::internal(format!(
                 "{} has no accumulator of groups",
                 self.name
@@ -356,7 +365,7 @@ impl AggregateUDFImpl for BoundAggregate {
                 )),
                 other => other,
             },
-            Body::Rows(_) => ReversedUDAF::Identical,
+            Body::Rows(_) | Body::FloatExtreme(_) => ReversedUDAF::Identical,
             Body::Joined(_) => ReversedUDAF::NotSupported,
         }
     }
