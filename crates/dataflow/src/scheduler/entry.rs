@@ -49,10 +49,13 @@ impl Entry {
         self.processed > Epoch::ZERO
     }
 
-    /// A commit at `epoch` touched an input.
+    /// A commit at `epoch` touched an input. A view that lags tells of its epochs when those of a stream are known:
+    /// they do not come in order.
     pub(super) fn touch(&mut self, epoch: Epoch) {
-        if epoch > self.processed && self.dirty.back().is_none_or(|last| *last < epoch) {
-            self.dirty.push_back(epoch);
+        if epoch > self.processed
+            && let Err(place) = self.dirty.binary_search(&epoch)
+        {
+            self.dirty.insert(place, epoch);
         }
     }
 

@@ -172,3 +172,29 @@ fn waiters_of_a_dropped_view_are_told() {
     assert!(scheduler.status(A).is_none());
     scheduler.stop();
 }
+
+#[test]
+fn a_view_that_lags_touches_its_reader_before_a_newer_commit_did() {
+    let scheduler = Scheduler::start(2, Epoch(1));
+    let lower = Probe::new(Epoch::ZERO);
+    let upper = Probe::new(Epoch::ZERO);
+    let other = TopicId(2);
+    let inputs = ViewInputs { topics: BTreeSet::from([other]), ..on_view(A) };
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, inputs, Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    let gate = lower.gate.lock();
+    commit(&scheduler, 2);
+    scheduler.committed(Epoch(3), &BTreeSet::from([other]), false);
+    // Somebody needs the epoch between: the reader stops there, with what the lagging view gives.
+    let (sender, stopped) = channel();
+    let waiter = Box::new(move |outcome| {
+        let _ = sender.send(outcome);
+    });
+    scheduler.wait_at(Epoch(2), &[B], waiter);
+    let (_, newest) = wait(&scheduler, &[B]);
+    drop(gate);
+    stopped.recv().expect("the scheduler answers").expect("no tick fails");
+    newest.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(upper.ticks(), [(1, 2), (2, 3)]);
+    scheduler.stop();
+}
