@@ -250,7 +250,12 @@ fn agree(left: &Outcome, right: &Outcome) -> Result<(), String> {
             Some(text) => Err(text),
             None => Ok(()),
         },
-        (Err(left), Err(right)) if left.code == right.code => Ok(()),
+        // Of several rows that fail, it is open which one tells.
+        (Err(one), Err(other))
+            if one.code == other.code || is_of_values(left) && is_of_values(right) =>
+        {
+            Ok(())
+        }
         (left, right) => {
             let show = |outcome: &Outcome| match outcome {
                 Ok(answer) => format!("{} rows", answer.rows.len()),

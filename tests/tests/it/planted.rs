@@ -8,7 +8,7 @@ use weir_tests::postgres::Postgres;
 use weir_types::planted::{self, ALL, Bug};
 
 /// Within how many rounds a defect must be found.
-const ROUNDS_MAX: u64 = 40;
+const ROUNDS_MAX: u64 = 200;
 /// Tells the process its defect.
 const VARIABLE: &str = "WEIR_PLANTED";
 
