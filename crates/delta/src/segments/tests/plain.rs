@@ -267,65 +267,6 @@ fn a_bag_without_columns_counts() {
 }
 
 #[test]
-#[cfg_attr(feature = "narrow-hash", ignore = "many rows")]
-fn scans_give_batches_of_bounded_size_that_share_the_memory_of_the_store() {
-    let store = unique();
-    let n_rows = BATCH_ROWS as i64 * 20 + 5;
-    let rows: Vec<(i64, &str)> = (0..n_rows).map(|key| (key, LONG)).collect();
-    store.apply(Epoch(1), &Delta::insertions(batch(&rows))).expect("a valid delta");
-    let scan = |at, projection: Option<&[usize]>| -> Vec<RecordBatch> {
-        store.snapshot().scan(Epoch(at), projection).collect()
-    };
-    let all = scan(1, None);
-    assert!(all.iter().all(|batch| (1..=BATCH_ROWS).contains(&batch.num_rows())));
-    assert_eq!(all.iter().map(RecordBatch::num_rows).sum::<usize>(), n_rows as usize);
-    let address =
-        |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().as_ptr();
-    assert_eq!(address(&all[1]), address(&scan(1, None)[1]));
-
-    apply(&store, 2, &[(-1, 0, LONG)]);
-    let later = scan(2, Some(&[0]));
-    assert_eq!(later[0].num_columns(), 1);
-    assert_eq!(later[0].num_rows(), BATCH_ROWS - 1);
-    assert_eq!(address(&later[1]), address(&all[1]));
-    assert_eq!(scan(1, Some(&[]))[0].num_rows(), BATCH_ROWS);
-}
-
-#[test]
-#[cfg_attr(feature = "narrow-hash", ignore = "many rows")]
-fn rows_taken_from_large_buffers_do_not_keep_them() {
-    let store = unique();
-    let rows: Vec<(i64, &str)> = (0..10_000).map(|key| (key, LONG)).collect();
-    let rows = batch(&rows);
-    for at in 0..10 {
-        let row = Delta::insertions(rows.slice(at * 1000, 1));
-        store.apply(Epoch(1), &row).expect("a valid delta");
-    }
-    let scanned: Vec<RecordBatch> = store.snapshot().scan(Epoch(1), None).collect();
-    let held = |column: &ArrayRef| column.to_data().get_buffer_memory_size();
-    let held: usize = scanned.iter().flat_map(RecordBatch::columns).map(held).sum();
-    assert!(held < 10_000, "{held} bytes");
-}
-
-#[test]
-#[cfg_attr(feature = "narrow-hash", ignore = "many rows")]
-fn single_row_deltas_do_not_leave_many_segments() {
-    let store = unique();
-    for key in 0..5_000 {
-        apply(&store, key as u64 + 1, &[(1, key, LONG)]);
-        if key % 500 == 0 {
-            let batches: Vec<RecordBatch> =
-                store.snapshot().scan(Epoch(key as u64 + 1), None).collect();
-            assert!(batches.len() < 40);
-            let n_buffers =
-                |batch: &RecordBatch| batch.column(1).as_string_view().data_buffers().len();
-            assert!(batches.iter().all(|batch| n_buffers(batch) <= 4));
-        }
-    }
-    assert_eq!(store.n_live(), 5_000);
-}
-
-#[test]
 fn a_row_that_is_updated_all_the_time_does_not_fill_the_store() {
     let store = unique();
     apply(&store, 1, &[(1, 7, "0")]);
@@ -344,49 +285,109 @@ fn a_row_that_is_updated_all_the_time_does_not_fill_the_store() {
     assert_eq!(scan(&store, 2_000), rows_of(&[(7, "1999")]));
 }
 
-#[test]
-#[cfg_attr(feature = "narrow-hash", ignore = "many rows")]
-fn compaction_rewrites_full_segments_that_are_mostly_dead() {
-    let store = unique();
-    let all: Vec<(i64, &str)> = (0..200_000).map(|key| (key, "t")).collect();
-    store.apply(Epoch(1), &Delta::insertions(batch(&all))).expect("a valid delta");
-    let gone: Vec<(i64, &str)> = all.iter().copied().filter(|(key, _)| key % 10 != 0).collect();
-    store.apply(Epoch(2), &Delta::retractions(batch(&gone))).expect("a valid delta");
-    let (before, bytes) = (store.snapshot(), store.n_bytes());
-    assert!(!store.compact(Epoch(1)), "epoch 1 can still be read");
-    store.release(Epoch(2));
-    while store.compact(Epoch(2)) {}
-    let kept: Vec<(i64, String)> = (0..20_000).map(|n| (n * 10, "t".to_owned())).collect();
-    assert_eq!(scan(&store, 2), kept);
-    assert!(store.n_bytes() * 2 < bytes, "{} of {bytes} bytes", store.n_bytes());
-    assert_eq!(before.n_rows(Epoch(1)), 200_000);
-    assert_eq!(before.n_rows(Epoch(2)), 20_000);
-    let rest: Vec<(i64, &str)> = all.iter().copied().filter(|(key, _)| key % 10 == 0).collect();
-    store.apply(Epoch(3), &Delta::retractions(batch(&rest))).expect("a valid delta");
-    store.release(Epoch(3));
-    while store.compact(Epoch(3)) {}
-    assert_eq!(store.snapshot().scan(Epoch(3), None).count(), 0);
-    assert!(store.n_bytes() < 50_000, "{} bytes", store.n_bytes());
-    assert_eq!(before.n_rows(Epoch(1)), 200_000);
-}
+/// With hashes of 4 bits a sixteenth of all rows is compared at each look-up: so many rows are a test of whole hashes.
+#[cfg(not(feature = "narrow-hash"))]
+mod many_rows {
+    use super::*;
 
-#[test]
-#[cfg_attr(feature = "narrow-hash", ignore = "many rows")]
-fn epochs_of_creation_are_forgotten_when_nobody_needs_them() {
-    let store = unique();
-    for key in 0..70 {
-        let rows: Vec<(i64, &str)> = (0..1_000).map(|n| (key * 1_000 + n, "t")).collect();
-        store
-            .apply(Epoch(key as u64 + 1), &Delta::insertions(batch(&rows)))
-            .expect("a valid delta");
+    #[test]
+    fn scans_give_batches_of_bounded_size_that_share_the_memory_of_the_store() {
+        let store = unique();
+        let n_rows = BATCH_ROWS as i64 * 20 + 5;
+        let rows: Vec<(i64, &str)> = (0..n_rows).map(|key| (key, LONG)).collect();
+        store.apply(Epoch(1), &Delta::insertions(batch(&rows))).expect("a valid delta");
+        let scan = |at, projection: Option<&[usize]>| -> Vec<RecordBatch> {
+            store.snapshot().scan(Epoch(at), projection).collect()
+        };
+        let all = scan(1, None);
+        assert!(all.iter().all(|batch| (1..=BATCH_ROWS).contains(&batch.num_rows())));
+        assert_eq!(all.iter().map(RecordBatch::num_rows).sum::<usize>(), n_rows as usize);
+        let address =
+            |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().as_ptr();
+        assert_eq!(address(&all[1]), address(&scan(1, None)[1]));
+
+        apply(&store, 2, &[(-1, 0, LONG)]);
+        let later = scan(2, Some(&[0]));
+        assert_eq!(later[0].num_columns(), 1);
+        assert_eq!(later[0].num_rows(), BATCH_ROWS - 1);
+        assert_eq!(address(&later[1]), address(&all[1]));
+        assert_eq!(scan(1, Some(&[]))[0].num_rows(), BATCH_ROWS);
     }
-    let change = || store.last_change(&keys(&[0, 5_000]));
-    while store.compact(Epoch(70)) {}
-    assert_eq!(change(), [Some(Epoch(1)), Some(Epoch(6))]);
-    let bytes = store.n_bytes();
-    store.release(Epoch(70));
-    while store.compact(Epoch(70)) {}
-    assert!(store.n_bytes() + 32_768 * 8 <= bytes, "{} of {bytes}", store.n_bytes());
-    assert!(change().iter().all(|epoch| *epoch <= Some(Epoch(70))));
-    assert_eq!(store.snapshot().n_rows(Epoch(70)), 70_000);
+
+    #[test]
+    fn rows_taken_from_large_buffers_do_not_keep_them() {
+        let store = unique();
+        let rows: Vec<(i64, &str)> = (0..10_000).map(|key| (key, LONG)).collect();
+        let rows = batch(&rows);
+        for at in 0..10 {
+            let row = Delta::insertions(rows.slice(at * 1000, 1));
+            store.apply(Epoch(1), &row).expect("a valid delta");
+        }
+        let scanned: Vec<RecordBatch> = store.snapshot().scan(Epoch(1), None).collect();
+        let held = |column: &ArrayRef| column.to_data().get_buffer_memory_size();
+        let held: usize = scanned.iter().flat_map(RecordBatch::columns).map(held).sum();
+        assert!(held < 10_000, "{held} bytes");
+    }
+
+    #[test]
+    fn single_row_deltas_do_not_leave_many_segments() {
+        let store = unique();
+        for key in 0..5_000 {
+            apply(&store, key as u64 + 1, &[(1, key, LONG)]);
+            if key % 500 == 0 {
+                let batches: Vec<RecordBatch> =
+                    store.snapshot().scan(Epoch(key as u64 + 1), None).collect();
+                assert!(batches.len() < 40);
+                let n_buffers =
+                    |batch: &RecordBatch| batch.column(1).as_string_view().data_buffers().len();
+                assert!(batches.iter().all(|batch| n_buffers(batch) <= 4));
+            }
+        }
+        assert_eq!(store.n_live(), 5_000);
+    }
+
+    #[test]
+    fn compaction_rewrites_full_segments_that_are_mostly_dead() {
+        let store = unique();
+        let all: Vec<(i64, &str)> = (0..200_000).map(|key| (key, "t")).collect();
+        store.apply(Epoch(1), &Delta::insertions(batch(&all))).expect("a valid delta");
+        let gone: Vec<(i64, &str)> = all.iter().copied().filter(|(key, _)| key % 10 != 0).collect();
+        store.apply(Epoch(2), &Delta::retractions(batch(&gone))).expect("a valid delta");
+        let (before, bytes) = (store.snapshot(), store.n_bytes());
+        assert!(!store.compact(Epoch(1)), "epoch 1 can still be read");
+        store.release(Epoch(2));
+        while store.compact(Epoch(2)) {}
+        let kept: Vec<(i64, String)> = (0..20_000).map(|n| (n * 10, "t".to_owned())).collect();
+        assert_eq!(scan(&store, 2), kept);
+        assert!(store.n_bytes() * 2 < bytes, "{} of {bytes} bytes", store.n_bytes());
+        assert_eq!(before.n_rows(Epoch(1)), 200_000);
+        assert_eq!(before.n_rows(Epoch(2)), 20_000);
+        let rest: Vec<(i64, &str)> = all.iter().copied().filter(|(key, _)| key % 10 == 0).collect();
+        store.apply(Epoch(3), &Delta::retractions(batch(&rest))).expect("a valid delta");
+        store.release(Epoch(3));
+        while store.compact(Epoch(3)) {}
+        assert_eq!(store.snapshot().scan(Epoch(3), None).count(), 0);
+        assert!(store.n_bytes() < 50_000, "{} bytes", store.n_bytes());
+        assert_eq!(before.n_rows(Epoch(1)), 200_000);
+    }
+
+    #[test]
+    fn epochs_of_creation_are_forgotten_when_nobody_needs_them() {
+        let store = unique();
+        for key in 0..70 {
+            let rows: Vec<(i64, &str)> = (0..1_000).map(|n| (key * 1_000 + n, "t")).collect();
+            store
+                .apply(Epoch(key as u64 + 1), &Delta::insertions(batch(&rows)))
+                .expect("a valid delta");
+        }
+        let change = || store.last_change(&keys(&[0, 5_000]));
+        while store.compact(Epoch(70)) {}
+        assert_eq!(change(), [Some(Epoch(1)), Some(Epoch(6))]);
+        let bytes = store.n_bytes();
+        store.release(Epoch(70));
+        while store.compact(Epoch(70)) {}
+        assert!(store.n_bytes() + 32_768 * 8 <= bytes, "{} of {bytes}", store.n_bytes());
+        assert!(change().iter().all(|epoch| *epoch <= Some(Epoch(70))));
+        assert_eq!(store.snapshot().n_rows(Epoch(70)), 70_000);
+    }
 }
