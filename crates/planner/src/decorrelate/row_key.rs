@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
+use arrow::array::{Array, BinaryArray};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::Column;
 use datafusion::error::Result;
@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+
+use crate::functions::comparison_key::equal_floats;
 
 static ROW_KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     let signature = Signature::variadic_any(Volatility::Immutable);
@@ -61,29 +63,12 @@ impl ScalarUDFImpl for RowKey {
         let columns = args
             .args
             .iter()
-            .map(|value| Ok(canonical(value.to_array(args.number_rows)?)))
+            .map(|value| Ok(equal_floats(&value.to_array(args.number_rows)?)))
             .collect::<Result<Vec<_>>>()?;
         let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
         let converter = RowConverter::new(fields.collect())?;
         let rows = converter.convert_columns(&columns)?;
         let keys = BinaryArray::from_iter_values(rows.iter());
         Ok(ColumnarValue::Array(Arc::new(keys)))
-    }
-}
-
-/// Numbers that are equal have one form: there are two zeros, and many NaNs.
-fn canonical(column: ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Float32 => {
-            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| {
-                if value.is_nan() { f32::NAN } else { value + 0.0 }
-            }))
-        }
-        DataType::Float64 => {
-            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| {
-                if value.is_nan() { f64::NAN } else { value + 0.0 }
-            }))
-        }
-        _ => column,
     }
 }

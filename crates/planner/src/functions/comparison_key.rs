@@ -42,16 +42,23 @@ pub(crate) fn has_key(t: &SqlType) -> bool {
 /// The keys of an array of any type: the array itself where values compare as they are.
 pub(super) fn keys(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
+        DataType::Interval(_) => {
+            let keys: Decimal128Array =
+                array.as_primitive::<IntervalMonthDayNanoType>().unary(interval::key);
+            Arc::new(keys.with_data_type(DataType::Decimal128(KEY_DIGITS, 0)))
+        }
+        _ => equal_floats(array),
+    }
+}
+
+/// The array with one form for floats that are equal: there are two zeros, and many NaNs.
+pub(crate) fn equal_floats(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
         DataType::Float64 => {
             Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(float_key))
         }
         DataType::Float32 => {
             Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(float_key))
-        }
-        DataType::Interval(_) => {
-            let keys: Decimal128Array =
-                array.as_primitive::<IntervalMonthDayNanoType>().unary(interval::key);
-            Arc::new(keys.with_data_type(DataType::Decimal128(KEY_DIGITS, 0)))
         }
         _ => Arc::clone(array),
     }

@@ -13,6 +13,8 @@ use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
+use crate::functions::arithmetic::Float;
+
 /// The integer type of the same width.
 fn key_type(float: &DataType) -> DataType {
     if *float == DataType::Float32 { DataType::Int32 } else { DataType::Int64 }
@@ -23,12 +25,14 @@ fn to_keys(floats: &ArrayRef) -> ArrayRef {
     match floats.data_type() {
         DataType::Float32 => {
             Arc::new(floats.as_primitive::<Float32Type>().unary::<_, Int32Type>(|value| {
-                narrow(if value.is_nan() { f32::NAN } else { value }.to_bits().cast_signed())
+                narrow(value.with_one_nan().to_bits().cast_signed())
             }))
         }
-        _ => Arc::new(floats.as_primitive::<Float64Type>().unary::<_, Int64Type>(|value| {
-            wide(if value.is_nan() { f64::NAN } else { value }.to_bits().cast_signed())
-        })),
+        _ => Arc::new(
+            floats
+                .as_primitive::<Float64Type>()
+                .unary::<_, Int64Type>(|value| wide(value.with_one_nan().to_bits().cast_signed())),
+        ),
     }
 }
 
