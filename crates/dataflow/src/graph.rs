@@ -1,8 +1,8 @@
-//! The linear part of a view: pipelines of stateless operators from its inputs to its content.
+//! An incremental view: pipelines of stateless operators, and the aggregations between them.
 //!
 //! Filter, project, unnest and union all are linear: the output's change is the operators applied to the
 //! input's change. So a tree of them is a list of pipelines, one for each input that the union reaches,
-//! and needs no state.
+//! and needs no state. An aggregation ends pipelines, and begins others.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use weir_delta::{Delta, Weights};
 
+use crate::operator::aggregate::Aggregate;
 use crate::operator::filter::filter;
 use crate::operator::project::project;
 use crate::operator::unnest::{UnnestColumns, unnest};
@@ -26,20 +27,54 @@ pub enum Step {
     Unnest(UnnestColumns),
 }
 
+/// Where a pipeline begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// One of the view's inputs.
+    Input(usize),
+    /// One of the view's aggregations.
+    Aggregation(usize),
+}
+
+/// Where a pipeline ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The view's content.
+    Content,
+    /// One of the view's aggregations.
+    Aggregation(usize),
+}
+
 /// Operators applied to one input, in order.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// Which of the view's inputs it reads.
-    pub input: usize,
+    /// What it reads.
+    pub origin: Origin,
     /// The operators.
     pub steps: Vec<Step>,
+    /// What takes its output.
+    pub target: Target,
 }
 
-/// All pipelines of a linear view. They end in the same schema.
-#[derive(Clone, Debug)]
+/// An incremental view. Pipelines with the same target end in the same schema.
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The pipelines.
     pub pipelines: Vec<Pipeline>,
+    /// The aggregations. Each reads inputs, and aggregations before it.
+    pub aggregations: Vec<Arc<Aggregate>>,
+}
+
+impl Graph {
+    /// True without operators that have a state.
+    #[must_use]
+    pub fn is_linear(&self) -> bool {
+        self.aggregations.is_empty()
+    }
+
+    pub(crate) fn from(&self, origin: Origin) -> impl Iterator<Item = &Pipeline> {
+        self.pipelines.iter().filter(move |pipeline| pipeline.origin == origin)
+    }
 }
 
 /// A row for which an operator failed.

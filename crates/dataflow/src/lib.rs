@@ -10,11 +10,15 @@ mod graph;
 mod operator;
 mod recompute;
 mod scheduler;
+mod tick;
 
-pub use graph::{Graph, Pipeline, RowError, Step};
+pub use graph::{Graph, Origin, Pipeline, RowError, Step, Target};
+pub use operator::aggregate::states::{GroupRows, GroupStates};
+pub use operator::aggregate::{Aggregate, Call, DistinctArguments};
 pub use operator::unnest::UnnestColumns;
 pub use recompute::{BatchQuery, recompute};
 pub use scheduler::{Maintained, Scheduler, Tick, TickClass, ViewInputs, ViewStatus, Waiter};
+pub use tick::{GraphState, Run, StoredRows};
 
 use datafusion::error::Result;
 use weir_delta::Delta;
@@ -22,15 +26,22 @@ use weir_types::Epoch;
 
 /// A relation as a view's dataflow reads it.
 pub trait Input: Send + Sync {
-    /// Hands the changes of the relation after `after`, up to and with `upto`, to `each`, in batches.
-    /// `after` of [`Epoch::ZERO`] gives the whole content at `upto`.
+    /// The changes of the relation after `after`, up to and with `upto`, in parts that can be read side by
+    /// side. `after` of [`Epoch::ZERO`] gives the whole content at `upto`.
+    ///
+    /// # Errors
+    /// Of reading.
+    fn parts(&self, after: Epoch, upto: Epoch) -> Result<Vec<Box<dyn InputPart + '_>>>;
+}
+
+/// Some of the changes of an input.
+pub trait InputPart: Send + Sync {
+    /// Number of rows in it, about.
+    fn n_rows(&self) -> usize;
+
+    /// Hands the changes to `each`, in batches.
     ///
     /// # Errors
     /// Of reading, or those that `each` returns.
-    fn changes(
-        &self,
-        after: Epoch,
-        upto: Epoch,
-        each: &mut dyn FnMut(Delta) -> Result<()>,
-    ) -> Result<()>;
+    fn read(&self, each: &mut dyn FnMut(Delta) -> Result<()>) -> Result<()>;
 }

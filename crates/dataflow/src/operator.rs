@@ -1,5 +1,6 @@
-//! The stateless operators: one batch in, one batch out, weights carried along.
+//! The operators. The stateless ones take one batch and give one, weights carried along.
 
+pub(crate) mod aggregate;
 pub(crate) mod filter;
 pub(crate) mod project;
 pub(crate) mod unnest;

@@ -167,6 +167,19 @@ impl Scheduler {
         epoch
     }
 
+    /// Makes `views` stop at the newest epoch, and calls `note` with it before any of them can pass it. Returns
+    /// that epoch.
+    pub fn stop_at_newest(&self, views: &[ObjectId], note: impl FnOnce(Epoch)) -> Epoch {
+        self.with_state(|state| {
+            let epoch = state.newest();
+            for id in views {
+                state.cut(*id, epoch);
+            }
+            note(epoch);
+            epoch
+        })
+    }
+
     /// As [`Self::wait_at_newest`], for an epoch that it returned and at which `views` stop.
     pub fn wait_at(&self, epoch: Epoch, views: &[ObjectId], waiter: Waiter) {
         let ready = self.with_state(|state| state.wait(views, epoch, waiter));

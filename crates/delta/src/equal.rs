@@ -29,7 +29,7 @@ pub fn equal_rows(left: &[ArrayRef], right: &[ArrayRef], pairs: &[Pair]) -> Vec<
 }
 
 /// Sets `equal` to false for the pairs that differ in this column.
-fn and_equal(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
+pub(crate) fn and_equal(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
     if let Some(values) = expanded(left) {
         return and_equal(&values, right, pairs, equal);
     }

@@ -28,6 +28,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::downcast_primitive_array;
 
+use weir_types::planted;
+
 use self::wyhash::{SECRET, mix, wyhash};
 use crate::value::Value;
 
@@ -69,17 +71,24 @@ pub(crate) fn hash_n_rows(columns: &[ArrayRef], n_rows: usize) -> Vec<u64> {
     hashes
 }
 
+/// The hash of a row and one more word, for tables in memory.
+#[must_use]
+#[inline]
+pub fn combine(hash: u64, word: u64) -> u64 {
+    mix(fold(hash, word) ^ SECRET[2], SECRET[3])
+}
+
 /// The shard of a row of that hash.
 #[must_use]
 pub fn shard(hash: u64) -> u16 {
     (hash >> (u64::BITS - SHARD_BITS)) as u16
 }
 
-/// What a table in memory keeps of a row's hash: all of it, or 4 bits with the feature
-/// `narrow-hash`. Never for stored data.
+/// What a table in memory keeps of a row's hash: all of it, or 4 bits in tests that are to meet
+/// collisions. Never for stored data.
 #[must_use]
 pub(crate) fn narrow(hash: u64) -> u64 {
-    if cfg!(feature = "narrow-hash") { hash & 0xF } else { hash }
+    if planted::is_small() { hash & 0xF } else { hash }
 }
 
 fn fold_column(array: &ArrayRef, hashes: &mut [u64]) {

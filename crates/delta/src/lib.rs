@@ -3,6 +3,7 @@
 //! `schema` and `codec` say what SQL types look like in Arrow and in bytes; `hash` and `equal` say
 //! when two rows are the same; `delta` and `diff` are changes of relations; `segments` keeps the
 //! rows of a relation with their history.
+//! `group_table` gives each distinct key a slot.
 //!
 //! Two rows are the same when no column tells them apart under SQL's `IS NOT DISTINCT FROM`: NULL
 //! is NULL, NaN is NaN, and -0.0 is 0.0. `hash`, `equal` and everything above them keep to that.
@@ -14,6 +15,7 @@ pub mod delta;
 pub mod diff;
 pub mod equal;
 pub mod group;
+pub mod group_table;
 pub mod hash;
 pub mod rows;
 pub mod schema;

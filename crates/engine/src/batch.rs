@@ -47,6 +47,8 @@ pub(crate) trait Rows: Sync {
 pub(crate) struct BatchEngine {
     runtime: Option<tokio::runtime::Runtime>,
     template: SessionState,
+    /// As `template`, for plans that operators follow.
+    incremental: SessionState,
     n_threads: usize,
     registry: Arc<Registry>,
 }
@@ -79,8 +81,11 @@ impl BatchEngine {
             .with_optimizer_rules(logical_rules())
             .with_physical_optimizer_rules(physical_rules())
             .build();
+        let incremental = SessionStateBuilder::new_from_existing(template.clone())
+            .with_optimizer_rules(incremental_rules())
+            .build();
         let registry = Arc::new(Registry::new());
-        Ok(Self { runtime: Some(runtime), template, n_threads, registry })
+        Ok(Self { runtime: Some(runtime), template, incremental, n_threads, registry })
     }
 
     /// The functions that need no session.
@@ -103,6 +108,20 @@ impl BatchEngine {
         config: &ConfigOptions,
     ) -> Result<LogicalPlan> {
         optimize(plan, &self.state(config))
+    }
+
+    /// The optimized form of an analyzed plan for operators that follow changes.
+    ///
+    /// # Errors
+    /// Of the optimizer.
+    pub(crate) fn optimize_incremental(
+        &self,
+        plan: LogicalPlan,
+        config: &ConfigOptions,
+    ) -> Result<LogicalPlan> {
+        let mut state = self.incremental.clone();
+        *state.config_mut().options_mut() = config.clone();
+        optimize(plan, &state)
     }
 
     /// The physical plan of an analyzed plan, over the rows that `rows` finds.
@@ -218,6 +237,14 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let pushing = rules.iter().position(|rule| rule.name() == "push_down_filter");
     rules.insert(pushing.unwrap_or(0), Arc::new(EmptyFalseJoins));
+    rules
+}
+
+/// As [`logical_rules`], without the one that makes two aggregations of one with DISTINCT: an incremental one
+/// has a table for what DISTINCT has seen.
+fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = logical_rules();
+    rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
     rules
 }
 

@@ -11,20 +11,23 @@
 //! | 0 | format byte 1, then JSON of [`Newest`] |
 //! | 1, object id | format byte 1, then JSON of [`Record`] |
 //! | 2, object id, number of the chunk | a block of `weir_delta::codec` |
+//! | 3, object id, number of the chunk | what operators of a view remember: see `state` |
 //!
 //! Ids and numbers are big endian.
 //!
-//! **Invariant:** a linear view and the views it reads have records of one epoch, and the tables it reads
+//! **Invariant:** an incremental view and the views it reads have records of one epoch, and the tables it reads
 //! have records of that epoch or an earlier one. So the view finds the history from its record on.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | `round` | chooses the epoch, and the objects that come along |
 //! | `chunks` | rows to chunks and back |
+//! | `state` | what operators remember, to chunks and back |
 //! | `thread` | when rounds are made |
 
 mod chunks;
 mod round;
+mod state;
 mod thread;
 
 use std::collections::BTreeMap;
@@ -41,11 +44,13 @@ use weir_types::{Epoch, Error, ObjectId, Result};
 use crate::pins::{Pin, Pins};
 use crate::storage::{self, MetaSpace};
 
+pub(crate) use state::Frozen;
 pub(crate) use thread::Checkpointer;
 
 const NEWEST: u8 = 0;
 const RECORD: u8 = 1;
 const CHUNK: u8 = 2;
+const STATE_CHUNK: u8 = 3;
 
 /// What the newest checkpoint was.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -67,6 +72,21 @@ pub(crate) struct Record {
     pub(crate) last_row_id: i64,
     /// Rows that a sink has taken.
     pub(crate) n_out: u64,
+    /// What the operators of a view remember at that epoch; none where they remember nothing.
+    #[serde(default)]
+    pub(crate) state: Option<StateRecord>,
+}
+
+/// Where the state of a view's operators is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateRecord {
+    /// Its chunks: from the first number to before the second.
+    chunks: (u64, u64),
+    /// As of [`Record`].
+    n_base: u64,
+    n_since: u64,
+    /// What the operators were: others cannot go on with it.
+    operators: String,
 }
 
 /// The checkpoints of an engine.
@@ -133,6 +153,11 @@ impl Checkpoints {
         self.known.lock().records.get(&id).cloned()
     }
 
+    /// Takes a record for none: what it stands for is made again.
+    pub(crate) fn forget(&self, id: ObjectId) {
+        self.known.lock().records.remove(&id);
+    }
+
     /// The epochs of all records.
     pub(crate) fn epochs(&self) -> BTreeMap<ObjectId, Epoch> {
         self.known.lock().records.iter().map(|(id, record)| (*id, record.epoch)).collect()
@@ -164,9 +189,19 @@ impl Checkpoints {
     /// # Errors
     /// XX001 where it is damaged.
     pub(crate) fn load(&self, object: &Object, record: &Record, segments: &Segments) -> Result<()> {
-        let (mut next, end) = record.chunks;
         let reader = chunks::Reader::new(object, record.epoch)?;
-        self.store.scan(&chunk_prefix(object.id), |key, value| {
+        self.each_chunk(object, CHUNK, record.chunks, |chunk| reader.read(chunk, segments))
+    }
+
+    /// Hands the chunks of those numbers to `each`.
+    fn each_chunk(
+        &self,
+        object: &Object,
+        kind: u8,
+        (mut next, end): (u64, u64),
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.store.scan(&chunk_prefix(kind, object.id), |key, value| {
             let number = read_number(key)?;
             if number < next || number >= end {
                 return Ok(());
@@ -175,7 +210,7 @@ impl Checkpoints {
                 return Err(missing_chunk(object, next));
             }
             next += 1;
-            reader.read(value, segments)
+            each(value)
         })?;
         if next != end {
             return Err(missing_chunk(object, next));
@@ -192,12 +227,12 @@ fn record_key(id: ObjectId) -> Vec<u8> {
     [&[RECORD], id.0.to_be_bytes().as_slice()].concat()
 }
 
-fn chunk_prefix(id: ObjectId) -> Vec<u8> {
-    [&[CHUNK], id.0.to_be_bytes().as_slice()].concat()
+fn chunk_prefix(kind: u8, id: ObjectId) -> Vec<u8> {
+    [&[kind], id.0.to_be_bytes().as_slice()].concat()
 }
 
-fn chunk_key(id: ObjectId, number: u64) -> Vec<u8> {
-    [chunk_prefix(id).as_slice(), &number.to_be_bytes()].concat()
+fn chunk_key(kind: u8, id: ObjectId, number: u64) -> Vec<u8> {
+    [chunk_prefix(kind, id).as_slice(), &number.to_be_bytes()].concat()
 }
 
 fn read_number(key: &[u8]) -> Result<u64> {
@@ -206,8 +241,8 @@ fn read_number(key: &[u8]) -> Result<u64> {
 }
 
 /// Takes chunks out, from a number to before another.
-fn delete_chunks(batch: &mut StateBatch, id: ObjectId, range: (u64, u64)) {
+fn delete_chunks(batch: &mut StateBatch, kind: u8, id: ObjectId, range: (u64, u64)) {
     if range.0 < range.1 {
-        batch.delete_range(&chunk_key(id, range.0), &chunk_key(id, range.1));
+        batch.delete_range(&chunk_key(kind, id, range.0), &chunk_key(kind, id, range.1));
     }
 }

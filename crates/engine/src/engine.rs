@@ -58,6 +58,7 @@ impl Engine {
             began: clock.now(),
             clock,
             data_dir: config.data_dir,
+            n_workers: config.workers.max(1),
             log,
             scheduler,
             batch: BatchEngine::new(config.workers, config.memory_limit)?,

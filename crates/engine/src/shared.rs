@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// When the process began to serve.
     pub(crate) began: Timestamp,
     pub(crate) data_dir: PathBuf,
+    /// Threads that a tick may use.
+    pub(crate) n_workers: usize,
     pub(crate) log: Arc<dyn Log>,
     committer: RwLock<Option<Committer>>,
     pub(crate) durable: Arc<DurableEpoch>,
@@ -57,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) began: Timestamp,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) n_workers: usize,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) scheduler: Scheduler,
     pub(crate) batch: BatchEngine,
@@ -74,6 +77,7 @@ impl Shared {
             began: parts.began,
             committer: RwLock::new(None),
             data_dir: parts.data_dir,
+            n_workers: parts.n_workers,
             log: parts.log,
             durable: Arc::new(DurableEpoch::new(newest)),
             scheduler: parts.scheduler,

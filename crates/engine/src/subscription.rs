@@ -19,10 +19,10 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use futures::StreamExt;
 use weir_catalog::{Catalog, ObjectBody};
-use weir_dataflow::{Graph, Pipeline};
+use weir_dataflow::{Graph, Origin, Pipeline, Target};
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::Subscribe;
-use weir_planner::incremental::{self, Dataflow};
+use weir_planner::incremental::Dataflow;
 use weir_planner::semantics;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlType};
 
@@ -31,6 +31,7 @@ use crate::pins::Pin;
 use crate::read::{self, ReadMode};
 use crate::session::{OutputColumn, RowStream, Session};
 use crate::statement::{bind_stored, query};
+use crate::views;
 use hidden::Hidden;
 use producer::Producer;
 use queue::{Pop, Queue};
@@ -257,9 +258,8 @@ async fn begin(
     let shared = &session.shared;
     let relations: BTreeSet<ObjectId> = read::read_set(catalog, &bound.relations);
     let config = query::config(session);
-    let optimized = shared.batch.optimize(bound.plan.clone(), &config)?;
-    match incremental::split(&optimized)? {
-        Dataflow::Linear { graph, inputs } => {
+    match views::dataflow(shared, catalog, bound.plan.clone(), &config, false)? {
+        Dataflow::Incremental { graph, inputs } => {
             let choose = read::choose_epoch(shared, catalog, &relations, &[], ReadMode::Strict);
             let pin = session.interrupt.or(choose).await?;
             let rows = query::stream_plan(session, catalog, bound.plan, &pin, HashMap::new());
@@ -285,7 +285,9 @@ async fn begin(
             let rows = hidden.segments().snapshot().scan(epoch, None);
             let snapshot = futures::stream::iter(rows.map(Ok)).boxed();
             let sources = vec![Source::Hidden(Arc::clone(hidden.segments()))];
-            let graph = Graph { pipelines: vec![Pipeline { input: 0, steps: Vec::new() }] };
+            let whole =
+                Pipeline { origin: Origin::Input(0), steps: Vec::new(), target: Target::Content };
+            let graph = Graph { pipelines: vec![whole], aggregations: Vec::new() };
             Ok(Begin { pin, snapshot, sources, graph, views, hidden: Some(hidden) })
         }
     }

@@ -163,7 +163,7 @@ fn views(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
             Some(epoch.to_string()),
             Some(newest.0.saturating_sub(epoch.0).to_string()),
             Some(n_rows.to_string()),
-            Some(view.segments.n_bytes().to_string()),
+            Some(view.n_bytes().to_string()),
             status.failed.map(|(_, error)| error.message().to_owned()),
         ]);
     }
@@ -278,9 +278,7 @@ fn connections(shared: &Shared) -> Vec<Row> {
 pub(crate) fn relation_bytes(shared: &Shared, catalog: &Catalog, id: ObjectId) -> i64 {
     let n_bytes = match catalog.get(id).map(|object| &object.body) {
         Some(ObjectBody::Table(_)) => shared.tables.get(id).map(|table| table.segments.n_bytes()),
-        Some(ObjectBody::MaterializedView(_)) => {
-            shared.views.get(id).map(|view| view.segments.n_bytes())
-        }
+        Some(ObjectBody::MaterializedView(_)) => shared.views.get(id).map(|view| view.n_bytes()),
         _ => Ok(0),
     };
     n_bytes.map_or(0, |n_bytes| n_bytes as i64)

@@ -128,7 +128,7 @@ pub(crate) struct Hold {
 }
 
 /// Who needs records of a partition after a crash or for the next tick: a query that is run again needs all
-/// of them, a linear view those after its checkpoint, a table its changes since its own.
+/// of them, an incremental view those after its checkpoint, a table its changes since its own.
 pub(crate) fn holds(
     shared: &Shared,
     catalog: &Catalog,
@@ -150,9 +150,9 @@ pub(crate) fn holds(
     }
     let readers = shared.views.all().into_iter().filter(|(_, view)| view.topics.contains(&topic));
     readers
-        .map(|(id, view)| match view.dataflow {
+        .map(|(id, view)| match &view.dataflow {
             Dataflow::Recompute { .. } => Hold { id, from: start },
-            Dataflow::Linear { .. } => Hold { id, from: after(records.get(&id)) },
+            Dataflow::Incremental { .. } => Hold { id, from: after(records.get(&id)) },
         })
         .collect()
 }

@@ -1,24 +1,28 @@
 //! Materialized views and sinks that run.
 
 mod input;
+mod state;
 mod task;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::LogicalPlan;
+use parking_lot::{Mutex, RwLock};
 use weir_catalog::{Catalog, Object, ObjectBody, OnError, StoredQuery};
-use weir_dataflow::{Maintained, ViewInputs};
+use weir_dataflow::{GraphState, Maintained, ViewInputs};
 use weir_delta::segments::{Key, Segments};
 use weir_planner::bind::{Binder, NoSystemRelations};
-use weir_planner::incremental::{self, Dataflow};
+use weir_planner::incremental::{self, Choice, Dataflow};
 use weir_planner::semantics;
 use weir_planner::source::schema_of;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
 
 use crate::checkpoint::Record;
 use crate::shared::Shared;
+use state::Freezing;
 use task::Task;
 
 /// A materialized view's content and what its tasks tell of it.
@@ -27,6 +31,11 @@ pub(crate) struct ViewData {
     pub(crate) segments: Segments,
     /// How it is maintained.
     pub(crate) dataflow: Dataflow,
+    /// What its operators remember. Held through a tick.
+    pub(crate) state: Mutex<GraphState>,
+    pub(crate) freezing: Freezing,
+    /// Bytes of the state when they were last counted.
+    state_bytes: AtomicU64,
     /// The streams and tables it reads.
     pub(crate) topics: BTreeSet<TopicId>,
     /// The materialized views it reads.
@@ -109,10 +118,24 @@ impl Views {
     ) -> Result<()> {
         let Some((data, clock)) = self.prepare(shared, object) else { return Ok(()) };
         let mut processed = Epoch::ZERO;
-        if let Some(record) = record {
-            shared.checkpoints.load(object, record, &data.segments)?;
-            data.n_out.store(record.n_out, Ordering::Relaxed);
-            processed = record.epoch;
+        match (record, &data.dataflow) {
+            (None, _) => {}
+            // Made when the whole query ran at each tick: what it reads is all there.
+            (Some(Record { state: None, .. }), dataflow) if dataflow.is_stateful() => {
+                shared.checkpoints.forget(object.id);
+            }
+            (Some(record), dataflow) => {
+                if let (Some(stored), Dataflow::Incremental { graph, .. }) =
+                    (&record.state, dataflow)
+                {
+                    let state = data.state.lock();
+                    shared.checkpoints.load_state(object, stored, graph, &state)?;
+                    data.freezing.end(true);
+                }
+                shared.checkpoints.load(object, record, &data.segments)?;
+                data.n_out.store(record.n_out, Ordering::Relaxed);
+                processed = record.epoch;
+            }
         }
         self.launch(shared, object, data, clock, processed);
         Ok(())
@@ -187,17 +210,26 @@ impl Views {
             .query()
             .ok_or_else(|| Error::internal(format!("\"{}\" has no query", object.name)))?;
         let catalog = shared.catalog();
-        let (dataflow, clock) = plan(shared, &catalog, query)?;
+        // Rows for which a query fails are found by its linear operators, or by the batch.
+        let is_dead_rows = object.part_of.is_some();
+        let (dataflow, clock) = plan(shared, &catalog, query, !is_dead_rows)?;
+        let state = match &dataflow {
+            Dataflow::Incremental { graph, .. } => GraphState::new(graph, shared.n_workers),
+            Dataflow::Recompute { .. } => GraphState::default(),
+        };
         let read = catalog.read_set(query.relations.iter().map(|relation| relation.id));
         let ViewInputs { topics, views, .. } = inputs(&catalog, &read, clock);
         let segments = Segments::new(schema_of(object.columns()), Key::Bag);
         let data = ViewData {
             segments,
             dataflow,
+            state: Mutex::new(state),
+            freezing: Freezing::default(),
+            state_bytes: AtomicU64::new(0),
             topics,
             views,
             skips_errors: AtomicBool::new(skips_errors(object)),
-            is_dead_rows: object.part_of.is_some(),
+            is_dead_rows,
             is_read: matches!(object.body, ObjectBody::MaterializedView(_)),
             backfill_rows: AtomicU64::new(0),
             backfill_total: AtomicU64::new(0),
@@ -209,6 +241,14 @@ impl Views {
 }
 
 impl ViewData {
+    /// Bytes of memory of its rows and of what its operators remember, which a running tick hides.
+    pub(crate) fn n_bytes(&self) -> usize {
+        if let Some(state) = self.state.try_lock() {
+            self.state_bytes.store(state.n_bytes() as u64, Ordering::Relaxed);
+        }
+        self.segments.n_bytes() + self.state_bytes.load(Ordering::Relaxed) as usize
+    }
+
     /// How much of the backfill is done.
     pub(crate) fn percent(&self) -> f64 {
         let total = self.backfill_total.load(Ordering::Relaxed);
@@ -243,7 +283,12 @@ fn skips_errors(object: &Object) -> bool {
 ///
 /// # Errors
 /// Of planning.
-fn plan(shared: &Shared, catalog: &Catalog, query: &StoredQuery) -> Result<(Dataflow, bool)> {
+fn plan(
+    shared: &Shared,
+    catalog: &Catalog,
+    query: &StoredQuery,
+    stateful: bool,
+) -> Result<(Dataflow, bool)> {
     let config = view_config(shared, query);
     let path = weir_catalog::SearchPath::default();
     let binder = Binder {
@@ -256,16 +301,38 @@ fn plan(shared: &Shared, catalog: &Catalog, query: &StoredQuery) -> Result<(Data
     };
     let bound = binder.stored(query)?;
     let clock = semantics::uses_now(&bound.plan);
-    let plan = shared.batch.optimize(bound.plan, &config)?;
-    Ok((incremental::split(&plan)?, clock))
+    Ok((dataflow(shared, catalog, bound.plan, &config, stateful)?, clock))
+}
+
+/// How a query is maintained.
+///
+/// # Errors
+/// Of the optimizer.
+pub(crate) fn dataflow(
+    shared: &Shared,
+    catalog: &Catalog,
+    plan: LogicalPlan,
+    config: &ConfigOptions,
+    stateful: bool,
+) -> Result<Dataflow> {
+    let is_stream =
+        |id| catalog.get(id).is_some_and(|object| matches!(object.body, ObjectBody::Stream(_)));
+    if stateful {
+        let choice = Choice { append_only: &is_stream, stateful };
+        let plan = shared.batch.optimize_incremental(plan.clone(), config)?;
+        let dataflow = incremental::split(&plan, choice)?;
+        if matches!(dataflow, Dataflow::Incremental { .. }) {
+            return Ok(dataflow);
+        }
+    }
+    let choice = Choice { append_only: &is_stream, stateful: false };
+    let plan = shared.batch.optimize(plan, config)?;
+    incremental::split(&plan, choice)
 }
 
 /// DataFusion's settings for a stored query. One thread: a view's cost must not depend on how many
 /// others run.
-pub(crate) fn view_config(
-    shared: &Shared,
-    query: &StoredQuery,
-) -> datafusion::config::ConfigOptions {
+pub(crate) fn view_config(shared: &Shared, query: &StoredQuery) -> ConfigOptions {
     let mut config = shared.batch.config();
     config.execution.target_partitions = 1;
     config.execution.time_zone = Some(query.time_zone.clone());

@@ -15,3 +15,31 @@ pub fn spawn_thread<T: Send + 'static>(
         .spawn(run)
         .expect("the system can start a thread")
 }
+
+/// Runs `run` with each number below `n`, one of them on this thread and the others on threads of that name,
+/// and gives what they gave in order.
+///
+/// # Panics
+/// As [`spawn_thread`], and where `run` panics.
+pub fn run_side_by_side<T: Send>(
+    name: &str,
+    n: usize,
+    run: &(impl Fn(usize) -> T + Sync),
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..n)
+            .map(|idx| {
+                std::thread::Builder::new()
+                    .name(format!("{name}-{idx}"))
+                    .spawn_scoped(scope, move || run(idx))
+                    .expect("the system can start a thread")
+            })
+            .collect();
+        let first = (n > 0).then(|| run(0));
+        let others = others.into_iter().map(|thread| match thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        first.into_iter().chain(others.collect::<Vec<_>>()).collect()
+    })
+}

@@ -1,5 +1,7 @@
-//! A view's plan to its dataflow: linear operators where the whole query is linear, else Recompute.
+//! A view's plan to its dataflow: linear operators and aggregations where the whole query is made of them,
+//! else Recompute.
 
+mod aggregation;
 mod touched;
 
 use std::sync::Arc;
@@ -9,13 +11,14 @@ use datafusion::common::NullHandling;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, Unnest};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan, Unnest};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use weir_dataflow::{Graph, Pipeline, Step, UnnestColumns};
+use weir_dataflow::{Graph, Origin, Pipeline, Step, Target as End, UnnestColumns};
 use weir_types::{ColumnId, ObjectId, Result};
 
 use crate::semantics;
 use crate::source::{RelationSource, Target};
+use aggregation::Planned;
 
 pub(crate) use touched::IsTouched;
 pub use touched::{Keys, Touched};
@@ -34,19 +37,28 @@ pub struct InputRelation {
     pub schema: SchemaRef,
 }
 
+/// What decides how a view is maintained, beside its plan.
+#[derive(Clone, Copy)]
+pub struct Choice<'a> {
+    /// True for a relation of which no row is ever taken back.
+    pub append_only: &'a dyn Fn(ObjectId) -> bool,
+    /// Operators with a state of their own may be used; else what is not linear runs again.
+    pub stateful: bool,
+}
+
 /// How a view is maintained.
 #[derive(Clone, Debug)]
 pub enum Dataflow {
-    /// Every operator is linear: the view's change follows from its inputs' changes alone.
-    Linear {
-        /// The pipelines, each of one of `inputs`.
+    /// The view's change follows from its inputs' changes, and from what its operators remember.
+    Incremental {
+        /// The pipelines and aggregations.
         graph: Graph,
         /// What they read.
         inputs: Vec<InputRelation>,
     },
     /// The query runs as a batch each tick.
     Recompute {
-        /// Why it is not linear: the operators that are not.
+        /// The operators that are not incremental.
         because: Vec<String>,
         /// The optimized plan.
         plan: Box<LogicalPlan>,
@@ -55,38 +67,41 @@ pub enum Dataflow {
     },
 }
 
+impl Dataflow {
+    /// True where operators remember what they have seen.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        matches!(self, Self::Incremental { graph, .. } if !graph.is_linear())
+    }
+}
+
 /// Splits an optimized plan.
 ///
 /// # Errors
 /// Of making physical expressions, which an analyzed plan excludes.
-pub fn split(plan: &LogicalPlan) -> Result<Dataflow> {
+pub fn split(plan: &LogicalPlan, choice: Choice<'_>) -> Result<Dataflow> {
     let mut because = Vec::new();
-    note_nonlinear(plan, &mut because);
+    note_others(plan, choice, &mut because);
     if !because.is_empty() {
         let keys = if because.iter().any(|reason| reason == CLOCK) { None } else { Keys::of(plan) };
         return Ok(Dataflow::Recompute { because, plan: Box::new(plan.clone()), keys });
     }
-    let mut inputs = Vec::new();
-    let mut pipelines = Vec::new();
-    compile(plan, &mut inputs, &mut pipelines)?;
-    Ok(Dataflow::Linear { graph: Graph { pipelines }, inputs })
+    let mut compiler = Compiler { choice, inputs: Vec::new(), graph: Graph::default() };
+    for open in compiler.compile(plan)? {
+        compiler.close(open, End::Content);
+    }
+    Ok(Dataflow::Incremental { graph: compiler.graph, inputs: compiler.inputs })
 }
 
-/// Collects the operators and expressions that are not linear.
-fn note_nonlinear(plan: &LogicalPlan, because: &mut Vec<String>) {
+/// Collects the operators and expressions that are not incremental.
+fn note_others(plan: &LogicalPlan, choice: Choice<'_>, because: &mut Vec<String>) {
     let mut note = |reason: &str| {
         if because.iter().all(|known| known != reason) {
             because.push(reason.to_owned());
         }
     };
     match plan {
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => {
-            for expr in plan.expressions() {
-                if let Some(reason) = nonlinear_expr(&expr) {
-                    note(reason);
-                }
-            }
-        }
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => note_exprs(plan, &mut note),
         LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {}
         LogicalPlan::Unnest(unnest) => {
             let nested = unnest.list_type_columns.iter().any(|(_, list)| list.depth != 1);
@@ -100,7 +115,14 @@ fn note_nonlinear(plan: &LogicalPlan, because: &mut Vec<String>) {
             }
         }
         LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {}
+        LogicalPlan::Aggregate(aggregate)
+            if choice.stateful
+                && aggregation::is_native(aggregate, is_append_only(&aggregate.input, choice)) =>
+        {
+            note_exprs(plan, &mut note);
+        }
         LogicalPlan::Aggregate(_) => note("Aggregate"),
+        LogicalPlan::Distinct(Distinct::All(_)) if choice.stateful => {}
         LogicalPlan::Join(_) => note("Join"),
         LogicalPlan::Window(_) => note("Window"),
         LogicalPlan::Distinct(_) => note("Distinct"),
@@ -112,7 +134,27 @@ fn note_nonlinear(plan: &LogicalPlan, because: &mut Vec<String>) {
         other => note(other.display().to_string().split(':').next().unwrap_or("Operator")),
     }
     for input in plan.inputs() {
-        note_nonlinear(input, because);
+        note_others(input, choice, because);
+    }
+}
+
+fn note_exprs(plan: &LogicalPlan, note: &mut dyn FnMut(&str)) {
+    for expr in plan.expressions() {
+        if let Some(reason) = nonlinear_expr(&expr) {
+            note(reason);
+        }
+    }
+}
+
+/// True where the plan never takes a row back.
+fn is_append_only(plan: &LogicalPlan, choice: Choice<'_>) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => match source(scan).map(|source| &source.target) {
+            Some(Target::Object(id)) => (choice.append_only)(*id),
+            _ => false,
+        },
+        LogicalPlan::Aggregate(_) => false,
+        _ => plan.inputs().into_iter().all(|input| is_append_only(input, choice)),
     }
 }
 
@@ -137,31 +179,69 @@ fn source(scan: &TableScan) -> Option<&RelationSource> {
     matches!(source.target, Target::Object(_)).then_some(source)
 }
 
-/// Appends the pipelines of `plan`; each ends in the schema of `plan`.
-fn compile(
-    plan: &LogicalPlan,
-    inputs: &mut Vec<InputRelation>,
-    pipelines: &mut Vec<Pipeline>,
-) -> Result<()> {
-    let first = pipelines.len();
-    match plan {
-        LogicalPlan::TableScan(scan) => {
-            let input = input_of(scan, inputs);
-            pipelines.push(Pipeline { input, steps: Vec::new() });
+/// A pipeline that does not end yet.
+struct Open {
+    origin: Origin,
+    steps: Vec<Step>,
+}
+
+/// Makes the pipelines and aggregations of a plan.
+struct Compiler<'a> {
+    choice: Choice<'a>,
+    inputs: Vec<InputRelation>,
+    graph: Graph,
+}
+
+impl Compiler<'_> {
+    /// The pipelines of `plan`; each ends in its schema.
+    fn compile(&mut self, plan: &LogicalPlan) -> Result<Vec<Open>> {
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let origin = Origin::Input(input_of(scan, &mut self.inputs));
+                return Ok(vec![Open { origin, steps: Vec::new() }]);
+            }
+            LogicalPlan::Aggregate(aggregate) => {
+                let append_only = is_append_only(&aggregate.input, self.choice);
+                let planned = aggregation::planned(aggregate, append_only)?;
+                return self.aggregations(planned, &aggregate.input);
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                return self.aggregations(vec![aggregation::distinct(input)?], input);
+            }
+            _ => {}
         }
-        LogicalPlan::EmptyRelation(_) => {}
-        _ => {
-            for input in plan.inputs() {
-                compile(input, inputs, pipelines)?;
+        let mut open = Vec::new();
+        for input in plan.inputs() {
+            open.extend(self.compile(input)?);
+        }
+        if let Some(step) = step_of(plan)? {
+            for pipeline in &mut open {
+                pipeline.steps.push(step.clone());
             }
         }
+        Ok(open)
     }
-    if let Some(step) = step_of(plan)? {
-        for pipeline in &mut pipelines[first..] {
-            pipeline.steps.push(step.clone());
+
+    /// The pipelines that begin behind aggregations of `input`.
+    fn aggregations(&mut self, planned: Vec<Planned>, input: &LogicalPlan) -> Result<Vec<Open>> {
+        let mut behind = Vec::with_capacity(planned.len());
+        for Planned { project, aggregate } in planned {
+            let open = self.compile(input)?;
+            let number = self.graph.aggregations.len();
+            self.graph.aggregations.push(Arc::new(aggregate));
+            for mut pipeline in open {
+                pipeline.steps.push(project.clone());
+                self.close(pipeline, End::Aggregation(number));
+            }
+            behind.push(Open { origin: Origin::Aggregation(number), steps: Vec::new() });
         }
+        Ok(behind)
     }
-    Ok(())
+
+    fn close(&mut self, open: Open, target: End) {
+        let Open { origin, steps } = open;
+        self.graph.pipelines.push(Pipeline { origin, steps, target });
+    }
 }
 
 /// The operator of this node alone; `None` where it only renames or joins pipelines.

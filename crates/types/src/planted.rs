@@ -1,4 +1,4 @@
-//! Defects that the tests of the tests plant.
+//! Defects that the tests of the tests plant, and a switch that makes small tests meet what large ones do.
 //!
 //! Each harness must find every one of them; a harness that does not is not worth its time. They are there only with
 //! the feature `planted-bugs`, which `weir-tests` alone asks for, and do nothing until a test sets one.
@@ -49,10 +49,18 @@ pub enum Bug {
     SetDifference,
     /// A view that fails shows what it had.
     SwallowedError,
+    /// A group of an aggregation stays when its last row goes.
+    KeptGroup,
+    /// A value counts each time for an aggregate with DISTINCT.
+    DistinctAgain,
+    /// An aggregation keeps what a tick that failed did to it.
+    LostUndo,
+    /// A checkpoint misses groups that changed.
+    LostState,
 }
 
 /// All of them.
-pub const ALL: [Bug; 21] = [
+pub const ALL: [Bug; 25] = [
     Bug::DroppedDelta,
     Bug::DoubledDelta,
     Bug::WrongSign,
@@ -74,6 +82,10 @@ pub const ALL: [Bug; 21] = [
     Bug::UntouchedKeys,
     Bug::SetDifference,
     Bug::SwallowedError,
+    Bug::KeptGroup,
+    Bug::DistinctAgain,
+    Bug::LostUndo,
+    Bug::LostState,
 ];
 
 #[cfg(feature = "planted-bugs")]
@@ -98,5 +110,23 @@ pub fn is(bug: Bug) -> bool {
 #[inline]
 #[must_use]
 pub const fn is(_bug: Bug) -> bool {
+    false
+}
+
+/// True in a process whose variable `WEIR_SMALL` is set: hashes of tables in memory have 4 bits, and what is done for many
+/// rows is done for few, so that small tests meet collisions and threads. Never without the feature.
+#[cfg(feature = "planted-bugs")]
+#[inline]
+#[must_use]
+pub fn is_small() -> bool {
+    static IS_SMALL: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *IS_SMALL.get_or_init(|| std::env::var_os("WEIR_SMALL").is_some())
+}
+
+/// True in a process that makes much of few rows; never without the feature.
+#[cfg(not(feature = "planted-bugs"))]
+#[inline]
+#[must_use]
+pub const fn is_small() -> bool {
     false
 }

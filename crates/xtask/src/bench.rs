@@ -1,25 +1,51 @@
-//! `cargo xtask bench ingest`: builds release, and runs the programs of `benchmarks/`.
+//! `cargo xtask bench`: builds release, and runs the programs of `benchmarks/`.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::setup::{self, Need};
 use crate::{Result, cargo, progress, workspace};
 
 /// Where the data goes: on a disk, not in memory, and open to the user that PostgreSQL runs as.
 const DIRECTORY: &str = "/var/tmp";
+/// Where data and single results of Nexmark stay from one run to the next.
+const NEXMARK_DIRECTORY: &str = "/var/tmp/weir-nexmark";
 
 /// How fast rows come in, beside PostgreSQL, bare RocksDB and the bare disk.
 pub(crate) fn ingest() -> Result<()> {
     setup::provide(&[Need::Libclang, Need::CppCompiler, Need::PostgresServer])?;
+    let weir = build_weir()?;
+    let mut run = benchmark("ingest")?;
+    run.arg(weir).arg(DIRECTORY).arg(workspace::root().join("benchmarks/results"));
+    progress::run("benchmark", &mut run)
+}
+
+/// Weir, Flink, Spark and DuckDB on queries of Nexmark; the program itself reads `arguments`, and of an
+/// option that is given twice the last counts.
+pub(crate) fn nexmark(arguments: &[&str]) -> Result<()> {
+    setup::provide(&[Need::Libclang, Need::CppCompiler])?;
+    let mut run = benchmark("nexmark")?;
+    if arguments.contains(&"--help") {
+        return progress::run("benchmark", run.arg("--help"));
+    }
+    run.arg("--weir").arg(build_weir()?).arg("--root").arg(workspace::root());
+    run.args(["--work", NEXMARK_DIRECTORY]).arg("--cache").arg(workspace::cache_dir()?);
+    progress::run("benchmark", run.args(arguments))
+}
+
+/// The release build of the server.
+fn build_weir() -> Result<PathBuf> {
     let mut build = cargo::building("build")?;
     build.args(["--release", "--locked", "-p", "weir-server"]);
     progress::run("release build (the first one takes a while)", &mut build)?;
-    let target = cargo::target_dir()?;
-    let benchmarks = workspace::root().join("benchmarks");
+    Ok(cargo::target_dir()?.join("release/weir"))
+}
+
+/// A program of `benchmarks/`, built when it is run.
+fn benchmark(name: &str) -> Result<Command> {
     let mut run = cargo::building("run")?;
     run.args(["--release", "--locked", "--manifest-path"])
-        .arg(benchmarks.join("Cargo.toml"))
-        .arg("--")
-        .arg(target.join("release/weir"))
-        .arg(DIRECTORY)
-        .arg(benchmarks.join("results"));
-    progress::run("benchmark", &mut run)
+        .arg(workspace::root().join("benchmarks/Cargo.toml"))
+        .args(["--", name]);
+    Ok(run)
 }

@@ -87,7 +87,7 @@ impl Gather<'_> {
 
     /// An aggregate call and its type.
     pub fn aggregate(&mut self, scope: &Scope) -> (String, Ty) {
-        let n_choices = if self.common { 15 } else { 21 };
+        let n_choices = if self.common { 15 } else { 22 };
         let choice = self.dice.below(n_choices);
         let integer_ty = self.any_type(scope, Ty::is_integer);
         let integer = self.expression(scope, integer_ty, 1);
@@ -154,6 +154,13 @@ impl Gather<'_> {
                 format!("stddev({})", self.expression(scope, Ty::Real, 1)),
                 Ty::Double,
             ),
+            20 => {
+                let name = *self.dice.pick(&["covar_samp", "corr", "regr_slope", "regr_count"]);
+                let y = self.expression(scope, Ty::Double, 1);
+                let x = self.expression(scope, Ty::Double, 1);
+                let ty = if name == "regr_count" { Ty::Int8 } else { Ty::Double };
+                ("pair of floats", format!("{name}({y}, {x})"), ty)
+            }
             _ => ("count(*)", "count(*)".to_owned(), Ty::Int8),
         };
         self.uses(kind);

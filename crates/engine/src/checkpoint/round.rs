@@ -12,7 +12,11 @@ use weir_planner::incremental::Dataflow;
 use weir_store::StateBatch;
 use weir_types::{ColumnId, Epoch, ObjectId, Result};
 
-use super::{Checkpoints, NEWEST, Newest, Record, chunk_key, chunks, delete_chunks, record_key};
+use super::StateRecord;
+use super::{
+    CHUNK, Checkpoints, NEWEST, Newest, Record, STATE_CHUNK, chunk_key, chunks, delete_chunks,
+    record_key, state,
+};
 use crate::pins::Pin;
 use crate::relation::TableData;
 use crate::shared::Shared;
@@ -24,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of chunks that are written at once.
 const WRITE_BYTES: usize = 16 << 20;
 /// Changes below this many rows are never a reason to begin anew.
-const SINCE_MIN: u64 = 10_000;
+pub(super) const SINCE_MIN: u64 = 10_000;
 
 /// What has rows.
 enum Content {
@@ -64,11 +68,17 @@ impl Checkpoints {
         drop(hold);
         futures::executor::block_on(shared.durable.wait(epoch))?;
         let came = self.come_along(shared, &catalog, reached);
-        self.write(shared, &catalog, &came, pin)
+        let written = self.write(shared, &catalog, &came, pin);
+        for (id, view) in shared.views.all() {
+            let record = self.record(id).and_then(|record| record.state);
+            let goes_on = written.is_ok() && came.contains(&id);
+            view.freezing.end(goes_on && record.is_some_and(|record| !record.is_grown()));
+        }
+        written
     }
 
-    /// The objects to write: of the views that reached the epoch, those whose linear readers and linear
-    /// inputs come along too; and the tables whose linear readers do.
+    /// The objects to write: of the views that reached the epoch, those whose incremental readers and
+    /// incremental inputs come along too; and the tables whose incremental readers do.
     fn come_along(
         &self,
         shared: &Shared,
@@ -76,15 +86,15 @@ impl Checkpoints {
         reached: BTreeSet<ObjectId>,
     ) -> BTreeSet<ObjectId> {
         let mut came = reached;
-        let linear: Vec<(ObjectId, Arc<ViewData>)> = shared
+        let incremental: Vec<(ObjectId, Arc<ViewData>)> = shared
             .views
             .all()
             .into_iter()
-            .filter(|(_, view)| matches!(view.dataflow, Dataflow::Linear { .. }))
+            .filter(|(_, view)| matches!(view.dataflow, Dataflow::Incremental { .. }))
             .collect();
         loop {
             let mut stay = BTreeSet::new();
-            for (id, view) in &linear {
+            for (id, view) in &incremental {
                 let comes = came.contains(id);
                 for input in &view.views {
                     match (comes, came.contains(input)) {
@@ -105,7 +115,7 @@ impl Checkpoints {
         }
         for object in catalog.objects() {
             let ObjectBody::Table(table) = &object.body else { continue };
-            let kept = linear.iter().any(|(id, view)| {
+            let kept = incremental.iter().any(|(id, view)| {
                 view.topics.contains(&table.topic)
                     && !came.contains(id)
                     && self.record(*id).is_some()
@@ -145,12 +155,17 @@ impl Checkpoints {
         };
         for (id, record) in &dropped {
             batch.delete(&record_key(*id));
-            delete_chunks(&mut batch, *id, record.chunks);
+            delete_chunks(&mut batch, CHUNK, *id, record.chunks);
+            delete_chunks(&mut batch, STATE_CHUNK, *id, state_chunks(Some(record)));
         }
         for (id, record) in &records {
             batch.put(&record_key(*id), &storage::encode_json(record)?);
-            let old = self.record(*id).map_or((0, 0), |old| old.chunks);
-            delete_chunks(&mut batch, *id, (old.0, record.chunks.0.min(old.1)));
+            let old = self.record(*id);
+            let content = old.as_ref().map_or((0, 0), |old| old.chunks);
+            delete_chunks(&mut batch, CHUNK, *id, (content.0, record.chunks.0.min(content.1)));
+            let state = state_chunks(old.as_ref());
+            let begin = state_chunks(Some(record)).0;
+            delete_chunks(&mut batch, STATE_CHUNK, *id, (state.0, begin.min(state.1)));
         }
         batch.put(&[NEWEST], &storage::encode_json(&Newest { epoch })?);
         self.store.write_atomic(batch)?;
@@ -175,6 +190,10 @@ impl Checkpoints {
             Content::Table(table) => (table.last_row_id(), 0),
             Content::View(view) => (0, view.n_out.load(Ordering::Relaxed)),
         };
+        let state = match content {
+            Content::View(view) => self.state_of(object, view, batch)?,
+            Content::Table(_) => None,
+        };
         let ids = content.column_ids(object);
         let snapshot = content.segments().snapshot();
         if let Some(old) = &old
@@ -185,33 +204,49 @@ impl Checkpoints {
             if n_since <= SINCE_MIN.max(old.n_base / 2) {
                 let mut number = old.chunks.1;
                 for chunk in chunks::of_change(&change, &ids)? {
-                    self.put_chunk(batch, object.id, &mut number, &chunk)?;
+                    self.put_chunk(batch, CHUNK, object.id, &mut number, &chunk)?;
                 }
                 let chunks = (old.chunks.0, number);
                 let n_base = old.n_base;
-                return Ok(Record { epoch, chunks, n_base, n_since, last_row_id, n_out });
+                return Ok(Record { epoch, chunks, n_base, n_since, last_row_id, n_out, state });
             }
         }
         let begin = old.map_or(0, |old| old.chunks.1);
         let (mut number, mut n_base) = (begin, 0);
         for rows in snapshot.scan(epoch, None) {
             n_base += rows.num_rows() as u64;
-            self.put_chunk(batch, object.id, &mut number, &chunks::of_rows(&rows, &ids)?)?;
+            let chunk = chunks::of_rows(&rows, &ids)?;
+            self.put_chunk(batch, CHUNK, object.id, &mut number, &chunk)?;
         }
         let chunks = (begin, number);
-        Ok(Record { epoch, chunks, n_base, n_since: 0, last_row_id, n_out })
+        Ok(Record { epoch, chunks, n_base, n_since: 0, last_row_id, n_out, state })
+    }
+
+    fn state_of(
+        &self,
+        object: &Object,
+        view: &ViewData,
+        batch: &mut StateBatch,
+    ) -> Result<Option<StateRecord>> {
+        let (Dataflow::Incremental { graph, .. }, Some(frozen)) =
+            (&view.dataflow, view.take_frozen()?)
+        else {
+            return Ok(None);
+        };
+        self.write_state(object, &frozen, state::operators(graph), batch).map(Some)
     }
 
     /// Puts a chunk, and writes those that have gathered where they are many. No record names them yet: a
     /// crash leaves chunks that the next checkpoint overwrites.
-    fn put_chunk(
+    pub(super) fn put_chunk(
         &self,
         batch: &mut StateBatch,
+        kind: u8,
         id: ObjectId,
         number: &mut u64,
         chunk: &[u8],
     ) -> Result<()> {
-        batch.put(&chunk_key(id, *number), chunk);
+        batch.put(&chunk_key(kind, id, *number), chunk);
         *number += 1;
         if batch.n_bytes() >= WRITE_BYTES {
             self.store.write_atomic(std::mem::take(batch))?;
@@ -225,13 +260,22 @@ impl Checkpoints {
     }
 }
 
+/// The chunks of a record's state.
+fn state_chunks(record: Option<&Record>) -> (u64, u64) {
+    record.and_then(|record| record.state.as_ref()).map_or((0, 0), |state| state.chunks)
+}
+
 /// Brings views to the newest epoch: that epoch, and the views that are exact there.
 fn reach(shared: &Shared) -> (Epoch, BTreeSet<ObjectId>) {
     let filled = |(_, processed): &(ObjectId, Epoch)| *processed > Epoch::ZERO;
     let views: Vec<ObjectId> =
         shared.scheduler.processed().into_iter().filter(filled).map(|(id, _)| id).collect();
     // All of them stop at the epoch before anybody waits.
-    let epoch = shared.scheduler.wait_at_newest(&[], &views, Box::new(|_| ()));
+    let epoch = shared.scheduler.stop_at_newest(&views, |epoch| {
+        for (_, view) in shared.views.all() {
+            view.freezing.begin(epoch);
+        }
+    });
     let (sender, answers) = channel();
     for id in &views {
         let (id, sender) = (*id, sender.clone());

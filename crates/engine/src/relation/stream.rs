@@ -97,17 +97,29 @@ impl StreamRelation {
         &self,
         part: usize,
     ) -> Box<dyn Iterator<Item = Result<(Epoch, RecordBatch)>> + Send> {
-        self.blocks(part, self.columns.to_vec(), Arc::clone(&self.schema))
+        let range = self.ranges[part].clone();
+        self.blocks(part, range, self.columns.to_vec(), Arc::clone(&self.schema))
     }
 
-    /// Those columns of a part's blocks, as far as they are in its range.
+    /// The range of each partition.
+    pub(crate) fn ranges(&self) -> &[Range<Offset>] {
+        &self.ranges
+    }
+
+    /// The rows in a range of a part.
+    pub(crate) fn read_range(&self, part: usize, range: Range<Offset>) -> Batches {
+        let blocks = self.blocks(part, range, self.columns.to_vec(), Arc::clone(&self.schema));
+        Box::new(blocks.map(|block| block.map(|(_, rows)| rows)))
+    }
+
+    /// Those columns of a part's blocks, as far as they are in that range.
     fn blocks(
         &self,
         part: usize,
+        range: Range<Offset>,
         columns: Vec<Part>,
         schema: SchemaRef,
     ) -> Box<dyn Iterator<Item = Result<(Epoch, RecordBatch)>> + Send> {
-        let range = self.ranges[part].clone();
         if range.start >= range.end {
             return Box::new(std::iter::empty());
         }
@@ -159,7 +171,8 @@ impl RowSource for StreamRelation {
             Ok(schema) => Arc::new(schema),
             Err(e) => return Box::new(std::iter::once(Err(Error::internal(e.to_string())))),
         };
-        Box::new(self.blocks(part, columns, schema).map(|block| block.map(|(_, rows)| rows)))
+        let range = self.ranges[part].clone();
+        Box::new(self.blocks(part, range, columns, schema).map(|block| block.map(|(_, rows)| rows)))
     }
 }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast as sql;
+use weir_catalog::Catalog;
 use weir_catalog::ObjectName;
+use weir_dataflow::{Aggregate, Graph, Origin, Target};
 use weir_planner::bind::{BoundColumn, BoundQuery};
 use weir_planner::dialect::Statement;
-use weir_planner::incremental::{Dataflow, Keys};
+use weir_planner::incremental::{Dataflow, InputRelation, Keys};
 use weir_planner::semantics;
 use weir_types::{Error, Result};
 
@@ -14,6 +16,7 @@ use super::insert::quoted;
 use super::{query, show};
 use crate::read::EpochRows;
 use crate::session::{Execution, OutputColumn, Session, StatementSystem};
+use crate::views;
 
 /// The one column of EXPLAIN.
 pub(super) fn columns() -> Arc<[OutputColumn]> {
@@ -40,13 +43,16 @@ async fn explained(session: &Session, statement: &Statement, analyze: bool) -> R
             Box::pin(explained(session, &statement.statement, analyze)).await
         }
         Statement::CreateView(_) if analyze => refuse("CREATE MATERIALIZED VIEW"),
-        Statement::CreateView(view) if view.materialized => {
-            incremental_plan(session, &view.query, "Materialize: rows of the view, state O(view)")
-        }
+        Statement::CreateView(view) if view.materialized => incremental_plan(
+            session,
+            &view.query,
+            "Materialize: rows of the view, state O(view)",
+            true,
+        ),
         Statement::Subscribe(_) if analyze => refuse("SUBSCRIBE"),
         Statement::Subscribe(subscribe) => {
             let head = "Subscribe: changes leave as they are made, no state";
-            incremental_plan(session, &subscribe.query, head)
+            incremental_plan(session, &subscribe.query, head, false)
         }
         Statement::CreateTable(_) if analyze => refuse("CREATE TABLE AS"),
         Statement::CreateTable(table) => match &table.query {
@@ -150,32 +156,25 @@ async fn batch_plan(session: &Session, ast: &sql::Query, analyze: bool) -> Resul
     Ok(display.indent(false).to_string().lines().map(str::to_owned).collect())
 }
 
-fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<Vec<String>> {
+fn incremental_plan(
+    session: &Session,
+    ast: &sql::Query,
+    head: &str,
+    stateful: bool,
+) -> Result<Vec<String>> {
     let catalog = session.catalog();
     let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, ast, &[]))?;
     let config = query::config(session);
     let BoundQuery { plan, columns, .. } = bound;
-    let plan = session.shared.batch.optimize(plan, &config)?;
     let mut lines = Vec::new();
-    match weir_planner::incremental::split(&plan)? {
-        Dataflow::Linear { graph, inputs } => {
+    match views::dataflow(&session.shared, &catalog, plan, &config, stateful)? {
+        Dataflow::Incremental { graph, inputs } => {
             lines.push(head.to_owned());
-            for pipeline in &graph.pipelines {
-                for step in pipeline.steps.iter().rev() {
-                    lines.push(format!("  -> {}", step_text(step)));
-                }
-                let input = &inputs[pipeline.input];
-                let append_only = catalog.get(input.id).is_some_and(|object| {
-                    matches!(object.body, weir_catalog::ObjectBody::Stream(_))
-                });
-                lines.push(format!(
-                    "  -> Changes of {}: {}, cost O(change), no state",
-                    catalog.full_name(input.id),
-                    if append_only { "append-only" } else { "retracting" }
-                ));
-            }
+            let inputs: Vec<String> =
+                inputs.iter().map(|input| input_text(&catalog, input)).collect();
+            pipelines_into(&graph, Target::Content, &inputs, 1, &mut lines);
         }
-        Dataflow::Recompute { because, keys, .. } => {
+        Dataflow::Recompute { because, keys, plan } => {
             let of = match touched_columns(&columns, keys.as_ref()) {
                 Some(columns) => format!(" for touched values of ({columns})"),
                 None => String::new(),
@@ -189,6 +188,61 @@ fn incremental_plan(session: &Session, ast: &sql::Query, head: &str) -> Result<V
         }
     }
     Ok(lines)
+}
+
+/// The operators that end in `target`, the last one first.
+fn pipelines_into(
+    graph: &Graph,
+    target: Target,
+    inputs: &[String],
+    depth: usize,
+    lines: &mut Vec<String>,
+) {
+    let indent = "  ".repeat(depth);
+    for pipeline in graph.pipelines.iter().filter(|pipeline| pipeline.target == target) {
+        for step in pipeline.steps.iter().rev() {
+            lines.push(format!("{indent}-> {}", step_text(step)));
+        }
+        match pipeline.origin {
+            Origin::Input(input) => lines.push(format!("{indent}-> {}", inputs[input])),
+            Origin::Aggregation(number) => {
+                lines.push(format!("{indent}-> {}", aggregate_text(&graph.aggregations[number])));
+                let target = Target::Aggregation(number);
+                pipelines_into(graph, target, inputs, depth + 1, lines);
+            }
+        }
+    }
+}
+
+fn input_text(catalog: &Catalog, input: &InputRelation) -> String {
+    let append_only = catalog
+        .get(input.id)
+        .is_some_and(|object| matches!(object.body, weir_catalog::ObjectBody::Stream(_)));
+    format!(
+        "Changes of {}: {}, cost O(change), no state",
+        catalog.full_name(input.id),
+        if append_only { "append-only" } else { "retracting" }
+    )
+}
+
+fn aggregate_text(aggregate: &Aggregate) -> String {
+    let keys = &aggregate.schema.fields()[..aggregate.keys.len()];
+    let keys: Vec<&str> = keys.iter().map(|field| field.name().as_str()).collect();
+    let calls: Vec<String> = aggregate
+        .calls
+        .iter()
+        .map(|call| {
+            let distinct = if call.distinct.is_some() { "DISTINCT" } else { "" };
+            let filter = if call.filter.is_some() { " FILTER" } else { "" };
+            format!("{}({distinct}){filter}", call.name)
+        })
+        .collect();
+    let by = if keys.is_empty() { String::new() } else { format!(" by ({})", keys.join(", ")) };
+    let of = if calls.is_empty() { String::new() } else { format!(" of {}", calls.join(", ")) };
+    let state =
+        if aggregate.distinct.is_empty() { "O(groups)" } else { "O(groups + distinct arguments)" };
+    let from = if aggregate.append_only { "append-only" } else { "retracting" };
+    format!("Aggregate{by}{of}: from {from} rows, retracting, cost O(change), state {state}")
 }
 
 /// The names of the outputs whose touched values a tick is restricted to.

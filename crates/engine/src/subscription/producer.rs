@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use tokio::sync::oneshot;
-use weir_dataflow::Graph;
+use weir_dataflow::{Graph, Origin};
 use weir_delta::Delta;
 use weir_planner::semantics;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, limits};
@@ -119,7 +119,8 @@ impl Producer {
     fn apply(&self, changes: Vec<(usize, Delta)>) -> Result<Delta> {
         let mut outputs = Vec::new();
         for (input, delta) in changes {
-            for pipeline in self.graph.pipelines.iter().filter(|p| p.input == input) {
+            for pipeline in self.graph.pipelines.iter().filter(|p| p.origin == Origin::Input(input))
+            {
                 let output = pipeline.apply(delta.clone()).map_err(semantics::to_error)?;
                 let rows = normalize(output.rows(), &self.form.content)?;
                 outputs.push(Delta::new(rows, output.weights().clone()));

@@ -1,12 +1,15 @@
 //! The ticks of a view.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::LogicalPlan;
-use weir_dataflow::{BatchQuery, Graph, Input, Maintained, Pipeline, Tick, TickClass, recompute};
+use parking_lot::Mutex;
+use weir_dataflow::{
+    BatchQuery, Graph, GraphState, Input, Maintained, Origin, Pipeline, Tick, TickClass, recompute,
+};
 use weir_delta::{Delta, Weights};
 use weir_planner::incremental::{Dataflow, InputRelation, Keys, Touched};
 use weir_planner::semantics;
@@ -41,7 +44,7 @@ impl Maintained for Task {
         })?;
         let run = Run { shared: &shared, id: self.id, data: &self.data };
         let changed = match &self.data.dataflow {
-            Dataflow::Linear { graph, inputs } => run.linear(graph, inputs, from, upto),
+            Dataflow::Incremental { graph, inputs } => run.incremental(graph, inputs, from, upto),
             Dataflow::Recompute { plan, keys, .. } => {
                 run.recompute(plan, keys.as_ref(), from, upto)
             }
@@ -54,7 +57,7 @@ impl Maintained for Task {
 
     fn class(&self) -> TickClass {
         match self.data.dataflow {
-            Dataflow::Linear { .. } => TickClass::Linear,
+            Dataflow::Incremental { .. } => TickClass::Linear,
             Dataflow::Recompute { .. } => TickClass::Batch,
         }
     }
@@ -68,9 +71,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs the pipelines over the changes of the inputs. A view without content takes batches in as they
-    /// come; otherwise all or nothing.
-    fn linear(
+    /// Sends the changes of the inputs through the operators. A view without content takes batches in as
+    /// they come; otherwise all or nothing.
+    fn incremental(
         &self,
         graph: &Graph,
         inputs: &[InputRelation],
@@ -78,83 +81,125 @@ impl Run<'_> {
         upto: Epoch,
     ) -> Result<bool> {
         let backfill = from == Epoch::ZERO;
+        let mut state = self.data.state.lock();
         if backfill {
             self.begin_backfill(inputs, upto)?;
+            *state = GraphState::new(graph, self.shared.n_workers);
+        } else if !graph.is_linear() {
+            self.data.freezing.before_tick(&state, from)?;
         }
-        let mut kept: Vec<Delta> = Vec::new();
-        let mut changed = false;
-        let outcome = self.each_output(graph, inputs, from, upto, &mut |delta| {
-            if delta.is_empty() {
+        let outcome = self.take_in(graph, inputs, &state, from, upto);
+        if outcome.is_ok() {
+            state.commit();
+        } else if backfill {
+            self.empty(upto)?;
+        } else {
+            state.rollback();
+        }
+        outcome
+    }
+
+    /// True where the content changed.
+    fn take_in(
+        &self,
+        graph: &Graph,
+        inputs: &[InputRelation],
+        state: &GraphState,
+        from: Epoch,
+        upto: Epoch,
+    ) -> Result<bool> {
+        let backfill = from == Epoch::ZERO;
+        let kept: Mutex<Vec<Delta>> = Mutex::default();
+        let changed = AtomicBool::new(false);
+        let content = |output: Delta| -> DfResult<()> {
+            if output.is_empty() {
                 return Ok(());
             }
-            changed = true;
+            changed.store(true, Ordering::Relaxed);
             if !self.data.is_read {
-                self.data.n_out.fetch_add(delta.len() as u64, Ordering::Relaxed);
-            } else if backfill {
-                self.apply(upto, &delta)?;
-            } else {
-                kept.push(delta);
+                self.data.n_out.fetch_add(output.len() as u64, Ordering::Relaxed);
+                return Ok(());
             }
-            Ok(())
-        });
-        if let Err(error) = outcome {
+            let delta = self.stored(&output).map_err(external)?;
             if backfill {
-                self.empty(upto)?;
+                return self.apply(upto, &delta).map_err(external);
             }
-            return Err(error);
+            kept.lock().push(delta);
+            Ok(())
+        };
+        if self.data.is_dead_rows {
+            self.dead_rows_of(graph, inputs, from, upto, &content).map_err(semantics::to_error)?;
+        } else {
+            let sources = self.sources(inputs);
+            let parts = sources.iter().map(|source| source.parts(from, upto));
+            let parts = parts.collect::<DfResult<Vec<_>>>().map_err(semantics::to_error)?;
+            let lost;
+            let graph = if planted::is(Bug::LostBranch) {
+                lost = without_last(graph);
+                &lost
+            } else {
+                graph
+            };
+            let run = weir_dataflow::Run {
+                graph,
+                state,
+                n_workers: self.shared.n_workers,
+                skips_errors: self.data.skips_errors.load(Ordering::Relaxed),
+                content: &content,
+            };
+            run.run(&parts, !backfill).map_err(semantics::to_error)?;
         }
+        let kept = kept.into_inner();
         if !kept.is_empty() {
             let all = Delta::concat(self.data.segments.schema(), &kept)?;
             self.apply(upto, &all)?;
         }
-        Ok(changed)
+        Ok(changed.into_inner())
     }
 
-    fn each_output(
+    fn sources<'s>(&'s self, inputs: &'s [InputRelation]) -> Vec<RelationInput<'s>> {
+        let source = |relation| RelationInput {
+            shared: self.shared,
+            relation,
+            n_rows: &self.data.backfill_rows,
+        };
+        inputs.iter().map(source).collect()
+    }
+
+    /// Hands the rows for which a pipeline fails to `each`, as rows of `dlq.<view>`.
+    fn dead_rows_of(
         &self,
         graph: &Graph,
         inputs: &[InputRelation],
         from: Epoch,
         upto: Epoch,
-        each: &mut dyn FnMut(Delta) -> Result<()>,
-    ) -> Result<()> {
-        let skips = self.data.skips_errors.load(Ordering::Relaxed);
+        each: &dyn Fn(Delta) -> DfResult<()>,
+    ) -> DfResult<()> {
         let dead = self.dead_rows();
-        for (input_idx, relation) in inputs.iter().enumerate() {
-            let input =
-                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
-            let mut on_batch = |delta: Delta| -> DfResult<()> {
-                let n_lost = usize::from(planted::is(Bug::LostBranch));
-                let pipelines = graph.pipelines[..graph.pipelines.len() - n_lost].iter();
-                let pipelines = pipelines.filter(|p| p.input == input_idx);
-                for pipeline in pipelines {
-                    let outputs = if self.data.is_dead_rows {
-                        self.dead_of(pipeline, delta.clone(), &dead)?
-                    } else if skips {
-                        pipeline.apply_skipping(delta.clone(), &mut |_| Ok(()))?
-                    } else {
-                        vec![pipeline.apply(delta.clone())?]
-                    };
-                    for output in outputs {
-                        self.stored(&output).and_then(&mut *each).map_err(external)?;
+        for (input_idx, source) in self.sources(inputs).iter().enumerate() {
+            let pipelines =
+                || graph.pipelines.iter().filter(|p| p.origin == Origin::Input(input_idx));
+            for part in source.parts(from, upto)? {
+                part.read(&mut |delta| {
+                    for pipeline in pipelines() {
+                        each(self.dead_of(pipeline, delta.clone(), &dead)?)?;
                     }
-                }
-                Ok(())
-            };
-            input.changes(from, upto, &mut on_batch).map_err(semantics::to_error)?;
+                    Ok(())
+                })?;
+            }
         }
         Ok(())
     }
 
     /// The rows for which the pipeline fails, with their weights.
-    fn dead_of(&self, pipeline: &Pipeline, delta: Delta, dead: &DeadRows) -> DfResult<Vec<Delta>> {
+    fn dead_of(&self, pipeline: &Pipeline, delta: Delta, dead: &DeadRows) -> DfResult<Delta> {
         let mut weights = Vec::new();
         pipeline.apply_skipping(delta, &mut |bad| {
             weights.push(bad.row.weight(0));
             dead.add(bad.row.rows(), semantics::to_error(bad.error)).map_err(external)
         })?;
         let rows = dead.take(self.data.segments.schema()).map_err(external)?;
-        Ok(vec![Delta::new(rows, Weights::Mixed(weights))])
+        Ok(Delta::new(rows, Weights::Mixed(weights)))
     }
 
     /// Where rows go for which a batch plan fails.
@@ -171,10 +216,8 @@ impl Run<'_> {
     fn begin_backfill(&self, inputs: &[InputRelation], upto: Epoch) -> Result<()> {
         self.data.backfill_rows.store(0, Ordering::Relaxed);
         let mut total = 0;
-        for relation in inputs {
-            let input =
-                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
-            total += input.n_rows_at(upto)?;
+        for source in self.sources(inputs) {
+            total += source.n_rows_at(upto)?;
         }
         self.data.backfill_total.store(total, Ordering::Relaxed);
         Ok(())
@@ -228,14 +271,14 @@ impl Run<'_> {
     fn touched(&self, keys: &Keys, from: Epoch, upto: Epoch) -> Result<Touched> {
         let mut touched = Touched::default();
         let n_lost = usize::from(planted::is(Bug::UntouchedKeys));
-        for relation in &keys.inputs[n_lost..] {
-            let input =
-                RelationInput { shared: self.shared, relation, n_rows: &self.data.backfill_rows };
-            let mut on_batch = |delta: Delta| -> DfResult<()> {
-                touched.add(delta.rows().columns());
-                Ok(())
-            };
-            input.changes(from, upto, &mut on_batch).map_err(semantics::to_error)?;
+        for source in self.sources(&keys.inputs[n_lost..]) {
+            for part in source.parts(from, upto).map_err(semantics::to_error)? {
+                let mut on_batch = |delta: Delta| -> DfResult<()> {
+                    touched.add(delta.rows().columns());
+                    Ok(())
+                };
+                part.read(&mut on_batch).map_err(semantics::to_error)?;
+            }
         }
         Ok(touched)
     }
@@ -271,6 +314,13 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The graph without the last pipeline, which planted defects lose.
+fn without_last(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    graph.pipelines.pop();
+    graph
 }
 
 fn external(error: Error) -> DataFusionError {

@@ -4,13 +4,16 @@ mod converted;
 mod declared;
 mod distinct;
 mod exact;
+mod extremes;
 mod float_extremes;
 mod floats;
+pub(crate) mod group_states;
 mod joined;
 pub(crate) mod row_at;
 mod rows;
 mod spread;
 mod sums;
+mod tallies;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
     Volatility,
 };
+use weir_dataflow::GroupStates;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlType};
 
@@ -56,6 +60,9 @@ pub(crate) enum Body {
 pub(crate) trait Factory: Send + Sync {
     fn accumulator(&self, types: &CallTypes) -> Box<dyn Accumulator>;
     fn groups(&self, types: &CallTypes) -> Box<dyn GroupsAccumulator>;
+
+    /// States without groups in a view; `None` where rows cannot be taken back and are to be.
+    fn group_states(&self, types: &CallTypes, append_only: bool) -> Option<Arc<dyn GroupStates>>;
 }
 
 impl std::fmt::Debug for Body {

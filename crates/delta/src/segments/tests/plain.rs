@@ -285,8 +285,6 @@ fn a_row_that_is_updated_all_the_time_does_not_fill_the_store() {
     assert_eq!(scan(&store, 2_000), rows_of(&[(7, "1999")]));
 }
 
-/// With hashes of 4 bits a sixteenth of all rows is compared at each look-up: so many rows are a test of whole hashes.
-#[cfg(not(feature = "narrow-hash"))]
 mod many_rows {
     use super::*;
 

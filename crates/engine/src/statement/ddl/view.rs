@@ -11,7 +11,7 @@ use weir_catalog::{
 };
 use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
-use weir_planner::incremental::{self, Dataflow};
+use weir_planner::incremental::Dataflow;
 use weir_planner::semantics;
 use weir_planner::source::{RelationSource, Target};
 use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType};
@@ -23,7 +23,7 @@ use crate::dead_rows;
 use crate::session::{Execution, Session};
 use crate::statement::explain::touched_columns;
 use crate::statement::query;
-use crate::{sys, system};
+use crate::{sys, system, views};
 
 /// Plans a query that is to be maintained: without parameters and system relations.
 pub(crate) fn bind(session: &Session, catalog: &Arc<Catalog>, text: &str) -> Result<BoundQuery> {
@@ -207,8 +207,9 @@ fn notices(session: &Session, bound: &BoundQuery) -> Result<()> {
         .with_hint("Call it in INSERT, or in a column's DEFAULT, where its value is stored."));
     }
     let config = query::config(session);
-    let plan = session.shared.batch.optimize(bound.plan.clone(), &config)?;
-    if let Dataflow::Recompute { because, keys, .. } = incremental::split(&plan)? {
+    let (shared, catalog) = (&session.shared, session.catalog());
+    let dataflow = views::dataflow(shared, &catalog, bound.plan.clone(), &config, true)?;
+    if let Dataflow::Recompute { because, keys, .. } = dataflow {
         let because = because.join(", ");
         let what = match touched_columns(&bound.columns, keys.as_ref()) {
             Some(columns) => {

@@ -9,9 +9,11 @@ use datafusion::functions_aggregate::{
     array_agg, bit_and_or_xor, bool_and_or, min_max, string_agg,
 };
 use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator};
+use weir_dataflow::GroupStates;
 use weir_types::{Error, Result, SqlType};
 
 use super::floats::{FloatSum, Pairs, Variance, kind};
+use super::group_states::States;
 use super::joined::Form;
 use super::rows::{Groups, Single, State};
 use super::spread::NumericVariance;
@@ -31,6 +33,11 @@ impl<S: State> Factory for Of<S> {
 
     fn groups(&self, types: &CallTypes) -> Box<dyn GroupsAccumulator> {
         Box::new(Groups::<S>::new(types.clone()))
+    }
+
+    fn group_states(&self, types: &CallTypes, append_only: bool) -> Option<Arc<dyn GroupStates>> {
+        let can = S::CAN_TAKE || append_only;
+        can.then(|| Arc::new(States::<S>::new(types.clone())) as Arc<dyn GroupStates>)
     }
 }
 

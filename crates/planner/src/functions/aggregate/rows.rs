@@ -58,7 +58,7 @@ enum Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn new(values: &'a [ArrayRef]) -> Self {
+    pub(super) fn new(values: &'a [ArrayRef]) -> Self {
         let columns = values
             .iter()
             .map(|array| match array.data_type() {
@@ -108,7 +108,7 @@ impl<'a> Input<'a> {
 }
 
 /// Rows that count: no argument is NULL, and the filter says true.
-fn counting_rows<S: State>(
+pub(super) fn counting_rows<S: State>(
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
 ) -> Option<NullBuffer> {
@@ -125,19 +125,24 @@ fn counting_rows<S: State>(
     NullBuffer::union(valid.as_ref(), filtered.as_ref())
 }
 
-fn counts(valid: Option<&NullBuffer>, row: usize) -> bool {
+pub(super) fn counts(valid: Option<&NullBuffer>, row: usize) -> bool {
     valid.is_none_or(|valid| valid.is_valid(row))
 }
 
 fn stored<S: State>(states: &[S]) -> ArrayRef {
-    let mut builder = BinaryBuilder::with_capacity(states.len(), 0);
+    Arc::new(stored_bytes(states.iter()))
+}
+
+/// Each state as bytes.
+pub(super) fn stored_bytes<'a, S: State>(states: impl Iterator<Item = &'a S>) -> BinaryArray {
+    let mut builder = BinaryBuilder::new();
     let mut bytes = Vec::new();
     for state in states {
         bytes.clear();
         state.write(&mut bytes);
         builder.append_value(&bytes);
     }
-    Arc::new(builder.finish())
+    builder.finish()
 }
 
 fn read<S: State>(stored: &BinaryArray, row: usize) -> Result<S> {

@@ -1,6 +1,5 @@
-//! The servers, each on a directory of its own below the same one.
+//! A PostgreSQL server to measure beside.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,48 +8,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::load::Target;
 use crate::Result;
-use crate::load::Target;
 
 /// A server that does not answer by then does not start.
 const START_MAX: Duration = Duration::from_secs(60);
-
-/// A running Weir.
-pub(crate) struct Weir {
-    child: Child,
-    address: String,
-}
-
-impl Weir {
-    pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Self> {
-        let mut child = Command::new(binary)
-            .args(["serve", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(dir.join("weir"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("stdout is piped")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.split(' ').find_map(|word| word.strip_prefix("pg=")).map(str::to_owned);
-        match address {
-            Some(address) => Ok(Self { child, address }),
-            None => Err(format!("Weir did not start: {line}").into()),
-        }
-    }
-
-    pub(crate) fn target(&self) -> Target {
-        let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, "7432"));
-        Target { connect: format!("host={host} port={port} user=weir dbname=weir"), kind: "STREAM" }
-    }
-}
-
-impl Drop for Weir {
-    fn drop(&mut self) {
-        stop(&mut self.child, Signal::TERM);
-    }
-}
 
 /// A running PostgreSQL with the settings of its package, on TCP like the other.
 pub(crate) struct Postgres {

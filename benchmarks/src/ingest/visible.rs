@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use super::disk::percentiles;
+use super::load::Target;
 use crate::Result;
-use crate::disk::percentiles;
-use crate::load::Target;
 
 /// Rows a second.
 const RATE: u32 = 1_000;

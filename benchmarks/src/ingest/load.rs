@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::{SinkExt, stream};
 use tokio_postgres::{Client, NoTls};
 
+use super::rows::{COLUMNS, Row, Rows};
 use crate::Result;
-use crate::rows::{COLUMNS, Row, Rows};
 
 /// How long INSERTs are measured.
 pub(crate) const INSERT_TIME: Duration = Duration::from_secs(5);

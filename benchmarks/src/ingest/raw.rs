@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use rocksdb::{DB, Options, WriteBatch, WriteOptions};
 
+use super::load::{INSERT_TIME, Rates};
+use super::rows::{Row, Rows};
 use crate::Result;
-use crate::load::{INSERT_TIME, Rates};
-use crate::rows::{Row, Rows};
 
 /// Bytes of one write of the bulk load.
 const BATCH_BYTES: usize = 1 << 20;

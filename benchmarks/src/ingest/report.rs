@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::Result;
-use crate::disk::Disk;
-use crate::load::Rates;
-use crate::rows::Rows;
-use crate::visible::Visible;
+use super::disk::Disk;
+use super::load::Rates;
+use super::rows::Rows;
+use super::visible::Visible;
+use crate::{Result, machine};
 
 /// All that was measured.
 pub(crate) struct Report {
@@ -86,7 +86,7 @@ impl Report {
             "{} rows of {:.0} bytes; every acknowledgement after its fsync; {}.\n",
             self.rows,
             self.row_bytes,
-            machine()
+            machine::line()
         )?;
         writeln!(
             out,
@@ -161,7 +161,7 @@ impl Report {
             })
         };
         json!({
-            "machine": machine(),
+            "machine": machine::line(),
             "rows": self.rows,
             "row_bytes": self.row_bytes,
             "weir": rates(&self.weir),
@@ -184,12 +184,4 @@ impl Report {
             "bars_met": self.bars().iter().map(|bar| bar.is_met).collect::<Vec<_>>(),
         })
     }
-}
-
-/// The machine in a few words.
-fn machine() -> String {
-    let threads = std::thread::available_parallelism().map_or(0, usize::from);
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    format!("{threads} threads of {}", model.unwrap_or("a processor without a name").trim())
 }

@@ -1,0 +1,65 @@
+//! `cargo xtask bench ingest`: how fast rows come in, beside PostgreSQL, bare RocksDB and the bare disk.
+//!
+//! All of them write to the same file system in the same run, one after the other, with an fsync before
+//! each acknowledgement.
+
+mod disk;
+mod load;
+mod postgres;
+mod raw;
+mod report;
+mod rows;
+mod visible;
+
+use std::path::Path;
+
+use crate::Result;
+use crate::weir::Weir;
+use load::Target;
+use postgres::Postgres;
+use report::Report;
+
+/// Rows that COPY brings in.
+const COPY_ROWS: usize = 2_000_000;
+/// Connections of the concurrent INSERTs.
+const CONNECTIONS: usize = 16;
+
+/// Measures all systems and writes the report.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let [weir, dir, results] = words else {
+        return Err("usage: weir-benchmarks ingest WEIR_BINARY DIRECTORY RESULTS_DIRECTORY".into());
+    };
+    measure(Path::new(weir), Path::new(dir), Path::new(results))
+}
+
+fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let dir = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(dir)?;
+    let rows = rows::Rows::new(COPY_ROWS);
+    let mut report = Report::new(&rows);
+
+    step("the disk alone");
+    report.disk = disk::measure(dir.path())?;
+    step("bare RocksDB");
+    report.rocksdb = raw::measure(&dir.path().join("rocksdb"), &rows, CONNECTIONS)?;
+    step("PostgreSQL");
+    let postgres = Postgres::start(dir.path())?;
+    report.postgres = runtime.block_on(load::measure(&postgres.target(), &rows, CONNECTIONS))?;
+    drop(postgres);
+    step("Weir");
+    let weir = Weir::start(binary, &dir.path().join("weir"), &[], None)?;
+    let target = Target { connect: weir.connect_line(), kind: "STREAM" };
+    report.weir = runtime.block_on(load::measure(&target, &rows, CONNECTIONS))?;
+    step("from acknowledged to visible");
+    report.visible = runtime.block_on(visible::measure(&target))?;
+    drop(weir);
+
+    let (markdown, json) = report.write(results)?;
+    println!("\n{}", std::fs::read_to_string(&markdown)?);
+    println!("written to {} and {}", markdown.display(), json.display());
+    Ok(())
+}
+
+fn step(name: &str) {
+    eprintln!("benchmark: {name}");
+}

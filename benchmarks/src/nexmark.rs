@@ -1,0 +1,147 @@
+//! `cargo xtask bench nexmark`: Weir, Flink, Spark Structured Streaming and DuckDB on nine queries of
+//! Nexmark, in turns, on the same cores and the same files.
+//!
+//! Every measurement is a process of its own, and its result a small file of the work directory: what
+//! is there already is not measured again, as long as binary, programs and queries are the same.
+
+mod check;
+mod data;
+mod duckdb;
+mod facts;
+mod install;
+mod options;
+mod peers;
+mod plan;
+mod plot;
+mod report;
+mod rows;
+mod sql;
+mod store;
+mod streaming;
+mod summary;
+mod usage;
+mod weir;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::Result;
+use options::Options;
+use plan::{Engine, Key, What};
+use store::{Measured, Outcome, Store};
+
+/// Everything that a measurement needs.
+pub(crate) struct Bench {
+    options: Options,
+    data: data::Data,
+    sql: sql::Sql,
+    peers: peers::Peers,
+    store: Store,
+}
+
+/// Makes the data, measures, checks and writes the report.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    if words.iter().any(|word| word == "--help") {
+        println!("{}", options::USAGE);
+        return Ok(());
+    }
+    let options = Options::parse(words)?;
+    options.stay_on_cores()?;
+    if options.fresh && options.work.exists() {
+        say("removing what is there");
+        std::fs::remove_dir_all(&options.work)?;
+    }
+    std::fs::create_dir_all(&options.work)?;
+    let data = data::provide(&options)?;
+    let sql = sql::Sql::read(&options.root)?;
+    let peers = install::provide(&options)?;
+    let store = Store::open(&options, &sql)?;
+    let bench = Bench { options, data, sql, peers, store };
+    bench.check()?;
+    bench.measure()?;
+    let summary = summary::Summary::new(&bench)?;
+    let written = report::write(&bench, &summary)?;
+    println!("\n{}", std::fs::read_to_string(&written[0])?);
+    let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+    println!("written: {}", names.join(", "));
+    Ok(())
+}
+
+impl Bench {
+    /// Compares every engine's result with DuckDB's; what was not compared yet.
+    fn check(&self) -> Result<()> {
+        let engines = self.options.engines.iter().filter(|engine| **engine != Engine::DuckDb);
+        let mut keys = Vec::new();
+        for query in &self.options.queries {
+            keys.extend(engines.clone().map(|engine| Key::new(*engine, What::Check, query, 1)));
+        }
+        self.run_all(&keys)
+    }
+
+    /// Measures what was not measured yet. All engines take turns: what disturbs the machine for a
+    /// while disturbs all of them.
+    fn measure(&self) -> Result<()> {
+        let mut keys = Vec::new();
+        for repeat in 1..=self.options.repeats {
+            for engine in [Engine::Weir, Engine::DuckDb] {
+                if self.options.engines.contains(&engine) {
+                    keys.push(Key::new(engine, What::Load, plan::ALL_TABLES, repeat));
+                }
+            }
+            for query in &self.options.queries {
+                for engine in &self.options.engines {
+                    let whats = engine.whats().iter();
+                    keys.extend(whats.map(|what| Key::new(*engine, *what, query, repeat)));
+                }
+            }
+        }
+        self.run_all(&keys)
+    }
+
+    fn run_all(&self, keys: &[Key]) -> Result<()> {
+        for (number, key) in keys.iter().enumerate() {
+            let progress = format!("[{}/{}] {key}", number + 1, keys.len());
+            if self.store.get(key)?.is_some_and(|known| known.holds(self.options.bound)) {
+                continue;
+            }
+            // What did not end in time does not do so in the next turn.
+            let first = Key { repeat: 1, ..key.clone() };
+            let known = self.store.get(&first)?.filter(|known| known.holds(self.options.bound));
+            if let Some(known) =
+                known.filter(|known| !matches!(known.outcome, Outcome::Finished(_)))
+            {
+                self.store.put(key, &known)?;
+                continue;
+            }
+            say(&progress);
+            let began = Instant::now();
+            let measured = self.run_one(key)?;
+            say(&format!("{progress}: {measured}, {:.0} s in all", began.elapsed().as_secs_f64()));
+            self.store.put(key, &measured)?;
+        }
+        Ok(())
+    }
+
+    /// Where the programs of a measurement write what they say.
+    fn log(&self, key: &Key) -> Result<PathBuf> {
+        let dir = self.options.work.join("logs");
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir.join(format!("{}.log", key.file_name())))
+    }
+
+    fn run_one(&self, key: &Key) -> Result<Measured> {
+        match (key.what, key.engine) {
+            (What::Check, _) => check::run(self, key),
+            (What::Load, Engine::DuckDb) => duckdb::load(self),
+            (What::Load, _) => weir::load(self),
+            (_, Engine::Weir) => weir::query(self, key),
+            (_, Engine::DuckDb) => duckdb::query(self, key),
+            (_, Engine::Flink | Engine::Spark) => streaming::query(self, key),
+        }
+    }
+}
+
+/// A progress line.
+fn say(text: &str) {
+    eprintln!("nexmark: {text}");
+}

@@ -1,0 +1,203 @@
+//! A shard's groups as rows, for checkpoints.
+//!
+//! A table of groups has a row for each group: its key, its number of rows (0: the group is no more), and a
+//! column of bytes for each call. A table of the values that calls with DISTINCT have seen has a row for
+//! each: the key of the group, the value, and a count for each filter (all 0: it is no more). Rows name
+//! groups by key, so that any number of shards can load them; a later row of a key replaces an earlier one.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
+use datafusion::error::{DataFusionError, Result};
+use weir_delta::group_table::GroupTable;
+use weir_types::Error;
+use weir_types::planted::{self, Bug};
+
+use super::distinct::{Dirty, DistinctTable};
+use super::shard::Shard;
+use super::{Aggregate, shard_of};
+
+/// What changed since the last checkpoint.
+#[derive(Default)]
+pub(crate) struct Since {
+    pub(super) dirty: Dirty,
+    /// The keys of groups that ended.
+    pub(super) removed: Vec<Vec<ArrayRef>>,
+    /// For each of the distinct arguments, group keys and values that are no more.
+    removed_values: Vec<(usize, Vec<ArrayRef>)>,
+}
+
+impl Since {
+    /// Notes values that are no more; `keys` are the slots of their groups and the values.
+    pub(super) fn removed_values(
+        &mut self,
+        set_idx: usize,
+        groups: &GroupTable,
+        mut keys: Vec<ArrayRef>,
+    ) {
+        let slots = keys.remove(0);
+        if slots.is_empty() {
+            return;
+        }
+        let mut columns = groups.keys(slots.as_primitive::<UInt32Type>().values());
+        columns.extend(keys);
+        self.removed_values.push((set_idx, columns));
+    }
+}
+
+/// Rows of one of an aggregation's tables: 0 has the groups, the others the values of the distinct arguments.
+pub(crate) struct TableRows {
+    pub(crate) table: usize,
+    pub(crate) rows: RecordBatch,
+}
+
+impl Shard {
+    /// All of the shard, or what changed since it was last asked. From then on changes are noted.
+    ///
+    /// # Errors
+    /// XX000 on a defect of a kernel.
+    pub(crate) fn stored(&mut self, all: bool) -> Result<Vec<TableRows>> {
+        let mut since = self.since.replace(Since::default()).unwrap_or_default();
+        let mut tables = Vec::new();
+        if !all {
+            for keys in std::mem::take(&mut since.removed) {
+                tables.push(TableRows { table: 0, rows: self.ended_groups(keys)? });
+            }
+        }
+        let slots = if all { self.groups.slots() } else { self.live(since.dirty.take()) };
+        let is_lost = !all && planted::is(Bug::LostState);
+        if !slots.is_empty() && !is_lost {
+            tables.push(TableRows { table: 0, rows: self.groups_as_rows(&slots)? });
+        }
+        for (set_idx, mut columns) in since.removed_values {
+            if all {
+                break;
+            }
+            let n_rows = columns[0].len();
+            let n_filters = self.aggregate.distinct[set_idx].filters.len();
+            let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; n_rows]));
+            columns.extend(std::iter::repeat_n(zeros, n_filters));
+            tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+        }
+        for set_idx in 0..self.distinct.len() {
+            let (slots, arguments, counts) = self.distinct[set_idx].stored(all);
+            if slots.is_empty() {
+                continue;
+            }
+            let mut columns = self.groups.keys(&slots);
+            columns.extend(arguments);
+            columns.extend(counts);
+            tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+        }
+        Ok(tables)
+    }
+
+    /// From now on changes are noted.
+    pub(crate) fn note_changes(&mut self) {
+        self.since = Some(Since::default());
+        self.distinct.iter_mut().for_each(DistinctTable::note_changes);
+    }
+
+    fn live(&self, slots: Vec<u32>) -> Vec<u32> {
+        slots.into_iter().filter(|slot| self.groups.is_live(*slot)).collect()
+    }
+
+    fn groups_as_rows(&self, slots: &[u32]) -> Result<RecordBatch> {
+        let mut columns = self.groups.keys(slots);
+        let counts = slots.iter().map(|slot| self.counts[*slot as usize]);
+        columns.push(Arc::new(counts.collect::<Int64Array>()));
+        for states in &self.states {
+            columns.push(Arc::new(states.write(slots)));
+        }
+        as_rows(columns)
+    }
+
+    fn ended_groups(&self, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+        // A global aggregation's group never ends: there is a key.
+        let n_rows = columns[0].len();
+        columns.push(Arc::new(Int64Array::from(vec![0; n_rows])));
+        for _ in &self.states {
+            columns.push(new_null_array(&DataType::Binary, n_rows));
+        }
+        as_rows(columns)
+    }
+
+    /// Puts rows of a table in, those of this shard.
+    ///
+    /// # Errors
+    /// XX001 where they are not rows of such a table.
+    pub(crate) fn load(
+        &mut self,
+        table: usize,
+        rows: &RecordBatch,
+        shard_idx: usize,
+        n_shards: usize,
+    ) -> Result<()> {
+        let aggregate = Arc::clone(&self.aggregate);
+        let columns = rows.columns();
+        if columns.len() != n_columns(&aggregate, table) {
+            return Err(damaged());
+        }
+        let (keys, rest) = columns.split_at(aggregate.keys.len());
+        let hashes = GroupTable::hash(keys, rows.num_rows());
+        let own: Vec<u32> = (0..rows.num_rows() as u32)
+            .filter(|row| shard_of(hashes[*row as usize], n_shards) == shard_idx)
+            .collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let slots = self.assign(keys, &hashes, &own);
+        let own = arrow::array::UInt32Array::from(own);
+        let rest = rest.iter().map(|column| Ok(arrow::compute::take(column, &own, None)?));
+        let rest = rest.collect::<Result<Vec<ArrayRef>>>()?;
+        if let Some(set_idx) = table.checked_sub(1) {
+            let n_arguments = aggregate.distinct[set_idx].arguments.len();
+            let (arguments, counts) = rest.split_at(n_arguments);
+            self.distinct[set_idx].load(&slots, arguments, counts);
+            return Ok(());
+        }
+        let counts = rest[0].as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+        for (slot, count) in slots.iter().zip(counts.values()) {
+            self.counts[*slot as usize] = *count;
+        }
+        // An ended group has no states.
+        let live: Vec<u32> = (0..slots.len() as u32)
+            .filter(|row| counts.value(*row as usize) != 0 || aggregate.is_global)
+            .collect();
+        let slots: Vec<u32> = live.iter().map(|row| slots[*row as usize]).collect();
+        let live = arrow::array::UInt32Array::from(live);
+        for (states, bytes) in self.states.iter_mut().zip(&rest[1..]) {
+            let bytes = arrow::compute::take(bytes, &live, None)?;
+            let bytes: &BinaryArray = bytes.as_binary_opt::<i32>().ok_or_else(damaged)?;
+            states.read(&slots, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn n_columns(aggregate: &Aggregate, table: usize) -> usize {
+    let own = match table.checked_sub(1) {
+        None => 1 + aggregate.calls.len(),
+        Some(set_idx) => match aggregate.distinct.get(set_idx) {
+            Some(set) => set.arguments.len() + set.filters.len(),
+            None => return usize::MAX,
+        },
+    };
+    aggregate.keys.len() + own
+}
+
+fn as_rows(columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| Field::new(format!("c{place}"), column.data_type().clone(), true))
+        .collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn damaged() -> DataFusionError {
+    DataFusionError::External(Box::new(Error::corrupt(
+        "the stored state of an aggregation is damaged",
+    )))
+}

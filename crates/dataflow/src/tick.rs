@@ -1,0 +1,300 @@
+//! A tick of an incremental view: its inputs' changes through its pipelines and aggregations.
+//!
+//! Few rows go straight into the aggregations. Many are read by several threads: each has gathering shards
+//! of its own, which it merges into the view's where they are full, and at the end. What an aggregation
+//! changed is told shard by shard, when all rows that it gets are in.
+//!
+//! ```text
+//! parts of inputs -> pipelines -> gathering shards -> (one lock a shard) -> shards -> changes -> pipelines
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use parking_lot::Mutex;
+use weir_delta::Delta;
+use weir_types::Error;
+use weir_types::planted::{self, Bug};
+
+use crate::InputPart;
+use crate::graph::{Graph, Origin, Pipeline, Target};
+use crate::operator::aggregate::shard::Shard;
+use crate::operator::aggregate::stored::TableRows;
+use crate::operator::aggregate::{Aggregate, Prepared};
+
+/// From so many rows on, threads are worth their start.
+const PARALLEL_ROWS: usize = 1 << 15;
+/// Groups of a gathering shard from which on it is merged: what it holds should stay in the cache.
+const GATHERED_GROUPS: usize = 1 << 14;
+
+fn parallel_rows() -> usize {
+    if planted::is_small() { 2 } else { PARALLEL_ROWS }
+}
+
+fn gathered_max() -> usize {
+    if planted::is_small() { 2 } else { GATHERED_GROUPS }
+}
+
+/// What the operators of a view remember.
+#[derive(Default)]
+pub struct GraphState {
+    /// For each aggregation, its shards.
+    aggregations: Vec<Vec<Mutex<Shard>>>,
+}
+
+impl GraphState {
+    /// The state before the first row.
+    #[must_use]
+    pub fn new(graph: &Graph, n_shards: usize) -> Self {
+        let shards = |aggregate: &Arc<Aggregate>| {
+            (0..n_shards)
+                .map(|shard_idx| Mutex::new(Shard::new(aggregate, shard_idx, n_shards)))
+                .collect()
+        };
+        Self { aggregations: graph.aggregations.iter().map(shards).collect() }
+    }
+
+    /// Number of groups in it.
+    #[must_use]
+    pub fn n_rows(&self) -> usize {
+        self.shards().map(|shard| shard.lock().n_groups()).sum()
+    }
+
+    /// Bytes of memory in use, about.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.shards().map(|shard| shard.lock().n_bytes()).sum()
+    }
+
+    /// The tick holds.
+    pub fn commit(&self) {
+        self.shards().for_each(|shard| shard.lock().commit());
+    }
+
+    /// The tick, which kept undo, did not happen.
+    pub fn rollback(&self) {
+        if planted::is(Bug::LostUndo) {
+            return self.commit();
+        }
+        self.shards().for_each(|shard| shard.lock().rollback());
+    }
+
+    /// The state as rows: all of it, or what changed since it was last asked.
+    ///
+    /// # Errors
+    /// XX000 on a defect of a kernel.
+    pub fn stored(&self, all: bool) -> Result<Vec<StoredRows>> {
+        let mut stored = Vec::new();
+        for (aggregation, shards) in self.aggregations.iter().enumerate() {
+            for shard in shards {
+                let tables = shard.lock().stored(all)?;
+                stored.extend(tables.into_iter().map(|TableRows { table, rows }| StoredRows {
+                    aggregation,
+                    table,
+                    rows,
+                }));
+            }
+        }
+        Ok(stored)
+    }
+
+    /// From now on changes are noted for [`Self::stored`].
+    pub fn note_changes(&self) {
+        self.shards().for_each(|shard| shard.lock().note_changes());
+    }
+
+    /// Puts rows in that [`Self::stored`] gave, in that order. To be followed by [`Self::commit`].
+    ///
+    /// # Errors
+    /// XX001 where they are not of such a state.
+    pub fn load(&self, stored: &StoredRows) -> Result<()> {
+        let Some(shards) = self.aggregations.get(stored.aggregation) else {
+            return Err(DataFusionError::External(Box::new(Error::corrupt(
+                "the stored state is of another query",
+            ))));
+        };
+        for (shard_idx, shard) in shards.iter().enumerate() {
+            shard.lock().load(stored.table, &stored.rows, shard_idx, shards.len())?;
+        }
+        Ok(())
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
+        self.aggregations.iter().flatten()
+    }
+}
+
+/// Rows of a state.
+pub struct StoredRows {
+    /// Which of the view's aggregations.
+    pub aggregation: usize,
+    /// Which of its tables.
+    pub table: usize,
+    /// The rows.
+    pub rows: RecordBatch,
+}
+
+/// One tick.
+pub struct Run<'a> {
+    /// The view's operators.
+    pub graph: &'a Graph,
+    /// What they remember.
+    pub state: &'a GraphState,
+    /// Threads to use where there is much to do.
+    pub n_workers: usize,
+    /// Rows for which an operator fails are left out.
+    pub skips_errors: bool,
+    /// Takes the changes of the content; from several threads.
+    pub content: &'a (dyn Fn(Delta) -> Result<()> + Sync),
+}
+
+impl Run<'_> {
+    /// Takes in those parts of each of the view's inputs. After an error, or where what comes after it
+    /// fails, the state is to be rolled back, which `keeps_undo` allows; else it is to be given up.
+    ///
+    /// # Errors
+    /// Of reading, of operators, of `content`.
+    pub fn run(&self, inputs: &[Vec<Box<dyn InputPart + '_>>], keeps_undo: bool) -> Result<()> {
+        self.state.shards().for_each(|shard| shard.lock().begin(keeps_undo));
+        let parts: Vec<(usize, &dyn InputPart)> = inputs
+            .iter()
+            .enumerate()
+            .flat_map(|(input, parts)| parts.iter().map(move |part| (input, part.as_ref())))
+            .collect();
+        let n_rows: usize = parts.iter().map(|(_, part)| part.n_rows()).sum();
+        if n_rows < parallel_rows() || self.n_workers < 2 || parts.len() < 2 {
+            for (input, part) in parts {
+                part.read(&mut |delta| self.take_in(Origin::Input(input), delta, None))?;
+            }
+        } else {
+            self.read_side_by_side(&parts)?;
+        }
+        for aggregation in 0..self.graph.aggregations.len() {
+            self.pass_on(aggregation)?;
+        }
+        Ok(())
+    }
+
+    fn read_side_by_side(&self, parts: &[(usize, &dyn InputPart)]) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        self.on_all_workers(|worker_idx| {
+            let mut gathered = Gathered::new(self.graph, self.state);
+            loop {
+                let Some((input, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    break;
+                };
+                let origin = Origin::Input(*input);
+                part.read(&mut |delta| self.take_in(origin, delta, Some(&mut gathered)))?;
+            }
+            gathered.merge_all(self.state, worker_idx)
+        })
+    }
+
+    /// Runs `act` on each worker; the first error stops none of them.
+    fn on_all_workers(&self, act: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+        let n_workers = self.n_workers;
+        let outcomes = weir_env::run_side_by_side("weir-tick", n_workers, &act);
+        outcomes.into_iter().collect()
+    }
+
+    /// Sends changes through the pipelines that begin there.
+    fn take_in(
+        &self,
+        origin: Origin,
+        delta: Delta,
+        mut gathered: Option<&mut Gathered>,
+    ) -> Result<()> {
+        for pipeline in self.graph.from(origin) {
+            for output in self.apply(pipeline, delta.clone())? {
+                match (pipeline.target, &mut gathered) {
+                    (Target::Content, _) => (self.content)(output)?,
+                    (Target::Aggregation(to), Some(gathered)) => {
+                        gathered.take_in(self.graph, self.state, to, &output)?;
+                    }
+                    (Target::Aggregation(to), None) => self.aggregate(to, &output)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, pipeline: &Pipeline, delta: Delta) -> Result<Vec<Delta>> {
+        let outputs = if self.skips_errors {
+            pipeline.apply_skipping(delta, &mut |_| Ok(()))?
+        } else {
+            vec![pipeline.apply(delta)?]
+        };
+        Ok(outputs.into_iter().filter(|output| !output.is_empty()).collect())
+    }
+
+    fn aggregate(&self, aggregation: usize, delta: &Delta) -> Result<()> {
+        let shards = &self.state.aggregations[aggregation];
+        let prepared = Prepared::new(&self.graph.aggregations[aggregation], delta, shards.len());
+        for (shard, rows) in shards.iter().zip(&prepared.rows) {
+            if !rows.is_empty() {
+                shard.lock().update(&prepared, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the aggregation changed goes on.
+    fn pass_on(&self, aggregation: usize) -> Result<()> {
+        let shards = &self.state.aggregations[aggregation];
+        for shard in shards {
+            let changes = shard.lock().changes()?;
+            for delta in changes {
+                self.take_in(Origin::Aggregation(aggregation), delta, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gathering shards of a worker, for each aggregation.
+struct Gathered {
+    shards: Vec<Vec<Shard>>,
+}
+
+impl Gathered {
+    fn new(graph: &Graph, state: &GraphState) -> Self {
+        let shards =
+            graph.aggregations.iter().zip(&state.aggregations).map(|(aggregate, shards)| {
+                shards.iter().map(|_| Shard::gathering(aggregate)).collect()
+            });
+        Self { shards: shards.collect() }
+    }
+
+    fn take_in(
+        &mut self,
+        graph: &Graph,
+        state: &GraphState,
+        to: usize,
+        delta: &Delta,
+    ) -> Result<()> {
+        let shards = &mut self.shards[to];
+        let aggregate = &graph.aggregations[to];
+        let prepared = Prepared::new(aggregate, delta, shards.len());
+        for (shard_idx, shard) in shards.iter_mut().enumerate() {
+            shard.update(&prepared, &prepared.rows[shard_idx])?;
+            if shard.n_gathered() > gathered_max() {
+                let full = std::mem::replace(shard, Shard::gathering(aggregate));
+                state.aggregations[to][shard_idx].lock().merge(&full)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges all shards, each worker beginning with another.
+    fn merge_all(self, state: &GraphState, worker_idx: usize) -> Result<()> {
+        for (shards, targets) in self.shards.iter().zip(&state.aggregations) {
+            for step in 0..shards.len() {
+                let shard_idx = (step + worker_idx) % shards.len();
+                targets[shard_idx].lock().merge(&shards[shard_idx])?;
+            }
+        }
+        Ok(())
+    }
+}
