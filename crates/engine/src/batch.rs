@@ -2,6 +2,7 @@
 
 mod false_join;
 mod null_padding;
+mod yielding;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use weir_types::{Error, Result};
 use crate::dead_rows::{self, DeadRows};
 use false_join::EmptyFalseJoins;
 use null_padding::ForgetConstants;
+use yielding::YieldInJoins;
 
 /// Batches that wait between the query's threads and the reader.
 const CHANNEL_BATCHES: usize = 4;
@@ -248,7 +250,8 @@ fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's physical rules, behind one that mends what they know of outer joins, and without those that push filters
+/// DataFusion's physical rules, between one that mends what they know of outer joins and one that makes joins yield, and
+/// without those that push filters
 /// through physical plans. Those find columns by name, and so take
 /// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
 /// filters, and no relation here takes any.
@@ -256,6 +259,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     rules.insert(0, Arc::new(ForgetConstants));
+    rules.push(Arc::new(YieldInJoins));
     rules
 }
 

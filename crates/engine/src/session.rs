@@ -197,6 +197,8 @@ pub(crate) struct State {
     parameter_changes: Vec<(String, String)>,
     /// What SET LOCAL changed, to be brought back when the transaction ends: name and value.
     pub(crate) local: Vec<(String, Option<String>)>,
+    /// The settings as the transaction began: ROLLBACK brings them back.
+    pub(crate) before: Option<Box<Settings>>,
 }
 
 impl Session {
@@ -231,6 +233,7 @@ impl Session {
                 notices: Vec::new(),
                 parameter_changes: Vec::new(),
                 local: Vec::new(),
+                before: None,
             }),
         }))
     }
@@ -279,6 +282,7 @@ impl Session {
         if matches!(state.transaction, Transaction::None) {
             let block = Block::new(&self.shared, state.settings.read_only());
             state.transaction = Transaction::Implicit(Box::new(block));
+            state.before = Some(Box::new(state.settings.clone()));
         }
     }
 
@@ -298,13 +302,16 @@ impl Session {
             }
         };
         let outcome = self.commit_block(*block).await;
-        self.end_transaction();
+        self.end_transaction(outcome.is_ok());
         outcome
     }
 
     /// An error was answered: the transaction, if there is one, has failed.
     pub fn fail(&self) {
         let mut state = self.state.lock();
+        if matches!(state.transaction, Transaction::Implicit(_)) {
+            state.roll_back_settings();
+        }
         state.transaction = match std::mem::take(&mut state.transaction) {
             Transaction::None | Transaction::Implicit(_) => Transaction::None,
             Transaction::Explicit(block) => Transaction::Failed(block.until_rolled_back()),

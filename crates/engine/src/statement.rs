@@ -27,7 +27,7 @@ use crate::subscription::Subscription;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use ddl::bind_stored;
-pub(crate) use encode::{encode_append, encode_change};
+pub(crate) use encode::{columns_changed, encode_append, encode_change};
 pub(crate) use insert::InsertPlan;
 pub(crate) use modify::ModifyPlan;
 pub(crate) use row::stored_schema;
@@ -61,13 +61,26 @@ impl Session {
     ) -> Result<Execution> {
         self.connection.active(&prepared.parsed.text, self.shared.clock.now());
         self.check_not_failed(&prepared.parsed.statement)?;
-        let prepared = self.refreshed(prepared)?;
+        let mut prepared = self.refreshed(prepared)?;
         let values = query::decode_parameters(self, &prepared, parameters)?;
-        let outcome = match &prepared.work {
-            Work::Query(bound) => query::run(self, bound, &prepared, values).await,
-            Work::Insert(plan) => insert::run(self, plan, &prepared, values).await,
-            Work::Modify(plan) => modify::run(self, plan, &prepared, values).await,
-            Work::Utility => self.utility(&prepared).await,
+        let outcome = loop {
+            let outcome = match &prepared.work {
+                Work::Query(bound) => query::run(self, bound, &prepared, values.clone()).await,
+                Work::Insert(plan) => insert::run(self, plan, &prepared, values.clone()).await,
+                Work::Modify(plan) => modify::run(self, plan, &prepared, values.clone()).await,
+                Work::Utility => self.utility(&prepared).await,
+            };
+            match outcome {
+                // The table was changed between planning and commit: the statement is planned again.
+                Err(error)
+                    if error.state() == SqlState::SerializationFailure
+                        && self.with_block(|_| ()).is_none()
+                        && !Arc::ptr_eq(&prepared.catalog, &self.catalog()) =>
+                {
+                    prepared = self.refreshed(&prepared)?;
+                }
+                outcome => break outcome,
+            }
         };
         outcome.map_err(|error| at_offset(error, prepared.parsed.offset))
     }
@@ -130,7 +143,7 @@ impl Session {
     }
 
     /// The statement, planned again where names may mean something else by now.
-    fn refreshed(&self, prepared: &Arc<Prepared>) -> Result<Arc<Prepared>> {
+    pub(crate) fn refreshed(&self, prepared: &Arc<Prepared>) -> Result<Arc<Prepared>> {
         if matches!(prepared.work, Work::Utility) {
             return Ok(Arc::clone(prepared));
         }

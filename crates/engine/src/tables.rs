@@ -13,6 +13,7 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState};
 
 use crate::commit::{Change, DdlEffects};
 use crate::relation::TableData;
+use crate::statement::columns_changed;
 
 /// The rows of all tables.
 #[derive(Default)]
@@ -79,10 +80,7 @@ impl Tables {
     pub(crate) fn apply(&self, change: &Change, read_epoch: Epoch, epoch: Epoch) -> Result<()> {
         let table = self.get(change.table)?;
         if change.delta.schema().fields().len() != table.columns.len() {
-            return Err(Error::new(
-                SqlState::SerializationFailure,
-                "could not serialize access: the table's columns were changed meanwhile",
-            ));
+            return Err(columns_changed());
         }
         let (inserted, retracted) = change.delta.split()?;
         if !retracted.is_empty() {
@@ -167,7 +165,8 @@ pub(crate) fn duplicate_key(
     ))
 }
 
-fn lost_race() -> Error {
+/// The error of a change that came too late.
+pub(crate) fn lost_race() -> Error {
     Error::new(
         SqlState::SerializationFailure,
         "could not serialize access due to concurrent update",

@@ -14,16 +14,26 @@ impl Gather<'_> {
         } else {
             String::new()
         };
-        let keys = self.group_keys(&scope);
+        self.aggregated_of(&from, &scope, &filter)
+    }
+
+    /// The same over a FROM clause and behind a WHERE clause.
+    pub fn aggregated_of(
+        &mut self,
+        from: &str,
+        scope: &Scope,
+        filter: &str,
+    ) -> (String, Vec<Column>) {
+        let keys = self.group_keys(scope);
         let mut outputs: Vec<(String, Ty)> =
             keys.iter().map(|key| (key.sql.clone(), key.ty)).collect();
         let group = self.grouping(&keys, &mut outputs);
         for _ in 0..self.dice.between(1, 3) {
-            outputs.push(self.aggregate(&scope));
+            outputs.push(self.aggregate(scope));
         }
         let having = if self.dice.percent(12) {
             self.uses("having");
-            let (sql, ty) = self.aggregate(&scope);
+            let (sql, ty) = self.aggregate(scope);
             if ty.is_integer() {
                 format!(" HAVING {sql} > 0")
             } else {
@@ -88,7 +98,11 @@ impl Gather<'_> {
     /// An aggregate call and its type.
     pub fn aggregate(&mut self, scope: &Scope) -> (String, Ty) {
         let n_choices = if self.common { 15 } else { 22 };
-        let choice = self.dice.below(n_choices);
+        let mut choice = self.dice.below(n_choices);
+        // Lists of all rows have no state of their own.
+        while self.has_states_only && matches!(choice, 10 | 11 | 15 | 16) {
+            choice = self.dice.below(n_choices);
+        }
         let integer_ty = self.any_type(scope, Ty::is_integer);
         let integer = self.expression(scope, integer_ty, 1);
         let text = self.expression(scope, Ty::Text, 1);

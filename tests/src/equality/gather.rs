@@ -39,6 +39,8 @@ pub struct Gather<'a> {
     n_names: usize,
     /// The window of the first function of a SELECT whose answer depends on the order of rows.
     pub ordered_window: Option<String>,
+    /// Aggregates are those that a view follows by a state.
+    pub has_states_only: bool,
     /// Rows may multiply by joins without an equality only so often.
     pub products_left: usize,
 }
@@ -55,6 +57,7 @@ impl<'a> Gather<'a> {
             operators: 0,
             n_names: 0,
             ordered_window: None,
+            has_states_only: false,
             products_left: 1,
         }
     }

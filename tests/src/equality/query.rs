@@ -32,11 +32,13 @@ pub fn random(dice: &mut Dice, relations: &[Relation]) -> Query {
     let common = dice.percent(75);
     loop {
         let mut gather = Gather::new(dice, relations, common);
-        let (sql, columns) = if gather.dice.percent(15) {
-            gather.linear()
-        } else {
-            let depth = gather.dice.between(1, 2);
-            gather.query(depth)
+        let (sql, columns) = match gather.dice.below(20) {
+            0..=2 => gather.linear(),
+            3..=6 => gather.followed(),
+            _ => {
+                let depth = gather.dice.between(1, 2);
+                gather.query(depth)
+            }
         };
         if (OPERATORS_MIN..=OPERATORS_MAX).contains(&gather.operators) {
             let mut kinds = gather.kinds;
@@ -92,6 +94,48 @@ impl Gather<'_> {
         let columns = branches[0].1.clone();
         let texts: Vec<String> = branches.into_iter().map(|(sql, _)| sql).collect();
         (texts.join(" UNION ALL "), columns)
+    }
+
+    /// Aggregations, one upon the other, that Weir maintains by the changes alone.
+    fn followed(&mut self) -> (String, Vec<Column>) {
+        self.has_states_only = true;
+        let (mut sql, mut columns) =
+            if self.dice.percent(30) { self.linear() } else { self.one_relation() };
+        for level in 0..self.dice.between(1, 2) {
+            let alias = self.name();
+            let relation =
+                Relation { name: alias.clone(), kind: Kind::View, columns, in_postgres: true };
+            let scope = Scope::of(&relation, &alias);
+            let from = format!("({sql}) AS {alias}");
+            self.mentions("aggregation followed");
+            (sql, columns) = if level > 0 && self.dice.percent(30) {
+                self.distinct_of(&from, &scope, "")
+            } else {
+                self.aggregated_of(&from, &scope, "")
+            };
+        }
+        self.has_states_only = false;
+        (sql, columns)
+    }
+
+    /// Some columns of one relation, and expressions of them.
+    fn one_relation(&mut self) -> (String, Vec<Column>) {
+        let relation = self.relation();
+        let alias = self.name();
+        let scope = Scope::of(&relation, &alias);
+        let mut outputs: Outputs =
+            scope.items.iter().map(|item| (item.sql.clone(), item.ty)).collect();
+        let ty = self.any_type(&scope, Ty::is_comparable);
+        outputs.push((self.expression(&scope, ty, 2), ty));
+        self.uses("project");
+        let (list, columns) = named(&outputs);
+        let filter = if self.dice.percent(40) {
+            self.uses("where");
+            format!(" WHERE {}", self.simple_predicate(&scope, 2))
+        } else {
+            String::new()
+        };
+        (format!("SELECT {list} FROM {} AS {alias}{filter}", relation.name), columns)
     }
 
     fn branch(&mut self, types: &[Ty]) -> (String, Vec<Column>) {
@@ -172,19 +216,20 @@ impl Gather<'_> {
 
     fn distinct(&mut self, depth: usize) -> (String, Vec<Column>) {
         let (from, scope) = self.from(depth);
+        let filter = self.filter(&scope, depth);
+        self.distinct_of(&from, &scope, &filter)
+    }
+
+    fn distinct_of(&mut self, from: &str, scope: &Scope, filter: &str) -> (String, Vec<Column>) {
         let fitting = scope.those(Ty::is_comparable);
-        if fitting.is_empty() {
-            return self.plain(depth);
-        }
         self.uses("distinct");
         let outputs: Outputs = (0..self.dice.between(1, 2))
             .map(|_| {
-                let ty = self.dice.pick(&fitting).ty;
-                (self.expression(&scope, ty, 1), ty)
+                let ty = if fitting.is_empty() { Ty::Int4 } else { self.dice.pick(&fitting).ty };
+                (self.expression(scope, ty, 1), ty)
             })
             .collect();
         let (list, columns) = named(&outputs);
-        let filter = self.filter(&scope, depth);
         (format!("SELECT DISTINCT {list} FROM {from}{filter}"), columns)
     }
 

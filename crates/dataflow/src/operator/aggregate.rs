@@ -42,8 +42,9 @@ pub struct Aggregate {
     pub filters: Vec<usize>,
     /// What calls with DISTINCT see.
     pub distinct: Vec<DistinctArguments>,
-    /// The one group exists without rows.
-    pub is_global: bool,
+    /// The key of the only group, in arrays of one row, where that is there without rows too: without GROUP
+    /// BY, and for the grouping set of no columns.
+    pub only_group: Option<Vec<ArrayRef>>,
     /// No row of the input is ever taken back.
     pub append_only: bool,
     /// The output: keys, then calls.

@@ -387,7 +387,8 @@ impl State {
         if entry.processed >= epoch {
             return None;
         }
-        if let Some(error) = entry.stuck() {
+        // What it reads may be about to change, and heal it.
+        if let Some(error) = entry.stuck().filter(|_| self.inputs_exact(id, epoch)) {
             return Some(error.clone());
         }
         entry.inputs.views.iter().find_map(|upstream| self.failure(*upstream, epoch))

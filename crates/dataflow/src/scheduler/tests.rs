@@ -198,3 +198,21 @@ fn a_view_that_lags_touches_its_reader_before_a_newer_commit_did() {
     assert_eq!(upper.ticks(), [(1, 2), (2, 3)]);
     scheduler.stop();
 }
+
+#[test]
+fn a_failed_view_is_not_given_up_before_what_it_reads_has_changed() {
+    let scheduler = Scheduler::start(2, Epoch(1));
+    let lower = Probe::new(Epoch::ZERO);
+    let upper = Probe::new(Epoch(2));
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, on_view(A), Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    commit(&scheduler, 2);
+    let (_, done) = wait(&scheduler, &[B]);
+    done.recv().expect("the scheduler answers").expect_err("the upper view fails");
+    let gate = lower.gate.lock();
+    commit(&scheduler, 3);
+    let (_, done) = wait(&scheduler, &[B]);
+    drop(gate);
+    done.recv().expect("the scheduler answers").expect("epoch 3 heals it");
+    scheduler.stop();
+}

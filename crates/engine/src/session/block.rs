@@ -9,13 +9,14 @@ use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, limits};
 
 use super::savepoint::Savepoint;
-use super::{Session, Transaction};
+use super::{Session, State, Transaction};
 use crate::commit::{DdlContext, DdlEffects, DdlStep, WriteSet};
 use crate::pins::Pin;
 use crate::read;
 use crate::relation::{Overlay, TableData};
 use crate::shared::Shared;
 use crate::statement::Cursor;
+use crate::tables::lost_race;
 
 /// A transaction block.
 pub(crate) struct Block {
@@ -28,6 +29,8 @@ pub(crate) struct Block {
     pub(crate) ddl: Vec<DdlStep>,
     /// Own changes of tables.
     pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
+    /// Some of them are of INSERT with ON CONFLICT, to which a key that another takes meanwhile is no error of its own.
+    pub(crate) has_upserts: bool,
     /// Own rows for streams: all columns.
     pub(crate) appended: HashMap<ObjectId, RecordBatch>,
     /// Tables that its own DDL made, for the row ids of their rows.
@@ -50,6 +53,7 @@ impl Block {
             catalog: None,
             ddl: Vec::new(),
             overlays: HashMap::new(),
+            has_upserts: false,
             appended: HashMap::new(),
             new_tables: HashMap::new(),
             cursors: HashMap::new(),
@@ -230,18 +234,38 @@ impl Session {
             writes.appends.push(crate::statement::encode_append(&self.shared, object, rows)?);
         }
         if !writes.is_empty() {
-            self.shared.committer()?.commit(writes).await?;
+            let outcome = self.shared.committer()?.commit(writes).await;
+            return outcome.map_err(|error| match error.state() {
+                SqlState::UniqueViolation if block.has_upserts => lost_race(),
+                _ => error,
+            });
         }
         Ok(())
     }
 
-    /// Brings back what was for the transaction only.
-    pub(crate) fn end_transaction(&self) {
+    /// The transaction is over. Brings back what was for it only, and all settings where it did not commit.
+    pub(crate) fn end_transaction(&self, committed: bool) {
         let mut state = self.state.lock();
         state.transaction = Transaction::None;
+        if !committed {
+            return state.roll_back_settings();
+        }
+        state.before = None;
         for (name, value) in std::mem::take(&mut state.local).into_iter().rev() {
             // The value was valid before.
             let _ = state.settings.set(&name, value.as_deref());
         }
+    }
+}
+
+impl State {
+    /// Brings back the settings with which the transaction began, and tells of those that are reported.
+    pub(super) fn roll_back_settings(&mut self) {
+        self.local.clear();
+        let Some(before) = self.before.take() else { return };
+        let now = std::mem::replace(&mut self.settings, *before).reported();
+        let restored = self.settings.reported();
+        self.parameter_changes
+            .extend(restored.into_iter().filter(|setting| !now.contains(setting)));
     }
 }

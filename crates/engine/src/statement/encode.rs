@@ -29,7 +29,10 @@ pub(crate) fn encode_append(
     batch: &RecordBatch,
 ) -> Result<Append> {
     let stream = stream_of(object)?;
-    let ids: Vec<ColumnId> = stream.columns.iter().map(|column| column.id).collect();
+    // A column that was added after the rows were made is missing from them: they are read with its default.
+    let n_columns = batch.num_columns();
+    let ids: Vec<ColumnId> =
+        stream.columns.iter().map(|column| column.id).take(n_columns).collect();
     let mut partitions = Vec::new();
     for (partition, batch) in partition(stream, batch)? {
         let mut begin = 0;
@@ -79,13 +82,25 @@ fn partition(stream: &Stream, batch: &RecordBatch) -> Result<Vec<(PartitionId, R
         .collect()
 }
 
+/// The error of a change whose table got other columns after it was made.
+pub(crate) fn columns_changed() -> Error {
+    Error::new(
+        SqlState::SerializationFailure,
+        "could not serialize access: the table's columns were changed meanwhile",
+    )
+    .with_hint("Retry the transaction.")
+}
+
 /// A change of a table, all columns in order.
 ///
 /// # Errors
-/// 54000 for a change that does not fit into one block.
+/// 54000 for a change that does not fit into one block, 40001 for one of other columns.
 pub(crate) fn encode_change(object: &Object, delta: Delta) -> Result<Change> {
     let table = table_of(object)?;
     let ids: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();
+    if ids.len() != delta.rows().num_columns() {
+        return Err(columns_changed());
+    }
     let weights = match delta.weights() {
         Weights::One => None,
         weights => Some(

@@ -18,7 +18,7 @@ use super::{assign, encode_append, encode_change, query, row};
 use crate::commit::{Submitted, WriteSet};
 use crate::relation::{Overlay, TableData};
 use crate::session::{Execution, OutputColumn, Prepared, RowTag, Session};
-use crate::tables::duplicate_key;
+use crate::tables::{duplicate_key, lost_race};
 use values::Source;
 pub(super) use values::{cast_unknown, data_type};
 
@@ -231,12 +231,16 @@ async fn write(
         apply(session, object, &none, &batch, Epoch::MAX).await?;
         return Ok(batch);
     };
+    session.with_block(|block| block.has_upserts = true);
     super::modify::retrying(session, || async {
         let read_epoch = session.shared.log.newest_epoch();
         let resolved =
             conflict::resolve(session, catalog, object, &plan.alias, on_conflict, &batch).await?;
-        apply(session, object, &resolved.old, &resolved.new, read_epoch).await?;
-        Ok(resolved.new)
+        match apply(session, object, &resolved.old, &resolved.new, read_epoch).await {
+            // Another took the key meanwhile: there is a conflict now.
+            Err(error) if error.state() == SqlState::UniqueViolation => Err(lost_race()),
+            outcome => outcome.map(|()| resolved.new),
+        }
     })
     .await
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
             if idle {
                 session.notice(Notice::warning("25P01", "there is no transaction in progress"));
             }
-            session.end_transaction();
+            session.end_transaction(false);
             done("ROLLBACK")
         }
         Statement::Savepoint(SavepointAction::Define, name) => {
@@ -62,7 +62,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
             done("PREPARE")
         }
         Statement::Execute { name, arguments } => {
-            let prepared = prepared(session, name)?;
+            let prepared = session.refreshed(&prepared(session, name)?)?;
             let values = arguments_of(session, &prepared, arguments).await?;
             Box::pin(run_with(session, &prepared, values)).await
         }
@@ -84,6 +84,7 @@ fn begin(session: &Session, read_only: bool) -> Result<Execution> {
     let read_only = read_only || state.settings.read_only();
     state.transaction = match std::mem::take(&mut state.transaction) {
         Transaction::None => {
+            state.before = Some(Box::new(state.settings.clone()));
             Transaction::Explicit(Box::new(Block::new(&session.shared, read_only)))
         }
         // What the message did before belongs to the block, as in PostgreSQL.
@@ -103,17 +104,17 @@ async fn commit(session: &Session) -> Result<Execution> {
     match transaction {
         Transaction::Explicit(block) => {
             let outcome = session.commit_block(*block).await;
-            session.end_transaction();
+            session.end_transaction(outcome.is_ok());
             outcome?;
             done("COMMIT")
         }
         Transaction::Failed(_) => {
-            session.end_transaction();
+            session.end_transaction(false);
             done("ROLLBACK")
         }
         Transaction::Implicit(block) => {
             let outcome = session.commit_block(*block).await;
-            session.end_transaction();
+            session.end_transaction(outcome.is_ok());
             session.notice(Notice::warning("25P01", "there is no transaction in progress"));
             outcome?;
             done("COMMIT")

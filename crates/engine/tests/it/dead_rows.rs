@@ -50,3 +50,23 @@ async fn dead_rows_come_and_go_with_their_view() {
     a.ok("DROP MATERIALIZED VIEW v").await;
     assert!(a.error("SELECT * FROM dlq.v").await.starts_with("42P01"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_again_is_refused_while_rows_are_left_out() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, x int)").await;
+    a.ok("INSERT INTO t VALUES (1, 5), (2, 0)").await;
+    a.ok("CREATE MATERIALIZED VIEW v WITH (on_error = 'skip') AS SELECT k, 10 / x AS q FROM t")
+        .await;
+    assert_eq!(a.rows("SELECT * FROM v").await, ["1|2"]);
+    let fail = "ALTER MATERIALIZED VIEW v SET (on_error = 'fail')";
+    assert_eq!(
+        a.error(fail).await,
+        "55000 materialized view \"v\" leaves out 1 rows for their errors"
+    );
+    a.ok("DELETE FROM t WHERE k = 2").await;
+    a.ok(fail).await;
+    a.ok("INSERT INTO t VALUES (3, 0)").await;
+    assert!(a.error("SELECT * FROM v").await.starts_with("22012"));
+}

@@ -1,6 +1,7 @@
 //! Tests of the engine through `Engine` and `Session`, as a door uses them.
 
 mod checkpoint;
+mod concurrency;
 mod cursor;
 mod dead_rows;
 mod harness;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType};
+use datafusion::common::{Column, JoinType, not_impl_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{bool_or, count};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
+    binary_expr, lit, when,
 };
 
 use datafusion::scalar::ScalarValue;
@@ -179,6 +180,7 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place, known: &[InSubque
             true
         }
         Expr::InSubquery(test) if !known.contains(test) => true,
+        Expr::SetComparison(SetComparison { subquery, .. }) => correlated(subquery),
         Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => {
             place != Place::Filter
                 || (correlated(subquery) && !has_plain_correlation(&subquery.subquery))
@@ -207,7 +209,8 @@ fn has_correlated_subquery(expr: &Expr) -> bool {
         Ok(match expr {
             Expr::ScalarSubquery(subquery)
             | Expr::Exists(Exists { subquery, .. })
-            | Expr::InSubquery(InSubquery { subquery, .. }) => {
+            | Expr::InSubquery(InSubquery { subquery, .. })
+            | Expr::SetComparison(SetComparison { subquery, .. }) => {
                 !outer_columns(&subquery.subquery).is_empty()
             }
             _ => false,
@@ -276,6 +279,7 @@ impl Joined<'_> {
                 Expr::ScalarSubquery(subquery) => self.join_scalar(subquery)?,
                 Expr::Exists(exists) => self.join_exists(exists)?,
                 Expr::InSubquery(test) => self.join_in(test)?,
+                Expr::SetComparison(test) => self.join_comparison(test)?,
                 other => other,
             };
             Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
@@ -349,10 +353,26 @@ impl Joined<'_> {
         if outer_columns(&test.subquery.subquery).is_empty() && !has_subquery(&test.expr) {
             return self.join_in_same(test);
         }
-        let plan = Arc::unwrap_or_clone(test.subquery.subquery);
+        let found = self.join_any(*test.expr, Operator::Eq, test.subquery)?;
+        Ok(if test.negated { !found } else { found })
+    }
+
+    /// `ALL` is where not any compares the other way.
+    fn join_comparison(&mut self, test: SetComparison) -> Result<Expr> {
+        let SetComparison { expr, subquery, op, quantifier } = test;
+        match (quantifier, op.negate()) {
+            (SetQuantifier::Any, _) => self.join_any(*expr, op, subquery),
+            (SetQuantifier::All, Some(opposite)) => Ok(!self.join_any(*expr, opposite, subquery)?),
+            (SetQuantifier::All, None) => not_impl_err!("{op} ALL over a correlated subquery"),
+        }
+    }
+
+    /// True with a row to which the expression compares so, else NULL with a comparison that is, else false.
+    fn join_any(&mut self, expr: Expr, op: Operator, subquery: Subquery) -> Result<Expr> {
+        let plan = Arc::unwrap_or_clone(subquery.subquery);
         let value = Expr::Column(plan.schema().columns()[0].clone());
         let schema = self.original.schema().clone();
-        let tested = test.expr.transform(|expr| match expr {
+        let tested = expr.transform(|expr| match expr {
             Expr::Column(column) => {
                 let (_, field) = Expr::Column(column.clone()).to_field(&schema)?;
                 Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
@@ -362,20 +382,19 @@ impl Joined<'_> {
         let column = |name: &str| Expr::Column(Column::new_unqualified(name));
         let aggregates = [
             count(lit(1_i64)).alias("n_rows"),
-            count(column("is_equal")).alias("n_known"),
-            bool_or(column("is_equal")).alias("found"),
+            count(column("is_met")).alias("n_known"),
+            bool_or(column("is_met")).alias("found"),
         ];
         let unknown = lit(ScalarValue::Boolean(None));
         let result = when(column("found").is_true(), lit(true))
             .when(column("n_rows").gt(column("n_known")), unknown)
             .otherwise(lit(false))?;
         let plan = LogicalPlanBuilder::from(plan)
-            .project([tested.data.eq(value).alias("is_equal")])?
+            .project([binary_expr(tested.data, op, value).alias("is_met")])?
             .aggregate(Vec::<Expr>::new(), aggregates)?
             .project([result.alias("result")])?
             .build()?;
-        let found = self.join_scalar(Subquery { subquery: Arc::new(plan), ..test.subquery })?;
-        Ok(if test.negated { !found } else { found })
+        self.join_scalar(Subquery { subquery: Arc::new(plan), ..subquery })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as Plan, Expr, ExprSchemable, GroupingSet, LogicalPlan};
 use weir_dataflow::{Aggregate, Call, DistinctArguments, GroupStates, Step};
-use weir_types::Result;
+use weir_types::{Error, Result};
 
 use super::physical;
 use crate::functions::aggregate::BoundAggregate;
@@ -24,7 +25,9 @@ pub(super) struct Planned {
 
 /// True where all its calls have states.
 pub(super) fn is_native(plan: &Plan, append_only: bool) -> bool {
-    plan.aggr_expr.iter().all(|expr| call_of(expr, append_only).is_some())
+    let is_set = |expr: &Expr| matches!(expr, Expr::GroupingSet(_));
+    let is_grouped = plan.group_expr.len() == 1 || !plan.group_expr.iter().any(is_set);
+    is_grouped && plan.aggr_expr.iter().all(|expr| call_of(expr, append_only).is_some())
 }
 
 /// The aggregations of `plan`, one for each grouping set. `is_native` was told.
@@ -35,7 +38,7 @@ pub(super) fn planned(plan: &Plan, append_only: bool) -> Result<Vec<Planned>> {
     let schema = Arc::clone(plan.schema.inner());
     sets(plan)?
         .into_iter()
-        .map(|keys| one(keys, &plan.aggr_expr, &plan.input, &schema, append_only))
+        .map(|set| one(set, &plan.aggr_expr, &plan.input, &schema, append_only))
         .collect()
 }
 
@@ -46,20 +49,28 @@ pub(super) fn planned(plan: &Plan, append_only: bool) -> Result<Vec<Planned>> {
 pub(super) fn distinct(input: &LogicalPlan) -> Result<Planned> {
     let columns = input.schema().columns();
     let keys = columns.into_iter().map(Expr::Column).collect();
-    one(keys, &[], input, input.schema().inner(), true)
+    one(Set { keys, is_empty: false }, &[], input, input.schema().inner(), true)
 }
 
-/// The key of each grouping set: as many expressions as the output has keys.
-fn sets(plan: &Plan) -> Result<Vec<Vec<Expr>>> {
+/// A grouping set.
+struct Set {
+    /// As many expressions as the output has keys.
+    keys: Vec<Expr>,
+    /// True for the set of no columns: its group is there without rows.
+    is_empty: bool,
+}
+
+fn sets(plan: &Plan) -> Result<Vec<Set>> {
     let [Expr::GroupingSet(set)] = plan.group_expr.as_slice() else {
-        return Ok(vec![plan.group_expr.clone()]);
+        let keys = plan.group_expr.clone();
+        return Ok(vec![Set { is_empty: keys.is_empty(), keys }]);
     };
     let all = grouping_set_to_exprlist(&plan.group_expr).map_err(semantics::to_error)?;
     let all: Vec<Expr> = all.into_iter().cloned().collect();
     let members = members(set);
     let id_field = plan.schema.field(all.len());
     let mut seen: Vec<(u64, u64)> = Vec::new();
-    let mut keys = Vec::with_capacity(members.len());
+    let mut sets = Vec::with_capacity(members.len());
     for member in members {
         let mut mask = 0_u64;
         let mut key = Vec::with_capacity(all.len() + 1);
@@ -86,9 +97,9 @@ fn sets(plan: &Plan) -> Result<Vec<Vec<Expr>>> {
         let id = ScalarValue::UInt64(Some(mask | ordinal << all.len()));
         let id = id.cast_to(id_field.data_type()).map_err(semantics::to_error)?;
         key.push(Expr::Literal(id, None));
-        keys.push(key);
+        sets.push(Set { keys: key, is_empty: member.is_empty() });
     }
-    Ok(keys)
+    Ok(sets)
 }
 
 fn null_of(data_type: &DataType) -> Result<Expr> {
@@ -181,7 +192,7 @@ impl Columns<'_> {
 }
 
 fn one(
-    keys: Vec<Expr>,
+    Set { keys, is_empty }: Set,
     calls: &[Expr],
     input: &LogicalPlan,
     schema: &SchemaRef,
@@ -196,7 +207,7 @@ fn one(
         .map(|(key, data_type)| columns.place(key, Some(data_type)))
         .collect::<Result<Vec<_>>>()?;
     let mut aggregate = Aggregate {
-        is_global: keys.is_empty(),
+        only_group: is_empty.then(|| constants(&keys, &key_types)).transpose()?,
         keys: key_places,
         key_types,
         calls: Vec::with_capacity(calls.len()),
@@ -211,6 +222,20 @@ fn one(
         aggregate.calls.push(call);
     }
     Ok(Planned { project: columns.project()?, aggregate })
+}
+
+/// The values of the keys of the empty grouping set, which are constants.
+fn constants(keys: &[Expr], types: &[DataType]) -> Result<Vec<ArrayRef>> {
+    keys.iter()
+        .zip(types)
+        .map(|(key, data_type)| match key {
+            Expr::Literal(value, _) => value
+                .cast_to(data_type)
+                .and_then(|value| value.to_array())
+                .map_err(semantics::to_error),
+            _ => Err(Error::internal("the empty grouping set has a key that is no constant")),
+        })
+        .collect()
 }
 
 fn planned_call(

@@ -56,14 +56,14 @@ struct Outputs {
 }
 
 impl Shard {
-    /// A shard without groups; but the one group of a global aggregation is there at once, in its shard.
+    /// A shard without groups; but the group that needs no rows is there at once, in its shard.
     pub(crate) fn new(aggregate: &Arc<Aggregate>, shard_idx: usize, n_shards: usize) -> Self {
         let mut shard = Self::gathering(aggregate);
         shard.is_final = true;
-        if aggregate.is_global {
-            let hashes = GroupTable::hash(&[], 1);
+        if let Some(key) = &aggregate.only_group {
+            let hashes = GroupTable::hash(key, 1);
             if shard_of(hashes[0], n_shards) == shard_idx {
-                shard.assign(&[], &hashes, &[0]);
+                shard.assign(key, &hashes, &[0]);
             }
         }
         shard
@@ -269,7 +269,7 @@ impl Shard {
     }
 
     fn exists(&self, count: i64) -> bool {
-        count > 0 || self.aggregate.is_global || planted::is(Bug::KeptGroup)
+        count > 0 || self.aggregate.only_group.is_some() || planted::is(Bug::KeptGroup)
     }
 
     fn outputs_before(&self) -> Result<Outputs> {

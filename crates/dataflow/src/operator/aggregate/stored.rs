@@ -114,7 +114,7 @@ impl Shard {
     }
 
     fn ended_groups(&self, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-        // A global aggregation's group never ends: there is a key.
+        // A group without a key never ends.
         let n_rows = columns[0].len();
         columns.push(Arc::new(Int64Array::from(vec![0; n_rows])));
         for _ in &self.states {
@@ -163,7 +163,7 @@ impl Shard {
         }
         // An ended group has no states.
         let live: Vec<u32> = (0..slots.len() as u32)
-            .filter(|row| counts.value(*row as usize) != 0 || aggregate.is_global)
+            .filter(|row| counts.value(*row as usize) != 0 || aggregate.only_group.is_some())
             .collect();
         let slots: Vec<u32> = live.iter().map(|row| slots[*row as usize]).collect();
         let live = arrow::array::UInt32Array::from(live);

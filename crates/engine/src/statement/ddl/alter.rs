@@ -9,6 +9,7 @@ use weir_types::{ColumnId, Error, Notice, Result, SqlState};
 use super::drop::find;
 use super::{change, check_columns, check_free, object_kind, relation, view};
 use crate::commit::DdlContext;
+use crate::read;
 use crate::session::{Execution, Session};
 use crate::statement::row;
 
@@ -51,7 +52,11 @@ pub(super) async fn run(
             }
             add_column(session, &object, column)?
         }
-        AlterAction::SetOptions(options) => set_options(&object, options)?,
+        AlterAction::SetOptions(options) => {
+            let edit = set_options(&object, options)?;
+            check_nothing_left_out(session, &catalog, &object, options).await?;
+            edit
+        }
     };
     edit_object(session, object.id, edit, &tag).await
 }
@@ -215,6 +220,32 @@ fn set_options(
         }
         Ok(())
     }))
+}
+
+/// Refuses to fail for errors from now on while rows are left out for theirs: the view would not be its query.
+async fn check_nothing_left_out(
+    session: &Session,
+    catalog: &Catalog,
+    object: &Object,
+    options: &std::collections::BTreeMap<String, String>,
+) -> Result<()> {
+    let fails = options.get("on_error").is_some_and(|value| value == "fail");
+    let dead = catalog.objects().find(|other| other.part_of == Some(object.id));
+    let (true, Some(dead)) = (fails, dead) else { return Ok(()) };
+    let shared = &session.shared;
+    let relations = std::collections::BTreeSet::from([dead.id]);
+    let reach = read::choose_epoch(shared, catalog, &relations, &[], read::ReadMode::Strict);
+    let pin = session.interrupt.or(reach).await?;
+    let n_rows = shared.views.get(dead.id)?.segments.snapshot().n_rows(pin.epoch());
+    if n_rows == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::ObjectNotInPrerequisiteState,
+        format!("materialized view \"{}\" leaves out {n_rows} rows for their errors", object.name),
+    )
+    .with_detail(format!("They are the rows of {}.", catalog.full_name(dead.id)))
+    .with_hint("Mend or delete them in what the view reads, or drop the view and create it again."))
 }
 
 pub(super) async fn comment(

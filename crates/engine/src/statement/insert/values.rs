@@ -19,8 +19,10 @@ use crate::statement::query;
 pub(super) enum Cell {
     /// `$n`, from 0.
     Parameter(usize),
-    /// A constant, as text for the column's input function.
+    /// A string, for the column's input function.
     Text(String),
+    /// A number, which is assigned to the column.
+    Number(String),
     /// NULL.
     Null,
     /// The word DEFAULT.
@@ -107,14 +109,14 @@ fn cell(expr: &Expr, to: Option<&SqlType>) -> Option<Cell> {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
             Expr::Value(value) => match &value.value {
                 Value::Number(text, _) if takes_number(text) => {
-                    Some(Cell::Text(format!("-{text}")))
+                    Some(Cell::Number(format!("-{text}")))
                 }
                 _ => None,
             },
             _ => None,
         },
         Expr::Value(value) => match &value.value {
-            Value::Number(text, _) if takes_number(text) => Some(Cell::Text(text.clone())),
+            Value::Number(text, _) if takes_number(text) => Some(Cell::Number(text.clone())),
             Value::SingleQuotedString(text)
             | Value::EscapedStringLiteral(text)
             | Value::UnicodeStringLiteral(text) => Some(Cell::Text(text.clone())),
@@ -341,7 +343,8 @@ fn mixed_column(
     for row in rows {
         match &row[cell_idx] {
             Cell::Null => builder.push_null(),
-            Cell::Text(text) => push_constant(&mut builder, text, &column.sql_type)?,
+            Cell::Text(text) => builder.push_text(text)?,
+            Cell::Number(text) => push_number(&mut builder, text, &column.sql_type)?,
             Cell::Parameter(parameter) => {
                 if !builder.is_empty() {
                     parts.push(builder.finish()?);
@@ -365,8 +368,8 @@ fn mixed_column(
         .map_err(|e| Error::new(SqlState::ProgramLimitExceeded, format!("too many values: {e}")))
 }
 
-/// A numeric constant into an integer column rounds, as an assignment cast does.
-fn push_constant(builder: &mut ColumnBuilder, text: &str, to: &SqlType) -> Result<()> {
+/// A number with a fraction rounds in an integer column, as an assignment cast does.
+fn push_number(builder: &mut ColumnBuilder, text: &str, to: &SqlType) -> Result<()> {
     if to.is_integer() && text.contains(['.', 'e', 'E']) && text.parse::<f64>().is_ok() {
         let whole = SqlType::Numeric(Some((38, 0)));
         let mut rounded = ColumnBuilder::new(&whole, &Default::default());

@@ -1,0 +1,110 @@
+//! Several sessions at once, and statements that end early.
+
+use std::sync::Arc;
+
+use crate::harness::Db;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_conflict_meets_no_duplicate_key_whoever_else_writes() {
+    let db = Arc::new(Db::new());
+    db.client().ok("CREATE TABLE t (k int PRIMARY KEY, n int NOT NULL)").await;
+    let n_keys = 40;
+    let writers: Vec<_> = (0..6)
+        .map(|writer| {
+            let db = Arc::clone(&db);
+            tokio::spawn(async move {
+                let client = db.client();
+                for key in 0..n_keys {
+                    let action = match writer % 2 {
+                        0 => "UPDATE SET n = t.n + 1",
+                        _ => "NOTHING",
+                    };
+                    client
+                        .ok(&format!("INSERT INTO t VALUES ({key}, 1) ON CONFLICT (k) DO {action}"))
+                        .await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.expect("no statement fails");
+    }
+    let client = db.client();
+    // Three of them count; one that inserts nothing may have been first.
+    let bounds = "SELECT count(*), min(n) >= 3, max(n) <= 4 FROM t";
+    assert_eq!(client.rows(bounds).await, ["40|t|t"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_with_on_conflict_loses_the_race() {
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    for statement in ["BEGIN", "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"] {
+        a.ok(statement).await;
+    }
+    b.ok("INSERT INTO t VALUES (1)").await;
+    assert!(a.error("COMMIT").await.starts_with("40001"));
+    assert_eq!(a.rows("SELECT k FROM t").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_may_come_between_a_write_and_its_commit() {
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("CREATE STREAM s (k int)").await;
+    a.ok("PREPARE put AS INSERT INTO t VALUES ($1)").await;
+    for statement in ["BEGIN", "INSERT INTO s VALUES (1)"] {
+        a.ok(statement).await;
+    }
+    b.ok("ALTER STREAM s ADD COLUMN c int DEFAULT 7").await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT k, c FROM s").await, ["1|7"]);
+    for statement in ["BEGIN", "INSERT INTO t VALUES (1)"] {
+        a.ok(statement).await;
+    }
+    b.ok("ALTER TABLE t ADD COLUMN c int DEFAULT 7").await;
+    assert!(a.error("COMMIT").await.starts_with("40001"));
+    // What was prepared before is planned again.
+    a.ok("EXECUTE put(2)").await;
+    assert_eq!(a.rows("SELECT * FROM t").await, ["2|7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rolling_back_brings_settings_back() {
+    let db = Db::new();
+    let a = db.client();
+    for (begin, end) in [("BEGIN", "ROLLBACK"), ("BEGIN", "SELECT 1 / 0")] {
+        a.ok(begin).await;
+        a.ok("SET timezone = 'Asia/Tokyo'").await;
+        a.ok("SET LOCAL statement_timeout = '1min'").await;
+        let _ = a.run(end).await;
+        let _ = a.run("ROLLBACK").await;
+        assert_eq!(a.rows("SHOW timezone").await, ["UTC"], "{end}");
+        assert_eq!(a.rows("SHOW statement_timeout").await, ["0"], "{end}");
+    }
+    for statement in ["BEGIN", "SET timezone = 'Asia/Tokyo'", "COMMIT"] {
+        a.ok(statement).await;
+    }
+    assert_eq!(a.rows("SHOW timezone").await, ["Asia/Tokyo"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_queries_leave_the_threads_to_others() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO w SELECT n FROM generate_series(1, 1000) AS g(n)").await;
+    a.ok("SET statement_timeout = '100ms'").await;
+    // As many as there are threads, each of them months long.
+    for query in [
+        "SELECT count(*) FROM w a, w b, w c, w d, w e",
+        "SELECT count(*) FROM w a JOIN w b ON a.k <> b.k JOIN w c ON b.k <> c.k, w d, w e",
+        "SELECT sum(u) FROM w a, w b, w c, unnest(ARRAY[1, 2, 3]) AS x(u), w d",
+    ] {
+        assert!(a.error(query).await.starts_with("57014"), "{query}");
+    }
+    a.ok("SET statement_timeout = 0").await;
+    assert_eq!(a.rows("SELECT count(*) FROM w").await, ["1000"]);
+}
