@@ -17,6 +17,7 @@ mod worker;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use weir_types::{Epoch, Error, ObjectId, Result, TopicId};
@@ -139,7 +140,7 @@ impl Scheduler {
             if !running {
                 return;
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -29,7 +29,7 @@ use weir_planner::bind::Functions;
 use weir_planner::functions::Registry;
 use weir_planner::semantics;
 use weir_planner::source::RelationSource;
-use weir_types::{Error, Result};
+use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
 use false_join::EmptyFalseJoins;
@@ -47,7 +47,10 @@ pub(crate) trait Rows: Sync {
 
 /// Runs batch queries.
 pub(crate) struct BatchEngine {
+    /// Threads of statements.
     runtime: Option<tokio::runtime::Runtime>,
+    /// Threads of views: a view that takes long is in the way of other views alone.
+    of_views: Option<tokio::runtime::Runtime>,
     template: SessionState,
     /// As `template`, for plans that operators follow.
     incremental: SessionState,
@@ -62,13 +65,16 @@ impl BatchEngine {
     /// # Errors
     /// Where threads cannot be started.
     pub(crate) fn new(n_threads: usize, memory_bytes: usize) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(n_threads.max(1))
-            .thread_name("weir-query")
-            .thread_stack_size(16 << 20)
-            .enable_time()
-            .build()
-            .map_err(|e| Error::io("cannot start query threads", &e))?;
+        let threads = |name: &str| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(n_threads.max(1))
+                .thread_name(name)
+                .thread_stack_size(16 << 20)
+                .enable_time()
+                .build()
+                .map_err(|e| Error::io("cannot start query threads", &e))
+        };
+        let (runtime, of_views) = (Some(threads("weir-query")?), Some(threads("weir-view")?));
         let top = std::num::NonZeroUsize::new(5).expect("5 is not 0");
         let pool: Arc<dyn MemoryPool> =
             Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), top));
@@ -87,7 +93,7 @@ impl BatchEngine {
             .with_optimizer_rules(incremental_rules())
             .build();
         let registry = Arc::new(Registry::new());
-        Ok(Self { runtime: Some(runtime), template, incremental, n_threads, registry })
+        Ok(Self { runtime, of_views, template, incremental, n_threads, registry })
     }
 
     /// The functions that need no session.
@@ -149,10 +155,19 @@ impl BatchEngine {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> BoxStream<'static, Result<RecordBatch>> {
+        self.run_on(self.runtime().handle(), plan, config)
+    }
+
+    fn run_on(
+        &self,
+        threads: &tokio::runtime::Handle,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
         let state = self.state(config);
         let context = Arc::new(TaskContext::from(&state));
         let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL_BATCHES);
-        let task = self.runtime().spawn(async move {
+        let task = threads.spawn(async move {
             let mut stream: SendableRecordBatchStream = match execute_stream(plan, context) {
                 Ok(stream) => stream,
                 Err(error) => {
@@ -187,25 +202,31 @@ impl BatchEngine {
         ))
     }
 
-    /// All rows of an analyzed plan. With `dead`, rows for which it fails go there and are left out. For
-    /// threads that may block.
+    /// All rows of an analyzed plan of a view. With `dead`, rows for which it fails go there and are left out.
+    /// For threads that may block.
     ///
     /// # Errors
-    /// Of planning and execution.
+    /// Of planning and execution; 57014 when `wanted` ends first.
     pub(crate) fn collect_blocking(
         &self,
         plan: LogicalPlan,
         rows: &dyn Rows,
         config: &ConfigOptions,
         dead: Option<&Arc<DeadRows>>,
+        wanted: &Wanted,
     ) -> Result<Vec<RecordBatch>> {
-        let handle = self.runtime().handle().clone();
-        handle.block_on(async {
+        let threads = self.of_views.as_ref().expect("taken only when dropped").handle().clone();
+        threads.block_on(async {
             let mut plan = self.plan(plan, rows, config).await?;
             if let Some(dead) = dead {
                 plan = dead_rows::checked(plan, dead)?;
             }
-            collect(self.run(plan, config)).await
+            tokio::select! {
+                rows = collect(self.run_on(&threads, plan, config)) => rows,
+                () = wanted.ended() => {
+                    Err(Error::new(SqlState::QueryCanceled, "the view was dropped meanwhile"))
+                }
+            }
         })
     }
 
@@ -225,10 +246,31 @@ impl BatchEngine {
     }
 }
 
+/// Tells the queries of a view whether somebody wants their rows.
+pub(crate) struct Wanted(tokio::sync::watch::Sender<bool>);
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self(tokio::sync::watch::Sender::new(true))
+    }
+}
+
+impl Wanted {
+    /// Nobody wants them any more: running queries end.
+    pub(crate) fn end(&self) {
+        self.0.send_replace(false);
+    }
+
+    async fn ended(&self) {
+        // The sender is here: it cannot be gone.
+        let _ = self.0.subscribe().wait_for(|wanted| !*wanted).await;
+    }
+}
+
 impl Drop for BatchEngine {
     fn drop(&mut self) {
         // A runtime must not be waited for where async code runs.
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in [self.runtime.take(), self.of_views.take()].into_iter().flatten() {
             runtime.shutdown_background();
         }
     }

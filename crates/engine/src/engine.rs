@@ -171,6 +171,7 @@ impl Engine {
             }
             shared.take_committer();
             threads.append(&mut shared.scheduler.stop());
+            shared.views.all().iter().for_each(|(_, view)| view.wanted.end());
             threads.append(&mut inner.threads.lock());
             // Requests that wait are committed first, and ticks that run come to their end, so that nothing
             // has the directory any more; what takes long does not hold the end up.

@@ -20,6 +20,7 @@ use weir_planner::semantics;
 use weir_planner::source::schema_of;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
 
+use crate::batch::Wanted;
 use crate::checkpoint::Record;
 use crate::shared::Shared;
 use state::Freezing;
@@ -36,6 +37,8 @@ pub(crate) struct ViewData {
     pub(crate) freezing: Freezing,
     /// Bytes of the state when they were last counted.
     state_bytes: AtomicU64,
+    /// Ends its queries when it is dropped.
+    pub(crate) wanted: Wanted,
     /// The streams and tables it reads.
     pub(crate) topics: BTreeSet<TopicId>,
     /// The materialized views it reads.
@@ -171,7 +174,9 @@ impl Views {
 
     /// Ends a view or sink.
     pub(crate) fn stop(&self, shared: &Arc<Shared>, id: ObjectId) {
-        self.views.write().remove(&id);
+        if let Some(view) = self.views.write().remove(&id) {
+            view.wanted.end();
+        }
         self.broken.write().remove(&id);
         shared.sources.clock_unused(id);
         // A tick may be at work and wait for the committer, which is the caller: not here.
@@ -226,6 +231,7 @@ impl Views {
             state: Mutex::new(state),
             freezing: Freezing::default(),
             state_bytes: AtomicU64::new(0),
+            wanted: Wanted::default(),
             topics,
             views,
             skips_errors: AtomicBool::new(skips_errors(object)),

@@ -15,6 +15,7 @@ use weir_planner::semantics;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState};
 
 use super::Form;
+use crate::batch::Wanted;
 use crate::batch::normalize;
 use crate::read::EpochRows;
 use crate::shared::Shared;
@@ -25,6 +26,8 @@ pub(super) struct Hidden {
     shared: Weak<Shared>,
     id: ObjectId,
     segments: Arc<Segments>,
+    /// Ends its queries with it.
+    wanted: Arc<Wanted>,
 }
 
 impl Hidden {
@@ -43,13 +46,15 @@ impl Hidden {
         let segments = Arc::new(Segments::new(Arc::clone(&form.content), Key::Bag));
         let weak = Arc::downgrade(shared);
         let content = Arc::clone(&segments);
-        let task = Task { shared: weak.clone(), plan, config, segments: content };
+        let wanted = Arc::new(Wanted::default());
+        let for_task = Arc::clone(&wanted);
+        let task = Task { shared: weak.clone(), plan, config, segments: content, wanted: for_task };
         if clock {
             shared.sources.clock_used(id);
         }
         let inputs = views::inputs(catalog, relations, clock);
         shared.scheduler.add(id, inputs, Epoch::ZERO, Arc::new(task));
-        Self { shared: weak, id, segments }
+        Self { shared: weak, id, segments, wanted }
     }
 
     /// Its name for the scheduler.
@@ -70,6 +75,7 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
+        self.wanted.end();
         let Some(shared) = self.shared.upgrade() else { return };
         shared.sources.clock_unused(self.id);
         // A tick may be at work: its end is not waited for here.
@@ -85,6 +91,7 @@ struct Task {
     plan: LogicalPlan,
     config: ConfigOptions,
     segments: Arc<Segments>,
+    wanted: Arc<Wanted>,
 }
 
 impl Maintained for Task {
@@ -126,8 +133,9 @@ impl BatchQuery for Query<'_> {
         let plan = semantics::bind_now(self.task.plan.clone(), self.shared.now_of(at));
         let rows = EpochRows::at(self.shared, self.shared.catalog(), at);
         let config = &self.task.config;
-        let collect =
-            plan.and_then(|plan| self.shared.batch.collect_blocking(plan, &rows, config, None));
+        let collect = plan.and_then(|plan| {
+            self.shared.batch.collect_blocking(plan, &rows, config, None, &self.task.wanted)
+        });
         let batches = collect.map_err(external)?;
         batches.iter().map(|batch| normalize(batch, self.schema).map_err(external)).collect()
     }

@@ -358,6 +358,7 @@ impl PlannedBatch<'_> {
         let config = view_config(shared, query);
         let plan = semantics::bind_now(self.plan.clone(), shared.now_of(at))?;
         let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
-        shared.batch.collect_blocking(plan, &rows, &config, self.dead.as_ref())
+        let wanted = &self.run.data.wanted;
+        shared.batch.collect_blocking(plan, &rows, &config, self.dead.as_ref(), wanted)
     }
 }

@@ -108,3 +108,25 @@ async fn cancelled_queries_leave_the_threads_to_others() {
     a.ok("SET statement_timeout = 0").await;
     assert_eq!(a.rows("SELECT count(*) FROM w").await, ["1000"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_views_are_in_nobodys_way_and_end_when_dropped() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO w SELECT n FROM generate_series(1, 1000) AS g(n)").await;
+    for view in 0..3 {
+        a.ok(&format!(
+            "CREATE MATERIALIZED VIEW long{view} AS SELECT max(a.k + b.k) AS m FROM w a, w b, w c, w d"
+        ))
+        .await;
+    }
+    assert_eq!(a.rows("SELECT count(*) FROM w").await, ["1000"]);
+    a.ok("CREATE MATERIALIZED VIEW short AS SELECT count(*) AS n FROM w").await;
+    assert_eq!(a.rows("SELECT n FROM short").await, ["1000"]);
+    for view in 0..3 {
+        a.ok(&format!("DROP MATERIALIZED VIEW long{view}")).await;
+    }
+    a.ok("CREATE MATERIALIZED VIEW again AS SELECT array_agg(k) AS l FROM w WHERE k < 3").await;
+    assert_eq!(a.rows("SELECT l FROM again").await, ["{1,2}"]);
+}

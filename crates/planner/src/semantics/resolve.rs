@@ -271,6 +271,17 @@ fn finish(
             sort.expr = resolver.sort_keys(sort.expr)?;
             Ok(LogicalPlan::Sort(sort))
         }
+        LogicalPlan::Distinct(Distinct::On(mut distinct)) => {
+            // DataFusion wants the first keys to be what is distinct.
+            let n_on = distinct.on_expr.len();
+            if let Some(keys) = &mut distinct.sort_expr
+                && keys.len() > n_on
+            {
+                let rest = keys.split_off(n_on);
+                keys.extend(Resolver { schema, settings }.sort_keys(rest)?);
+            }
+            Ok(LogicalPlan::Distinct(Distinct::On(distinct)))
+        }
         LogicalPlan::Join(mut join) => {
             let resolver = Resolver { schema, settings };
             let mut on = Vec::with_capacity(join.on.len());
