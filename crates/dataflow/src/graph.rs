@@ -5,12 +5,14 @@
 //! and needs no state. An aggregation ends pipelines, and begins others.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use weir_delta::{Delta, Weights};
 
+use crate::metrics::Counter;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::filter::filter;
 use crate::operator::project::project;
@@ -72,8 +74,9 @@ impl Graph {
         self.aggregations.is_empty()
     }
 
-    pub(crate) fn from(&self, origin: Origin) -> impl Iterator<Item = &Pipeline> {
-        self.pipelines.iter().filter(move |pipeline| pipeline.origin == origin)
+    /// The pipelines that begin there, with their numbers.
+    pub(crate) fn from(&self, origin: Origin) -> impl Iterator<Item = (usize, &Pipeline)> {
+        self.pipelines.iter().enumerate().filter(move |(_, pipeline)| pipeline.origin == origin)
     }
 }
 
@@ -92,16 +95,30 @@ impl Pipeline {
     /// # Errors
     /// The first error of an operator; nothing of the batch has an effect then.
     pub fn apply(&self, delta: Delta) -> Result<Delta> {
+        self.apply_counting(delta, &[], 0)
+    }
+
+    /// As [`Self::apply`]; what each step does is counted for that worker, where there are counters.
+    pub(crate) fn apply_counting(
+        &self,
+        delta: Delta,
+        counters: &[Vec<Counter>],
+        worker_idx: usize,
+    ) -> Result<Delta> {
         let mut delta = delta;
-        for step in &self.steps {
+        for (step_idx, step) in self.steps.iter().enumerate() {
             if delta.is_empty() && matches!(step, Step::Filter(_)) {
                 continue;
             }
+            let (began, n_in) = (Instant::now(), delta.len());
             delta = match step {
                 Step::Filter(predicate) => filter(delta, predicate.as_ref())?,
                 Step::Project(exprs, schema) => project(&delta, exprs, schema)?,
                 Step::Unnest(spec) => unnest(&delta, spec)?,
             };
+            if let Some(workers) = counters.get(step_idx) {
+                workers[worker_idx].add(n_in, delta.len(), began);
+            }
         }
         Ok(delta)
     }

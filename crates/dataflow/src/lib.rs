@@ -7,12 +7,14 @@
 //! queries through [`BatchQuery`]; the engine implements both.
 
 mod graph;
+mod metrics;
 mod operator;
 mod recompute;
 mod scheduler;
 mod tick;
 
 pub use graph::{Graph, Origin, Pipeline, RowError, Step, Target};
+pub use metrics::{Counted, Counter, Metrics};
 pub use operator::aggregate::states::{GroupRows, GroupStates};
 pub use operator::aggregate::{Aggregate, Call, DistinctArguments};
 pub use operator::unnest::UnnestColumns;

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
@@ -20,6 +21,7 @@ use weir_types::planted::{self, Bug};
 
 use crate::InputPart;
 use crate::graph::{Graph, Origin, Pipeline, Target};
+use crate::metrics::Metrics;
 use crate::operator::aggregate::shard::Shard;
 use crate::operator::aggregate::stored::TableRows;
 use crate::operator::aggregate::{Aggregate, Prepared};
@@ -56,10 +58,13 @@ impl GraphState {
         Self { aggregations: graph.aggregations.iter().map(shards).collect() }
     }
 
-    /// Number of groups in it.
+    /// Number of groups of an aggregation, and bytes of memory of its state, about.
     #[must_use]
-    pub fn n_rows(&self) -> usize {
-        self.shards().map(|shard| shard.lock().n_groups()).sum()
+    pub fn size_of(&self, aggregation: usize) -> (usize, usize) {
+        self.aggregations[aggregation].iter().fold((0, 0), |(n_groups, n_bytes), shard| {
+            let shard = shard.lock();
+            (n_groups + shard.n_groups(), n_bytes + shard.n_bytes())
+        })
     }
 
     /// Bytes of memory in use, about.
@@ -142,6 +147,8 @@ pub struct Run<'a> {
     pub graph: &'a Graph,
     /// What they remember.
     pub state: &'a GraphState,
+    /// Counts what they do; for as many workers.
+    pub metrics: &'a Metrics,
     /// Threads to use where there is much to do.
     pub n_workers: usize,
     /// Rows for which an operator fails are left out.
@@ -166,7 +173,7 @@ impl Run<'_> {
         let n_rows: usize = parts.iter().map(|(_, part)| part.n_rows()).sum();
         if n_rows < parallel_rows() || self.n_workers < 2 || parts.len() < 2 {
             for (input, part) in parts {
-                part.read(&mut |delta| self.take_in(Origin::Input(input), delta, None))?;
+                part.read(&mut |delta| self.take_in(Origin::Input(input), delta, 0, None))?;
             }
         } else {
             self.read_side_by_side(&parts)?;
@@ -186,9 +193,11 @@ impl Run<'_> {
                     break;
                 };
                 let origin = Origin::Input(*input);
-                part.read(&mut |delta| self.take_in(origin, delta, Some(&mut gathered)))?;
+                part.read(&mut |delta| {
+                    self.take_in(origin, delta, worker_idx, Some(&mut gathered))
+                })?;
             }
-            gathered.merge_all(self.state, worker_idx)
+            gathered.merge_all(self, worker_idx)
         })
     }
 
@@ -204,27 +213,37 @@ impl Run<'_> {
         &self,
         origin: Origin,
         delta: Delta,
+        worker_idx: usize,
         mut gathered: Option<&mut Gathered>,
     ) -> Result<()> {
-        for pipeline in self.graph.from(origin) {
-            for output in self.apply(pipeline, delta.clone())? {
-                match (pipeline.target, &mut gathered) {
-                    (Target::Content, _) => (self.content)(output)?,
-                    (Target::Aggregation(to), Some(gathered)) => {
-                        gathered.take_in(self.graph, self.state, to, &output)?;
-                    }
-                    (Target::Aggregation(to), None) => self.aggregate(to, &output)?,
+        for (number, pipeline) in self.graph.from(origin) {
+            for output in self.apply(number, pipeline, delta.clone(), worker_idx)? {
+                let Target::Aggregation(to) = pipeline.target else {
+                    (self.content)(output)?;
+                    continue;
+                };
+                let began = Instant::now();
+                match &mut gathered {
+                    Some(gathered) => gathered.take_in(self.graph, self.state, to, &output)?,
+                    None => self.aggregate(to, &output)?,
                 }
+                self.metrics.aggregations[to][worker_idx].add(output.len(), 0, began);
             }
         }
         Ok(())
     }
 
-    fn apply(&self, pipeline: &Pipeline, delta: Delta) -> Result<Vec<Delta>> {
+    fn apply(
+        &self,
+        number: usize,
+        pipeline: &Pipeline,
+        delta: Delta,
+        worker_idx: usize,
+    ) -> Result<Vec<Delta>> {
         let outputs = if self.skips_errors {
             pipeline.apply_skipping(delta, &mut |_| Ok(()))?
         } else {
-            vec![pipeline.apply(delta)?]
+            vec![pipeline.apply_counting(delta, &self.metrics.pipelines[number], worker_idx)?]
         };
         Ok(outputs.into_iter().filter(|output| !output.is_empty()).collect())
     }
@@ -244,9 +263,12 @@ impl Run<'_> {
     fn pass_on(&self, aggregation: usize) -> Result<()> {
         let shards = &self.state.aggregations[aggregation];
         for shard in shards {
+            let began = Instant::now();
             let changes = shard.lock().changes()?;
+            let n_rows = changes.iter().map(Delta::len).sum();
+            self.metrics.aggregations[aggregation][0].add(0, n_rows, began);
             for delta in changes {
-                self.take_in(Origin::Aggregation(aggregation), delta, None)?;
+                self.take_in(Origin::Aggregation(aggregation), delta, 0, None)?;
             }
         }
         Ok(())
@@ -288,12 +310,15 @@ impl Gathered {
     }
 
     /// Merges all shards, each worker beginning with another.
-    fn merge_all(self, state: &GraphState, worker_idx: usize) -> Result<()> {
-        for (shards, targets) in self.shards.iter().zip(&state.aggregations) {
+    fn merge_all(self, run: &Run<'_>, worker_idx: usize) -> Result<()> {
+        for (aggregation, shards) in self.shards.iter().enumerate() {
+            let began = Instant::now();
+            let targets = &run.state.aggregations[aggregation];
             for step in 0..shards.len() {
                 let shard_idx = (step + worker_idx) % shards.len();
                 targets[shard_idx].lock().merge(&shards[shard_idx])?;
             }
+            run.metrics.aggregations[aggregation][worker_idx].add(0, 0, began);
         }
         Ok(())
     }

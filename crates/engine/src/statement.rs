@@ -169,7 +169,7 @@ impl Session {
             | Statement::ShowObjects(_)
             | Statement::ShowCreate(_)
             | Statement::Describe(_) => Some(show::columns(self, statement)?),
-            Statement::Explain { .. } => Some(explain::columns()),
+            Statement::Explain { .. } | Statement::ExplainView(_) => Some(explain::columns()),
             Statement::Fetch { name, is_move: false, .. } => Some(cursor::columns(self, name)?),
             Statement::Subscribe(subscribe) => Some(crate::stack::on_planner_stack(|| {
                 crate::subscription::columns(self, subscribe)
@@ -199,7 +199,9 @@ impl Session {
             | Statement::ShowObjects(_)
             | Statement::ShowCreate(_)
             | Statement::Describe(_) => show::run(self, statement, &prepared.columns),
-            Statement::Explain { .. } => explain::run(self, statement).await,
+            Statement::Explain { .. } | Statement::ExplainView(_) => {
+                explain::run(self, statement).await
+            }
             Statement::Declare { .. } | Statement::Fetch { .. } | Statement::Close(_) => {
                 cursor::run(self, statement).await
             }

@@ -7,12 +7,13 @@ mod task;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::{Mutex, RwLock};
 use weir_catalog::{Catalog, Object, ObjectBody, OnError, StoredQuery};
-use weir_dataflow::{GraphState, Maintained, ViewInputs};
+use weir_dataflow::{GraphState, Maintained, Metrics, ViewInputs};
 use weir_delta::segments::{Key, Segments};
 use weir_planner::bind::{Binder, NoSystemRelations};
 use weir_planner::incremental::{self, Choice, Dataflow};
@@ -35,6 +36,11 @@ pub(crate) struct ViewData {
     /// What its operators remember. Held through a tick.
     pub(crate) state: Mutex<GraphState>,
     pub(crate) freezing: Freezing,
+    /// What its operators did.
+    pub(crate) metrics: Metrics,
+    /// Ticks that ran to their end, and their time.
+    n_ticks: AtomicU64,
+    tick_nanos: AtomicU64,
     /// Bytes of the state when they were last counted.
     state_bytes: AtomicU64,
     /// Ends its queries when it is dropped.
@@ -218,9 +224,12 @@ impl Views {
         // Rows for which a query fails are found by its linear operators, or by the batch.
         let is_dead_rows = object.part_of.is_some();
         let (dataflow, clock) = plan(shared, &catalog, query, !is_dead_rows)?;
-        let state = match &dataflow {
-            Dataflow::Incremental { graph, .. } => GraphState::new(graph, shared.n_workers),
-            Dataflow::Recompute { .. } => GraphState::default(),
+        let n_workers = shared.n_workers;
+        let (state, metrics) = match &dataflow {
+            Dataflow::Incremental { graph, .. } => {
+                (GraphState::new(graph, n_workers), Metrics::new(graph, n_workers))
+            }
+            Dataflow::Recompute { .. } => Default::default(),
         };
         let read = catalog.read_set(query.relations.iter().map(|relation| relation.id));
         let ViewInputs { topics, views, .. } = inputs(&catalog, &read, clock);
@@ -230,6 +239,9 @@ impl Views {
             dataflow,
             state: Mutex::new(state),
             freezing: Freezing::default(),
+            metrics,
+            n_ticks: AtomicU64::new(0),
+            tick_nanos: AtomicU64::new(0),
             state_bytes: AtomicU64::new(0),
             wanted: Wanted::default(),
             topics,
@@ -247,6 +259,18 @@ impl Views {
 }
 
 impl ViewData {
+    /// Counts a tick that began at `since`.
+    fn ticked(&self, since: Instant) {
+        self.n_ticks.fetch_add(1, Ordering::Relaxed);
+        self.tick_nanos.fetch_add(since.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Ticks since the view began to run here, and their time.
+    pub(crate) fn ticks(&self) -> (u64, Duration) {
+        let nanos = self.tick_nanos.load(Ordering::Relaxed);
+        (self.n_ticks.load(Ordering::Relaxed), Duration::from_nanos(nanos))
+    }
+
     /// Bytes of memory of its rows and of what its operators remember, which a running tick hides.
     pub(crate) fn n_bytes(&self) -> usize {
         if let Some(state) = self.state.try_lock() {

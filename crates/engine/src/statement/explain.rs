@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast as sql;
-use weir_catalog::Catalog;
-use weir_catalog::ObjectName;
-use weir_dataflow::{Aggregate, Graph, Origin, Target};
+use weir_catalog::{Catalog, ObjectBody, ObjectName};
+use weir_dataflow::{Aggregate, Counted, Counter, Graph, GraphState, Metrics, Origin, Target};
 use weir_planner::bind::{BoundColumn, BoundQuery};
 use weir_planner::dialect::Statement;
 use weir_planner::incremental::{Dataflow, InputRelation, Keys};
 use weir_planner::semantics;
-use weir_types::{Error, Result};
+use weir_types::{Error, Result, SqlState};
 
 use super::insert::quoted;
 use super::{query, show};
@@ -24,10 +23,13 @@ pub(super) fn columns() -> Arc<[OutputColumn]> {
 }
 
 pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Execution> {
-    let Statement::Explain { analyze, statement, .. } = statement else {
-        return Err(Error::internal("not an EXPLAIN"));
+    let lines = match statement {
+        Statement::Explain { analyze, statement, .. } => {
+            explained(session, statement, *analyze).await?
+        }
+        Statement::ExplainView(name) => running_view(session, name)?,
+        _ => return Err(Error::internal("not an EXPLAIN")),
     };
-    let lines = explained(session, statement, *analyze).await?;
     let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
     show::text_rows(&columns(), rows, "EXPLAIN")
 }
@@ -172,7 +174,7 @@ fn incremental_plan(
             lines.push(head.to_owned());
             let inputs: Vec<String> =
                 inputs.iter().map(|input| input_text(&catalog, input)).collect();
-            pipelines_into(&graph, Target::Content, &inputs, 1, &mut lines);
+            pipelines_into(&graph, Target::Content, &inputs, &NoNotes, 1, &mut lines);
         }
         Dataflow::Recompute { because, keys, plan } => {
             let of = match touched_columns(&columns, keys.as_ref()) {
@@ -190,28 +192,119 @@ fn incremental_plan(
     Ok(lines)
 }
 
+/// What is told of the operators of a graph besides their names.
+trait Notes {
+    fn of_step(&self, pipeline: usize, step: usize) -> String;
+    fn of_aggregation(&self, number: usize) -> String;
+}
+
+/// Plans that do not run.
+struct NoNotes;
+
+impl Notes for NoNotes {
+    fn of_step(&self, _pipeline: usize, _step: usize) -> String {
+        String::new()
+    }
+
+    fn of_aggregation(&self, _number: usize) -> String {
+        String::new()
+    }
+}
+
 /// The operators that end in `target`, the last one first.
 fn pipelines_into(
     graph: &Graph,
     target: Target,
     inputs: &[String],
+    notes: &dyn Notes,
     depth: usize,
     lines: &mut Vec<String>,
 ) {
     let indent = "  ".repeat(depth);
-    for pipeline in graph.pipelines.iter().filter(|pipeline| pipeline.target == target) {
-        for step in pipeline.steps.iter().rev() {
-            lines.push(format!("{indent}-> {}", step_text(step)));
+    let pipelines = graph.pipelines.iter().enumerate();
+    for (number, pipeline) in pipelines.filter(|(_, pipeline)| pipeline.target == target) {
+        for (step_idx, step) in pipeline.steps.iter().enumerate().rev() {
+            let note = notes.of_step(number, step_idx);
+            lines.push(format!("{indent}-> {}{note}", step_text(step)));
         }
         match pipeline.origin {
             Origin::Input(input) => lines.push(format!("{indent}-> {}", inputs[input])),
             Origin::Aggregation(number) => {
-                lines.push(format!("{indent}-> {}", aggregate_text(&graph.aggregations[number])));
+                let text = aggregate_text(&graph.aggregations[number]);
+                lines.push(format!("{indent}-> {text}{}", notes.of_aggregation(number)));
                 let target = Target::Aggregation(number);
-                pipelines_into(graph, target, inputs, depth + 1, lines);
+                pipelines_into(graph, target, inputs, notes, depth + 1, lines);
             }
         }
     }
+}
+
+/// What the operators of a running view have done.
+struct Measured<'a> {
+    metrics: &'a Metrics,
+    state: &'a GraphState,
+}
+
+impl Notes for Measured<'_> {
+    fn of_step(&self, pipeline: usize, step: usize) -> String {
+        format!(" ({})", counted_text(&self.metrics.pipelines[pipeline][step]))
+    }
+
+    fn of_aggregation(&self, number: usize) -> String {
+        let (n_groups, n_bytes) = self.state.size_of(number);
+        let counted = counted_text(&self.metrics.aggregations[number]);
+        format!(" ({counted}; state: {n_groups} groups, {n_bytes} bytes)")
+    }
+}
+
+fn counted_text(workers: &[Counter]) -> String {
+    let counted: Vec<Counted> = workers.iter().map(Counter::get).collect();
+    let sum = |part: fn(&Counted) -> u64| counted.iter().map(part).sum::<u64>();
+    let millis = |counted: &Counted| format!("{:.3}", counted.time.as_secs_f64() * 1e3);
+    let times: Vec<String> = counted.iter().map(millis).collect();
+    format!(
+        "rows in {}, out {}; ms by worker: {}",
+        sum(|counted| counted.rows_in),
+        sum(|counted| counted.rows_out),
+        times.join(" ")
+    )
+}
+
+/// EXPLAIN ANALYZE MATERIALIZED VIEW: the plan of a running view with what its operators did since it began
+/// to run here.
+fn running_view(session: &Session, name: &ObjectName) -> Result<Vec<String>> {
+    let catalog = session.catalog();
+    let object = catalog.resolve(name, &session.search_path())?;
+    if !matches!(object.body, ObjectBody::MaterializedView(_)) {
+        return Err(Error::new(
+            SqlState::WrongObjectType,
+            format!("\"{}\" is not a materialized view", object.name),
+        ));
+    }
+    let view = session.shared.views.get(object.id)?;
+    let (n_ticks, time) = view.ticks();
+    let mut lines = vec![format!(
+        "Materialize {}: {} rows, {} bytes, {n_ticks} ticks in {:.3} ms",
+        catalog.full_name(object.id),
+        view.segments.n_live(),
+        view.segments.n_bytes(),
+        time.as_secs_f64() * 1e3
+    )];
+    match &view.dataflow {
+        Dataflow::Incremental { graph, inputs } => {
+            let inputs: Vec<String> =
+                inputs.iter().map(|input| input_text(&catalog, input)).collect();
+            let state = view.state.lock();
+            let notes = Measured { metrics: &view.metrics, state: &state };
+            pipelines_into(graph, Target::Content, &inputs, &notes, 1, &mut lines);
+        }
+        Dataflow::Recompute { because, plan, .. } => {
+            lines.push(format!("  Recompute because of {}", because.join(", ")));
+            let text = plan.display_indent().to_string();
+            lines.extend(text.lines().map(|line| format!("    {line}")));
+        }
+    }
+    Ok(lines)
 }
 
 fn input_text(catalog: &Catalog, input: &InputRelation) -> String {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DfResult};
@@ -43,6 +44,7 @@ impl Maintained for Task {
             Error::new(weir_types::SqlState::AdminShutdown, "the server is shutting down")
         })?;
         let run = Run { shared: &shared, id: self.id, data: &self.data };
+        let began = Instant::now();
         let changed = match &self.data.dataflow {
             Dataflow::Incremental { graph, inputs } => run.incremental(graph, inputs, from, upto),
             Dataflow::Recompute { plan, keys, .. } => {
@@ -52,7 +54,9 @@ impl Maintained for Task {
         if changed.is_err() && planted::is(Bug::SwallowedError) {
             return Ok(Tick { changed: false });
         }
-        Ok(Tick { changed: changed? })
+        let changed = changed?;
+        self.data.ticked(began);
+        Ok(Tick { changed })
     }
 
     fn class(&self) -> TickClass {
@@ -143,6 +147,7 @@ impl Run<'_> {
             let run = weir_dataflow::Run {
                 graph,
                 state,
+                metrics: &self.data.metrics,
                 n_workers: self.shared.n_workers,
                 skips_errors: self.data.skips_errors.load(Ordering::Relaxed),
                 content: &content,

@@ -163,6 +163,14 @@ async fn aggregations_follow_changes_without_a_notice() {
     a.ok("CREATE MATERIALIZED VIEW m AS SELECT k, sum(v) FROM t GROUP BY k HAVING count(*) > 1")
         .await;
     assert_eq!(a.notices(), Vec::<String>::new());
+    a.ok("INSERT INTO t VALUES (1, 2), (1, 3), (2, 4)").await;
+    assert_eq!(a.rows("SELECT * FROM m").await, ["1|5"]);
+    let lines = a.rows("EXPLAIN ANALYZE MATERIALIZED VIEW m").await;
+    assert!(lines[0].starts_with("Materialize public.m: 1 rows, "), "{lines:?}");
+    let aggregate = lines.iter().find(|line| line.contains("-> Aggregate")).expect("one line");
+    assert!(aggregate.contains("(rows in 3, out 2; ms by worker: "), "{aggregate}");
+    assert!(aggregate.contains("; state: 2 groups, "), "{aggregate}");
+    assert!(a.error("EXPLAIN ANALYZE MATERIALIZED VIEW t").await.starts_with("42809"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

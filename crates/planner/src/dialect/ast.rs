@@ -88,6 +88,8 @@ pub enum Statement {
         /// The explained statement: a query, DML, or CREATE MATERIALIZED VIEW.
         statement: Box<Statement>,
     },
+    /// `EXPLAIN ANALYZE MATERIALIZED VIEW name`.
+    ExplainView(ObjectName),
     /// `SHOW STREAMS | TABLES | VIEWS | MATERIALIZED VIEWS | SCHEMAS | SINKS`.
     ShowObjects(RelationKind),
     /// `SHOW CREATE [kind] name`.

@@ -8,7 +8,7 @@ use super::subscribe::{boolean, subscribe};
 use super::{create, dml, session};
 use crate::dialect::ast::Statement;
 
-/// `EXPLAIN [ANALYZE] [VERBOSE] [(options)] statement`
+/// `EXPLAIN [ANALYZE] [VERBOSE] [(options)] statement`, `EXPLAIN ANALYZE MATERIALIZED VIEW name`
 pub(super) fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
     c.expect("explain")?;
     let mut analyze = false;
@@ -28,6 +28,11 @@ pub(super) fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
     } else {
         analyze = c.accept_one(&["analyze", "analyse"]).is_some();
         verbose = c.accept("verbose");
+    }
+    if analyze && c.at_words(&["materialized", "view"]) {
+        c.expect("materialized")?;
+        c.expect("view")?;
+        return c.object_name().map(Statement::ExplainView);
     }
     let statement = Box::new(explained(c)?);
     Ok(Statement::Explain { analyze, verbose, statement })
