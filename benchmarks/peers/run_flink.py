@@ -34,7 +34,7 @@ def settings(task):
 def main():
     task = protocol.task()
     # Read when the JVM is started, which the first use of the library does.
-    os.environ["JVM_ARGS"] = f"-Xmx{task['heap_mib']}m"
+    os.environ["JVM_ARGS"] = f"-Xmx{task['heap_mib']}m -Djava.io.tmpdir={task['scratch']}"
     os.environ["FLINK_LOG_DIR"] = task["scratch"]
     from pyflink.common import Configuration
     from pyflink.table import EnvironmentSettings, TableDescriptor, TableEnvironment

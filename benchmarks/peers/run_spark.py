@@ -11,7 +11,10 @@ def session(task):
     return (
         SparkSession.builder.master(f"local[{task['cores']}]")
         .config("spark.driver.memory", f"{task['heap_mib']}m")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
         .config("spark.ui.enabled", "false")
+        .config("spark.driver.extraJavaOptions", f"-Djava.io.tmpdir={task['scratch']}")
         .config("spark.local.dir", task["scratch"])
         .config("spark.sql.warehouse.dir", f"{task['scratch']}/warehouse")
         .config("spark.sql.session.timeZone", "UTC")

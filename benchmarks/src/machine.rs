@@ -4,12 +4,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// The machine in a few words.
-pub(crate) fn line() -> String {
-    let threads = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{threads} threads of {}", processor())
-}
-
 /// What a reader of the numbers has to know of the machine.
 pub(crate) fn facts(dir: &Path) -> Value {
     let kernel = read("/proc/sys/kernel/osrelease");
@@ -17,7 +11,7 @@ pub(crate) fn facts(dir: &Path) -> Value {
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     json!({
         "processor": processor(),
-        "processors": std::thread::available_parallelism().map_or(0, usize::from),
+        "processors": read("/proc/cpuinfo").lines().filter(|l| l.starts_with("processor")).count(),
         "memory_bytes": memory_bytes(),
         "kernel": kernel.trim(),
         "system": system.unwrap_or_default().trim_matches('"'),
@@ -29,12 +23,14 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn processor() -> String {
+/// The name of the processor.
+pub(crate) fn processor() -> String {
     let cpus = read("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     model.unwrap_or("a processor without a name").trim().to_owned()
 }
 
+/// All memory of the machine.
 pub(crate) fn memory_bytes() -> u64 {
     let memory = read("/proc/meminfo");
     let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));

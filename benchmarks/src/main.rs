@@ -1,5 +1,6 @@
 //! Programs that measure Weir beside other systems. `cargo xtask bench` builds and runs them.
 
+#[cfg(feature = "ingest")]
 mod ingest;
 mod machine;
 mod nexmark;
@@ -17,6 +18,7 @@ usage: weir-benchmarks ingest WEIR_BINARY DIRECTORY RESULTS_DIRECTORY
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match words.split_first() {
+        #[cfg(feature = "ingest")]
         Some((name, rest)) if name == "ingest" => ingest::run(rest),
         Some((name, rest)) if name == "nexmark" => nexmark::run(rest),
         _ => Err(USAGE.into()),

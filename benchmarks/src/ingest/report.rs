@@ -9,7 +9,8 @@ use super::disk::Disk;
 use super::load::Rates;
 use super::rows::Rows;
 use super::visible::Visible;
-use crate::{Result, machine};
+use crate::Result;
+use crate::machine::processor;
 
 /// All that was measured.
 pub(crate) struct Report {
@@ -86,7 +87,7 @@ impl Report {
             "{} rows of {:.0} bytes; every acknowledgement after its fsync; {}.\n",
             self.rows,
             self.row_bytes,
-            machine::line()
+            machine()
         )?;
         writeln!(
             out,
@@ -161,7 +162,7 @@ impl Report {
             })
         };
         json!({
-            "machine": machine::line(),
+            "machine": machine(),
             "rows": self.rows,
             "row_bytes": self.row_bytes,
             "weir": rates(&self.weir),
@@ -184,4 +185,10 @@ impl Report {
             "bars_met": self.bars().iter().map(|bar| bar.is_met).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The machine in a few words.
+fn machine() -> String {
+    let threads = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{threads} threads of {}", processor())
 }

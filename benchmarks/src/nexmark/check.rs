@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::plan::{AGGREGATING, Engine, Key, What};
 use super::rows::{self, Column, Form, Row};
-use super::store::{Measured, Outcome, Taken};
+use super::store::{Measured, Outcome, Taken, WRONG};
 use super::{Bench, duckdb, streaming, weir};
 use crate::Result;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(bench: &Bench, key: &Key) -> Result<Measured> {
         let told = found.shown.join("; ");
         let Compared { rows, differences, .. } = found;
         return Ok(Measured::failed(format!(
-            "WRONG: {differences} differences in {rows} rows, such as {told}"
+            "{WRONG}: {differences} differences in {rows} rows, such as {told}"
         )));
     }
     Ok(Measured {

@@ -74,8 +74,7 @@ impl Peers {
                 }
                 Ok(line) => {
                     let reason = line["message"].as_str().unwrap_or("no reason was given");
-                    details["refused"] = json!(line["event"] == "refused");
-                    break Outcome::Failed(reason.to_owned());
+                    break Outcome::Refused(reason.to_owned());
                 }
                 Err(RecvTimeoutError::Disconnected) => break Outcome::Failed(last_words(log)),
                 Err(RecvTimeoutError::Timeout) if began.is_none() => {
@@ -108,7 +107,8 @@ impl Peers {
             .env("TZ", "UTC")
             // No files of the interpreter beside the programs of the checkout.
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::null())
+            // Its other end is with the child: the program ends when it is closed.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log)?);
         if let Some(java_home) = &self.java_home {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::plan::QUERIES;
-use super::report::COLUMNS;
+use super::report::{COLUMNS, in_seconds};
 use super::summary::{Cell, Summary};
 use crate::Result;
 
@@ -71,12 +71,13 @@ fn legend(out: &mut String) -> Result<()> {
 
 fn bar(out: &mut String, scale: &Scale, cell: &Cell, y: f64, color: &str) -> Result<()> {
     let (seconds, label, look) = match cell {
-        Cell::Taken { median, .. } => (median.seconds, format!("{:.2}", median.seconds), ""),
+        Cell::Taken { median, .. } => (median.seconds, in_seconds(median.seconds), ""),
         Cell::Unfinished { seconds, .. } => {
             let label = format!("not finished in {seconds} s");
             (*seconds as f64, label, " fill-opacity=\"0.3\"")
         }
-        Cell::Failed(_) => (scale.least, "refused or failed".to_owned(), ""),
+        Cell::Refused(_) => (scale.least, "refused".to_owned(), ""),
+        Cell::Failed(_) => (scale.least, "failed".to_owned(), ""),
         Cell::Missing => return Ok(()),
     };
     let right = scale.x(seconds);
@@ -107,7 +108,7 @@ impl Scale {
                 match summary.cell(engine, what, query) {
                     Cell::Taken { median, .. } => all.push(median.seconds),
                     Cell::Unfinished { seconds, .. } => all.push(*seconds as f64),
-                    Cell::Failed(_) | Cell::Missing => {}
+                    Cell::Refused(_) | Cell::Failed(_) | Cell::Missing => {}
                 }
             }
         }

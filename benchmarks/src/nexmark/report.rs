@@ -61,7 +61,7 @@ fn markdown(bench: &Bench, summary: &Summary, facts: &Value, plot: &str) -> Resu
         "## Seconds\n\n![Seconds of each engine and query, on a logarithmic scale]({plot})\n"
     )?;
     table(&mut out, summary, |cell| match cell {
-        Cell::Taken { median, .. } => format!("{:.2}", median.seconds),
+        Cell::Taken { median, .. } => in_seconds(median.seconds),
         other => in_words(other),
     })?;
     ratios(&mut out, summary)?;
@@ -148,12 +148,18 @@ fn table(out: &mut String, summary: &Summary, show: impl Fn(&Cell) -> String) ->
     Ok(())
 }
 
+/// With three digits that say something.
+pub(crate) fn in_seconds(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{seconds:.3}") } else { format!("{seconds:.2}") }
+}
+
 fn in_words(cell: &Cell) -> String {
     match cell {
         Cell::Taken { .. } => String::new(),
         Cell::Unfinished { seconds, .. } => format!("not finished in {seconds} s"),
-        Cell::Failed(reason) if reason.starts_with("WRONG") => "wrong".to_owned(),
-        Cell::Failed(_) => "refused or failed".to_owned(),
+        Cell::Refused(_) => "refused".to_owned(),
+        Cell::Failed(_) if cell.is_wrong() => "WRONG".to_owned(),
+        Cell::Failed(_) => "failed".to_owned(),
         Cell::Missing => "-".to_owned(),
     }
 }
@@ -244,7 +250,8 @@ fn reasons(out: &mut String, summary: &Summary) -> Result<()> {
     for (engine, what) in columns.chain(Engine::ALL.into_iter().flat_map(|e| whats.map(|w| (e, w))))
     {
         for query in QUERIES.iter().chain(&[ALL_TABLES]) {
-            if let Cell::Failed(reason) = summary.cell(engine, what, query) {
+            let cell = summary.cell(engine, what, query);
+            if let Cell::Refused(reason) | Cell::Failed(reason) = cell {
                 let line = reason.replace(['\n', '|'], " ");
                 told.push(format!("- {} {} {query}: {line}", engine.label(), what.name()));
             }
@@ -264,22 +271,22 @@ fn notes(out: &mut String, bench: &Bench) -> Result<()> {
         "\
 ## How to read it
 
-- The machine did nothing else. Every number is of a process of its own; engines take turns.
+- Every number is of a process of its own; engines take turns. The numbers hold for a machine that does nothing else.
 - *From log* reads typed rows from Weir's durable log; Flink and Spark read JSON files, as *end to end* does. The bars compare Flink with *from log*, because Weir decodes a row once for all views; *end to end* is the comparison of like with like.
 - *From log* and *end to end* without a view write into a sink that drops rows (`blackhole`), as Flink does; Spark's is `noop`. DuckDB makes a temporary table of the result, so *Weir, from log into a view* is what compares with it.
 - *End to end* stores and fsyncs every row before a query sees it; the other engines keep nothing.
 - Flink's seconds are the job's own, without the start of the JVM and of the cluster; Spark's begin with a session that is up; Weir's with a server that is up. CPU seconds are taken over the same time, and of Flink include the start of the cluster.
 - Peak memory is that of all processes of the engine since their start, and grows with the heap that a JVM may take: {} MiB here.
 - Flink runs with the settings of Nexmark's guide ([run_flink.py](../peers/run_flink.py)): mini-batches of 2 s and 50,000 rows, split distinct aggregates, object reuse, exactly-once checkpoints every 10 s, and state in the heap, which is faster than the guide's RocksDB for state that fits.
-- All files and databases are in the page cache.
+- Files and databases are read once before anything is measured, so they are in the page cache.
 - A measurement that takes longer than {} s is ended, and told as not finished.
-- The crate `nexmark` makes the events, not the Java generator. Both say the same of the shape of a bid, and differ in this: the crate's random numbers begin anew with each event and each channel. So a channel's URL has no `channel_id` only where its first folder has 3 letters ({:.0} % of the {} URLs without; {:.0} % of the others), the four hot channels have the URLs of `channel-0` to `channel-3` without an id, `bidder` is counted from 1000 and not from 2000, and `extra` is new for every bid where Java cuts it out of one text. In this data {:.1} % of the bids are on the hot channels, {:.1} % have a `channel_id`, and there are {} channels.
+- The crate `nexmark` makes the events, not the Java generator of Nexmark. By their sources both put half of the bids on four hot channels and half on 10,000 others, and build URLs alike; what they draw differs, because the crate begins its random numbers anew with each event and each channel. So values that are independent in Java are not here: of the {} distinct URLs without a `channel_id` {:.0} % have a first folder of 3 letters, of the others {:.0} %; in Java both are 50 %. The four hot channels have the paths of `channel-0` to `channel-3`. A `bidder` is counted from 1000, in Java from 2000; `extra` is drawn for every bid, where Java cuts it out of one text. In this data {:.1} % of the bids are on the hot channels, {:.1} % have a `channel_id`, and there are {} channels. Results are to be compared with results on the same data only.
 - An average is a numeric in Weir, a double in DuckDB and Spark, and an integer in Flink; they are compared to 9 digits, Flink's without the fraction.
 ",
         bench.peers.heap_mib,
         bench.options.bound.as_secs(),
-        share("share_of_them_with_a_first_folder_of_3_letters"),
         bids["urls_without_channel_id"],
+        share("share_of_them_with_a_first_folder_of_3_letters"),
         share("share_of_the_others"),
         share("share_of_the_four_hot_channels"),
         share("share_with_channel_id"),

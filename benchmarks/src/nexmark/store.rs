@@ -12,6 +12,9 @@ use super::sql::Sql;
 use super::{data, install, peers};
 use crate::Result;
 
+/// What the reason of a failure begins with where rows are not what they must be.
+pub(crate) const WRONG: &str = "WRONG";
+
 /// How a measurement ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
@@ -21,7 +24,9 @@ pub(crate) enum Outcome {
         seconds: u64,
         peak_bytes: u64,
     },
-    /// The engine refused or failed, with its words.
+    /// The engine does not take the query, with its words.
+    Refused(String),
+    /// The engine failed, or its result is wrong.
     Failed(String),
 }
 
@@ -50,9 +55,9 @@ impl Measured {
     /// False where a longer bound could make a difference, and after a failure that may be gone.
     pub(crate) fn holds(&self, bound: Duration) -> bool {
         match &self.outcome {
-            Outcome::Finished(_) => true,
+            Outcome::Finished(_) | Outcome::Refused(_) => true,
             Outcome::Unfinished { seconds, .. } => *seconds >= bound.as_secs(),
-            Outcome::Failed(_) => self.details["refused"] == json!(true),
+            Outcome::Failed(_) => false,
         }
     }
 }
@@ -60,6 +65,9 @@ impl Measured {
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
+            Outcome::Finished(_) if self.details["rows_compared"].is_u64() => {
+                write!(f, "{} rows, the same as DuckDB's", self.details["rows_compared"])
+            }
             Outcome::Finished(taken) => write!(
                 f,
                 "{:.2} s, {:.1} s of CPU, {} MiB",
@@ -68,6 +76,7 @@ impl fmt::Display for Measured {
                 taken.peak_bytes >> 20
             ),
             Outcome::Unfinished { seconds, .. } => write!(f, "not finished in {seconds} s"),
+            Outcome::Refused(reason) => write!(f, "refused: {reason}"),
             Outcome::Failed(reason) => write!(f, "failed: {reason}"),
         }
     }
@@ -157,6 +166,7 @@ fn write(measured: &Measured) -> Value {
         Outcome::Unfinished { seconds, peak_bytes } => {
             json!({ "unfinished_after_seconds": seconds, "peak_bytes": peak_bytes })
         }
+        Outcome::Refused(reason) => json!({ "refused": reason }),
         Outcome::Failed(reason) => json!({ "failed": reason }),
     };
     json!({
@@ -171,6 +181,8 @@ fn read(value: &Value) -> Option<Measured> {
     let peak_bytes = outcome["peak_bytes"].as_u64().unwrap_or_default();
     let outcome = if let Some(reason) = outcome["failed"].as_str() {
         Outcome::Failed(reason.to_owned())
+    } else if let Some(reason) = outcome["refused"].as_str() {
+        Outcome::Refused(reason.to_owned())
     } else if let Some(seconds) = outcome["unfinished_after_seconds"].as_u64() {
         Outcome::Unfinished { seconds, peak_bytes }
     } else {

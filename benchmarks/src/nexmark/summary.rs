@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Bench;
 use super::plan::{AGGREGATING, ALL_TABLES, Engine, Key, QUERIES, What};
-use super::store::{Measured, Outcome, Taken};
+use super::store::{Measured, Outcome, Taken, WRONG};
 use crate::Result;
 
 /// What the issue asks for: see the table of bars in the report.
@@ -28,6 +28,7 @@ pub(crate) enum Cell {
         seconds: u64,
         peak_bytes: u64,
     },
+    Refused(String),
     Failed(String),
     Missing,
 }
@@ -198,7 +199,7 @@ impl Summary {
         let weir = if of.0 == Engine::Weir { of } else { to };
         let is_missing = |query: &&str| {
             let cell = self.cell(weir.0, weir.1, query);
-            matches!(cell, Cell::Unfinished { .. } | Cell::Failed(_))
+            matches!(cell, Cell::Unfinished { .. } | Cell::Refused(_) | Cell::Failed(_))
         };
         holds.or_else(|| queries.iter().any(is_missing).then_some(false))
     }
@@ -209,10 +210,16 @@ impl Summary {
             Cell::Unfinished { seconds, .. } => {
                 Some(format!("{} not finished in {seconds} s", engine.label()))
             }
+            Cell::Refused(_) => Some(format!("{} refused", engine.label())),
             Cell::Failed(_) => Some(format!("{} failed", engine.label())),
             Cell::Missing => Some(format!("{} not measured", engine.label())),
         });
         reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many results are not what DuckDB gives.
+    pub(crate) fn n_wrong(&self) -> usize {
+        self.cells.values().filter(|cell| cell.is_wrong()).count()
     }
 
     /// Everything, for programs.
@@ -247,6 +254,7 @@ fn cell(all: &[Measured]) -> Cell {
             Outcome::Unfinished { seconds, peak_bytes } => {
                 return Cell::Unfinished { seconds: *seconds, peak_bytes: *peak_bytes };
             }
+            Outcome::Refused(reason) => return Cell::Refused(reason.clone()),
             Outcome::Failed(reason) => return Cell::Failed(reason.clone()),
         }
     }
@@ -272,6 +280,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Cell {
+    pub(crate) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Failed(reason) if reason.starts_with(WRONG))
+    }
+
     pub(crate) fn seconds(&self) -> Option<f64> {
         match self {
             Self::Taken { median, .. } => Some(median.seconds),
@@ -298,6 +310,7 @@ impl Cell {
             Self::Unfinished { seconds, peak_bytes } => {
                 json!({ "unfinished_after_seconds": seconds, "peak_bytes": peak_bytes })
             }
+            Self::Refused(reason) => json!({ "refused": reason }),
             Self::Failed(reason) => json!({ "failed": reason }),
             Self::Missing => Value::Null,
         }

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use super::plan::{ALL_TABLES, Engine, Key, What};
 use super::rows::NULL;
 use super::sql::TABLES;
-use super::store::{Measured, Outcome, Taken};
+use super::store::{Measured, Outcome, Taken, WRONG};
 use super::usage::Watch;
 use super::{Bench, check, say};
 use crate::Result;
@@ -57,7 +57,7 @@ pub(crate) fn query(bench: &Bench, key: &Key) -> Result<Measured> {
         && measured.details["rows"] != json!(rows)
     {
         let taken = &measured.details["rows"];
-        return Ok(Measured::failed(format!("WRONG: the sink took {taken} rows of {rows}")));
+        return Ok(Measured::failed(format!("{WRONG}: the sink took {taken} rows of {rows}")));
     }
     Ok(measured)
 }

@@ -10,6 +10,7 @@
 //!    [`guard_filters`] keeps conditions that can fail behind those before them, and [`plain_window_keys`]
 //!    takes names off that the optimizer gave.
 
+mod equal_groups;
 mod error;
 mod expression;
 mod filter;
@@ -77,6 +78,7 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
     let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
+    let plan = equal_groups::rewrite(plan, &settings::of(config)?)?;
     let plan = null_equal::rewrite(plan).map_err(to_error)?;
     if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }
 }

@@ -15,7 +15,7 @@ const NEXMARK_DIRECTORY: &str = "/var/tmp/weir-nexmark";
 pub(crate) fn ingest() -> Result<()> {
     setup::provide(&[Need::Libclang, Need::CppCompiler, Need::PostgresServer])?;
     let weir = build_weir()?;
-    let mut run = benchmark("ingest")?;
+    let mut run = benchmark("ingest", "ingest")?;
     run.arg(weir).arg(DIRECTORY).arg(workspace::root().join("benchmarks/results"));
     progress::run("benchmark", &mut run)
 }
@@ -24,7 +24,7 @@ pub(crate) fn ingest() -> Result<()> {
 /// option that is given twice the last counts.
 pub(crate) fn nexmark(arguments: &[&str]) -> Result<()> {
     setup::provide(&[Need::Libclang, Need::CppCompiler])?;
-    let mut run = benchmark("nexmark")?;
+    let mut run = benchmark("nexmark", "")?;
     if arguments.contains(&"--help") {
         return progress::run("benchmark", run.arg("--help"));
     }
@@ -41,10 +41,11 @@ fn build_weir() -> Result<PathBuf> {
     Ok(cargo::target_dir()?.join("release/weir"))
 }
 
-/// A program of `benchmarks/`, built when it is run.
-fn benchmark(name: &str) -> Result<Command> {
+/// A program of `benchmarks/`, built with those features when it is run.
+fn benchmark(name: &str, features: &str) -> Result<Command> {
     let mut run = cargo::building("run")?;
-    run.args(["--release", "--locked", "--manifest-path"])
+    run.args(["--release", "--locked", "--no-default-features", "--features", features])
+        .arg("--manifest-path")
         .arg(workspace::root().join("benchmarks/Cargo.toml"))
         .args(["--", name]);
     Ok(run)

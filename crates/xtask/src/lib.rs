@@ -24,10 +24,12 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [-- FILTERS]  run all tests, in one profile
-  harness [--rounds N] [--seed N] [--go-on]
+  harness [--rounds N] [--seed N] [--go-on] [--small]
                      run the equality harness alone, 2,000 rounds if nothing else is said
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
   bench ingest       rows in, beside PostgreSQL; results go to benchmarks/results/
+  bench nexmark [--help | OPTIONS]
+                     queries of Nexmark, beside Flink, Spark and DuckDB; results as above
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
 ";
 
@@ -42,6 +44,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         ["harness", rest @ ..] => harness::run(rest),
         ["lint"] => lint::run(),
         ["bench", "ingest"] => bench::ingest(),
+        ["bench", "nexmark", rest @ ..] => bench::nexmark(rest),
         ["demo"] => demo::run(demo::Mode::Stay),
         ["demo", "--once"] => demo::run(demo::Mode::Once),
         ["help" | "--help" | "-h"] => {

@@ -57,3 +57,23 @@ fn views_equal_their_queries_and_postgres() {
         assert_eq!(coverage.rare(KIND_MIN), Vec::<&str>::new(), "kinds used too seldom");
     }
 }
+
+/// Rounds of the test command in which few rows are many. `cargo xtask harness --small` plays others.
+const SMALL_ROUNDS: &str = "60";
+
+/// The same with hashes of 4 bits, and with threads where there are two rows: in a process of its own, because hashes
+/// are those of the process.
+#[test]
+fn views_equal_their_queries_where_few_rows_are_many() {
+    if std::env::var_os("WEIR_SMALL").is_some() {
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "equality::views_equal_their_queries_and_postgres", "--nocapture"])
+        .envs([("WEIR_SMALL", "1"), ("WEIR_SEED", "1000"), ("WEIR_ROUNDS", SMALL_ROUNDS)])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains(&format!("equality: {SMALL_ROUNDS} rounds")), "{text}");
+}

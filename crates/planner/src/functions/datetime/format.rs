@@ -22,13 +22,14 @@ type Stamp = TimestampMicrosecondType;
 pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("to_char(timestamp, text) -> text", |call| {
         let stamps = call.numbers::<Stamp>(0);
-        each(call, |row| Ok(Parts::of_timestamp(stamps.at(row))))
+        each(call, |row| Ok(Some(stamps.at(row))), |_, local| Ok(Parts::of_timestamp(local)))
     }),
     declare("to_char(timestamptz, text) -> text", |call| {
         let (stamps, zone) = (call.numbers::<Stamp>(0), &call.settings.time_zone);
-        each(call, |row| {
+        let local = |row| to_local(stamps.at(row), zone).map(Some);
+        each(call, local, |row, local| {
             let instant = stamps.at(row);
-            let mut parts = Parts::of_timestamp(to_local(instant, zone)?);
+            let mut parts = Parts::of_timestamp(local);
             let east = zone.offset_at(instant.div_euclid(MICROS_PER_SECOND));
             parts.zone = Some(Zone { east: east.into(), instant });
             Ok(parts)
@@ -37,25 +38,46 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     .uses_settings(),
     declare("to_char(interval, text) -> text", |call| {
         let spans = call.numbers::<IntervalMonthDayNanoType>(0);
-        each(call, |row| Ok(Parts::of_interval(spans.at(row))))
+        each(call, |_| Ok(None), |row, _| Ok(Parts::of_interval(spans.at(row))))
     }),
 ];
 
-fn each(call: &Call<'_>, parts: impl Fn(usize) -> Result<Parts>) -> Result<ArrayRef> {
+/// The text of each row; rows of one time unit that the template does not look into have one text. `local` gives
+/// the microseconds of a row in its local time, and none where that is not all that the text depends on.
+fn each(
+    call: &Call<'_>,
+    local: impl Fn(usize) -> Result<Option<i64>>,
+    parts: impl Fn(usize, i64) -> Result<Parts>,
+) -> Result<ArrayRef> {
     let templates = call.texts(1);
-    let mut parsed: Option<(&str, Vec<Node>)> = None;
+    let mut parsed: Option<(&str, Vec<Node>, Option<i64>)> = None;
+    // The number of the last unit, and its text.
+    let mut last: Option<(i64, String)> = None;
     call.each_text(|row, out| {
         let template = templates.at(row);
-        if parsed.as_ref().is_none_or(|(before, _)| *before != template) {
-            parsed = Some((template, template::parse(template).0));
+        if parsed.as_ref().is_none_or(|(before, ..)| *before != template) {
+            let nodes = template::parse(template).0;
+            let unit = template::unit(&nodes);
+            parsed = Some((template, nodes, unit));
+            last = None;
         }
-        let parts = parts(row)?;
-        for node in parsed.iter().flat_map(|(_, nodes)| nodes) {
+        let Some((_, nodes, unit)) = &parsed else { return Ok(()) };
+        let local = local(row)?;
+        let number = local.zip(*unit).map(|(local, unit)| local.div_euclid(unit));
+        if let (Some(number), Some((known, text))) = (number, &last)
+            && number == *known
+        {
+            out.push_str(text);
+            return Ok(());
+        }
+        let parts = parts(row, local.unwrap_or_default())?;
+        for node in nodes {
             match node {
                 Node::Char(c, _) => out.push(*c),
                 Node::Field(field) => parts.write(field, call.settings, out)?,
             }
         }
+        last = number.map(|number| (number, out.clone()));
         Ok(())
     })
 }

@@ -1,5 +1,7 @@
 //! Templates of `to_char`, `to_timestamp` and `to_date`: `YYYY-MM-DD HH24:MI`.
 
+use super::calendar::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
+
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -62,6 +64,28 @@ pub(super) enum Key {
     WeekOfMonth,
     YearWithComma,
     Year(u8),
+}
+
+/// The microseconds of the largest unit of local time that a template does not look into; `None` where it looks
+/// into all, or shows more than local time.
+pub(super) fn unit(nodes: &[Node]) -> Option<i64> {
+    let of_key = |key: Key| match key {
+        Key::Fraction(_)
+        | Key::Millisecond
+        | Key::Microsecond
+        | Key::Offset
+        | Key::ZoneHour
+        | Key::ZoneMinute
+        | Key::ZoneName => None,
+        Key::Second | Key::SecondOfDay => Some(MICROS_PER_SECOND),
+        Key::Minute => Some(MICROS_PER_MINUTE),
+        Key::Hour24 | Key::Hour12 | Key::Meridiem => Some(MICROS_PER_HOUR),
+        _ => Some(MICROS_PER_DAY),
+    };
+    nodes.iter().try_fold(MICROS_PER_DAY, |unit, node| match node {
+        Node::Field(field) => of_key(field.key).map(|of_key| unit.min(of_key)),
+        Node::Char(..) => Some(unit),
+    })
 }
 
 /// Longer keys before their beginnings.
