@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_types::{Error, Result, SqlState};
 
+use crate::equal::Sameness;
 use crate::group::Groups;
 use crate::rows;
 
@@ -153,7 +154,7 @@ impl Delta {
     /// # Errors
     /// 22003 when a weight leaves the range of `bigint`.
     pub fn consolidate(&self) -> Result<Self> {
-        let groups = Groups::new(self.rows.columns(), self.len());
+        let groups = Groups::new(self.rows.columns(), self.len(), Sameness::Identical);
         let sums = self.sum_weights(&groups)?;
         if groups.len() == self.len() && sums.iter().all(|sum| *sum != 0) {
             return Ok(Self { rows: self.rows.clone(), weights: Weights::simplified(sums) });

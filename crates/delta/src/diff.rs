@@ -9,7 +9,7 @@ use weir_types::Result;
 use weir_types::planted::{self, Bug};
 
 use crate::delta::{Delta, Weights};
-use crate::equal::{Pair, equal_rows};
+use crate::equal::{Pair, Sameness, equal_rows};
 use crate::group::Groups;
 use crate::hash::{hash_n_rows, narrow};
 use crate::rows;
@@ -83,7 +83,7 @@ impl<'a> Held<'a> {
 
     fn add(&mut self, chunk: u32, batch: &RecordBatch) {
         let hashes = hash_n_rows(batch.columns(), batch.num_rows());
-        let local = Groups::of_hashed(batch.columns(), &hashes);
+        let local = Groups::of_hashed(batch.columns(), &hashes, Sameness::Identical);
         let found = self.find(batch, &hashes, &local.first_row);
         let numbers: Vec<u32> = local
             .first_row
@@ -127,7 +127,7 @@ impl<'a> Held<'a> {
             let pairs: Vec<Pair> =
                 run.iter().map(|(at, group)| (rows[*at], first(*group).row)).collect();
             let held = self.batches[first(run[0].1).chunk as usize].columns();
-            let equal = equal_rows(batch.columns(), held, &pairs);
+            let equal = equal_rows(batch.columns(), held, &pairs, Sameness::Identical);
             for ((at, group), _) in run.iter().zip(equal).filter(|(_, equal)| *equal) {
                 found[*at] = Some(*group);
             }

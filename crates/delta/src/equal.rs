@@ -1,5 +1,5 @@
-//! Equality of rows, column by column over many pairs at once: SQL's `IS NOT DISTINCT FROM`, with
-//! one NaN and one zero.
+//! Whether rows are the same, column by column over many pairs at once: as keys, by SQL's `IS NOT DISTINCT
+//! FROM`, or as rows, of which a function could not tell one from the other.
 
 use std::sync::Arc;
 
@@ -14,31 +14,51 @@ use crate::value::Value;
 /// A row of the left columns and a row of the right ones.
 pub type Pair = (u32, u32);
 
-/// For each pair, whether its rows are the same in all columns; true where there are no columns.
+/// What makes two values the same. NULL is NULL, and NaN is NaN, to both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// SQL's equality: -0.0 is 0.0. For keys.
+    Equal,
+    /// No function tells them apart: -0.0 is not 0.0. For rows that come and go.
+    Identical,
+}
+
+/// For each pair, whether its rows are the same by `how` in all columns; true where there are no columns.
 ///
 /// # Panics
 /// When the sides have not equally many columns, or columns of kinds that cannot be compared.
 #[must_use]
-pub fn equal_rows(left: &[ArrayRef], right: &[ArrayRef], pairs: &[Pair]) -> Vec<bool> {
+pub fn equal_rows(
+    left: &[ArrayRef],
+    right: &[ArrayRef],
+    pairs: &[Pair],
+    how: Sameness,
+) -> Vec<bool> {
     assert_eq!(left.len(), right.len(), "both sides have the same columns");
     let mut equal = vec![true; pairs.len()];
     for (left, right) in left.iter().zip(right) {
-        and_equal(left, right, pairs, &mut equal);
+        and_equal(left, right, pairs, &mut equal, how);
     }
     equal
 }
 
 /// Sets `equal` to false for the pairs that differ in this column.
-pub(crate) fn and_equal(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
+pub(crate) fn and_equal(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    pairs: &[Pair],
+    equal: &mut [bool],
+    how: Sameness,
+) {
     if let Some(values) = expanded(left) {
-        return and_equal(&values, right, pairs, equal);
+        return and_equal(&values, right, pairs, equal, how);
     }
     if let Some(values) = expanded(right) {
-        return and_equal(left, &values, pairs, equal);
+        return and_equal(left, &values, pairs, equal, how);
     }
     let right = &in_form_of(left, right);
     downcast_primitive_array!(
-        left => and_primitive(left, right.as_primitive(), pairs, equal),
+        left => and_primitive(left, right.as_primitive(), pairs, equal, how),
         DataType::Null => {}
         DataType::Boolean => {
             let (l, r) = (left.as_boolean(), right.as_boolean());
@@ -72,7 +92,7 @@ pub(crate) fn and_equal(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal
             let (l, r) = (left.as_fixed_size_binary(), right.as_fixed_size_binary());
             and_valid(left, right, pairs, equal, |a, b| l.value(a) == r.value(b));
         }
-        _ => and_nested(left, right, pairs, equal)
+        _ => and_nested(left, right, pairs, equal, how)
     );
 }
 
@@ -129,16 +149,28 @@ fn and_primitive<T: Value>(
     right: &PrimitiveArray<T>,
     pairs: &[Pair],
     equal: &mut [bool],
+    how: Sameness,
 ) {
     let (l, r) = (left.values(), right.values());
-    and_valid(left, right, pairs, equal, |a, b| T::is_same(l[a], r[b]));
+    match how {
+        Sameness::Equal => and_valid(left, right, pairs, equal, |a, b| T::is_same(l[a], r[b])),
+        Sameness::Identical => {
+            and_valid(left, right, pairs, equal, |a, b| T::is_identical(l[a], r[b]));
+        }
+    }
 }
 
-fn and_nested(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
+fn and_nested(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    pairs: &[Pair],
+    equal: &mut [bool],
+    how: Sameness,
+) {
     match left.data_type() {
-        DataType::Struct(_) => and_struct(left, right, pairs, equal),
-        DataType::List(_) => and_list::<i32>(left, right, pairs, equal),
-        DataType::LargeList(_) => and_list::<i64>(left, right, pairs, equal),
+        DataType::Struct(_) => and_struct(left, right, pairs, equal, how),
+        DataType::List(_) => and_list::<i32>(left, right, pairs, equal, how),
+        DataType::LargeList(_) => and_list::<i64>(left, right, pairs, equal, how),
         DataType::Map(..) => {
             let (l, r) = (left.as_map(), right.as_map());
             let (l_ends, r_ends) = (l.value_offsets(), r.value_offsets());
@@ -147,28 +179,34 @@ fn and_nested(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bo
             let entries = |map: &arrow::array::MapArray| Arc::new(map.entries().clone());
             let l_list = List { array: left, values: &(entries(l) as ArrayRef), bounds: l_bounds };
             let r_list = List { array: right, values: &(entries(r) as ArrayRef), bounds: r_bounds };
-            and_elements(&l_list, &r_list, pairs, equal);
+            and_elements(&l_list, &r_list, pairs, equal, how);
         }
         DataType::FixedSizeList(_, size) => {
             let size = usize::try_from(*size).expect("a list size is not negative");
             let bounds = |row: usize| (row * size, (row + 1) * size);
             let l = List { array: left, values: left.as_fixed_size_list().values(), bounds };
             let r = List { array: right, values: right.as_fixed_size_list().values(), bounds };
-            and_elements(&l, &r, pairs, equal);
+            and_elements(&l, &r, pairs, equal, how);
         }
-        DataType::ListView(_) => and_list_view::<i32>(left, right, pairs, equal),
-        DataType::LargeListView(_) => and_list_view::<i64>(left, right, pairs, equal),
+        DataType::ListView(_) => and_list_view::<i32>(left, right, pairs, equal, how),
+        DataType::LargeListView(_) => and_list_view::<i64>(left, right, pairs, equal, how),
         other => panic!("rows of type {other} have no equality"),
     }
 }
 
-fn and_struct(left: &ArrayRef, right: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
+fn and_struct(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    pairs: &[Pair],
+    equal: &mut [bool],
+    how: Sameness,
+) {
     let (l, r) = (left.as_struct(), right.as_struct());
     and_valid(left, right, pairs, equal, |_, _| true);
     let both_valid: Vec<usize> =
         (0..pairs.len()).filter(|at| equal[*at] && left.is_valid(pairs[*at].0 as usize)).collect();
     let valid_pairs: Vec<Pair> = both_valid.iter().map(|at| pairs[*at]).collect();
-    let same = equal_rows(l.columns(), r.columns(), &valid_pairs);
+    let same = equal_rows(l.columns(), r.columns(), &valid_pairs, how);
     for (at, same) in both_valid.into_iter().zip(same) {
         equal[at] = same;
     }
@@ -186,6 +224,7 @@ fn and_list<O: OffsetSizeTrait>(
     right: &ArrayRef,
     pairs: &[Pair],
     equal: &mut [bool],
+    how: Sameness,
 ) {
     let (l, r) = (left.as_list::<O>(), right.as_list::<O>());
     let (l_ends, r_ends) = (l.value_offsets(), r.value_offsets());
@@ -193,7 +232,7 @@ fn and_list<O: OffsetSizeTrait>(
     let r_bounds = |row: usize| (r_ends[row].as_usize(), r_ends[row + 1].as_usize());
     let l_list = List { array: left, values: l.values(), bounds: l_bounds };
     let r_list = List { array: right, values: r.values(), bounds: r_bounds };
-    and_elements(&l_list, &r_list, pairs, equal);
+    and_elements(&l_list, &r_list, pairs, equal, how);
 }
 
 fn and_list_view<O: OffsetSizeTrait>(
@@ -201,6 +240,7 @@ fn and_list_view<O: OffsetSizeTrait>(
     right: &ArrayRef,
     pairs: &[Pair],
     equal: &mut [bool],
+    how: Sameness,
 ) {
     let (l, r) = (left.as_list_view::<O>(), right.as_list_view::<O>());
     let bounds = |offsets: &[O], sizes: &[O], row: usize| {
@@ -211,11 +251,16 @@ fn and_list_view<O: OffsetSizeTrait>(
     let r_bounds = |row: usize| bounds(r.value_offsets(), r.value_sizes(), row);
     let l_list = List { array: left, values: l.values(), bounds: l_bounds };
     let r_list = List { array: right, values: r.values(), bounds: r_bounds };
-    and_elements(&l_list, &r_list, pairs, equal);
+    and_elements(&l_list, &r_list, pairs, equal, how);
 }
 
-fn and_elements<L, R>(left: &List<'_, L>, right: &List<'_, R>, pairs: &[Pair], equal: &mut [bool])
-where
+fn and_elements<L, R>(
+    left: &List<'_, L>,
+    right: &List<'_, R>,
+    pairs: &[Pair],
+    equal: &mut [bool],
+    how: Sameness,
+) where
     L: Fn(usize) -> (usize, usize),
     R: Fn(usize) -> (usize, usize),
 {
@@ -237,7 +282,7 @@ where
         }
     }
     let mut same = vec![true; element_pairs.len()];
-    and_equal(left.values, right.values, &element_pairs, &mut same);
+    and_equal(left.values, right.values, &element_pairs, &mut same, how);
     for (at, same) in pair_of_element.into_iter().zip(same) {
         equal[at] &= same;
     }

@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 use hashbrown::HashTable;
 
-use crate::equal::{Pair, equal_rows};
+use crate::equal::{Pair, Sameness, equal_rows};
 use crate::hash::{hash_n_rows, narrow};
 
 /// The distinct rows of a batch, numbered in order of their first row.
@@ -16,16 +16,16 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The groups of `n_rows` rows over the columns, which may be none.
+    /// The groups of `n_rows` rows that are the same by `how` in the columns, which may be none.
     #[must_use]
-    pub fn new(columns: &[ArrayRef], n_rows: usize) -> Self {
+    pub fn new(columns: &[ArrayRef], n_rows: usize, how: Sameness) -> Self {
         let hashes = hash_n_rows(columns, n_rows);
-        Self::of_hashed(columns, &hashes)
+        Self::of_hashed(columns, &hashes, how)
     }
 
     /// As [`Groups::new`], with the hashes of the rows over the columns.
     #[must_use]
-    pub(crate) fn of_hashed(columns: &[ArrayRef], hashes: &[u64]) -> Self {
+    pub(crate) fn of_hashed(columns: &[ArrayRef], hashes: &[u64], how: Sameness) -> Self {
         if hashes.len() == 1 {
             return Self { of_row: vec![0], first_row: vec![0] };
         }
@@ -33,6 +33,7 @@ impl Groups {
             table: HashTable::with_capacity(hashes.len()),
             first_row: Vec::new(),
             of_row: Vec::with_capacity(hashes.len()),
+            how,
         };
         grouping.assign_by_hash(hashes);
         grouping.correct_collisions(columns, hashes);
@@ -78,6 +79,7 @@ struct Grouping {
     table: HashTable<Entry>,
     first_row: Vec<u32>,
     of_row: Vec<u32>,
+    how: Sameness,
 }
 
 impl Grouping {
@@ -108,7 +110,7 @@ impl Grouping {
             .map(|(row, group)| (row as u32, self.first_row[*group as usize]))
             .filter(|(row, first)| row != first)
             .collect();
-        let equal = equal_rows(columns, columns, &pairs);
+        let equal = equal_rows(columns, columns, &pairs, self.how);
         for ((row, _), _) in pairs.iter().zip(equal).filter(|(_, equal)| !equal) {
             let hash = narrow(hashes[*row as usize]);
             let candidates: Vec<u32> = self
@@ -119,7 +121,8 @@ impl Grouping {
                 .collect();
             let pairs: Vec<Pair> =
                 candidates.iter().map(|group| (*row, self.first_row[*group as usize])).collect();
-            let same = equal_rows(columns, columns, &pairs).into_iter().position(|equal| equal);
+            let same =
+                equal_rows(columns, columns, &pairs, self.how).into_iter().position(|equal| equal);
             let group = match same {
                 Some(at) => candidates[at],
                 None => self.add_group(hash, *row),
@@ -135,27 +138,30 @@ mod tests {
 
     use arrow::array::{ArrayRef, Float64Array, Int64Array};
 
-    use super::Groups;
+    use super::{Groups, Sameness};
 
     #[test]
     fn same_rows_share_a_group_numbered_by_first_row() {
         let numbers: ArrayRef =
             Arc::new(Float64Array::from(vec![Some(0.0), None, Some(f64::NAN), Some(-0.0), None]));
-        let groups = Groups::new(&[numbers], 5);
+        let groups = Groups::new(&[numbers], 5, Sameness::Equal);
         assert_eq!(groups, Groups { of_row: vec![0, 1, 2, 0, 1], first_row: vec![0, 1, 2] });
     }
 
     #[test]
     fn without_columns_all_rows_are_the_same() {
-        assert_eq!(Groups::new(&[], 3), Groups { of_row: vec![0, 0, 0], first_row: vec![0] });
-        assert!(Groups::new(&[], 0).is_empty());
+        assert_eq!(
+            Groups::new(&[], 3, Sameness::Equal),
+            Groups { of_row: vec![0, 0, 0], first_row: vec![0] }
+        );
+        assert!(Groups::new(&[], 0, Sameness::Equal).is_empty());
     }
 
     #[test]
     fn rows_of_equal_hash_and_other_values_are_told_apart() {
         let values = vec![7, 8, 7, 9, 8, 10, 9, 7];
         let column: ArrayRef = Arc::new(Int64Array::from(values));
-        let groups = Groups::of_hashed(&[column], &[1, 1, 1, 1, 1, 2, 1, 1]);
+        let groups = Groups::of_hashed(&[column], &[1, 1, 1, 1, 1, 2, 1, 1], Sameness::Equal);
         assert_eq!(groups.of_row, [0, 1, 0, 2, 1, 3, 2, 0]);
         assert_eq!(groups.first_row, [0, 1, 3, 5]);
     }

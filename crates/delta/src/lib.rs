@@ -6,7 +6,8 @@
 //! `group_table` gives each distinct key a slot.
 //!
 //! Two rows are the same when no column tells them apart under SQL's `IS NOT DISTINCT FROM`: NULL
-//! is NULL, NaN is NaN, and -0.0 is 0.0. `hash`, `equal` and everything above them keep to that.
+//! is NULL, and NaN is NaN. As keys -0.0 and 0.0 are the same, as rows that come and go they are not: a function
+//! tells them apart (`equal::Sameness`).
 //!
 //! **Left out on purpose:** disk, async, DataFusion.
 

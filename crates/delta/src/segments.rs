@@ -39,6 +39,7 @@ use weir_types::{Epoch, Error, Result};
 use self::graves::Graves;
 use self::index::Index;
 use self::list::List;
+use crate::equal::Sameness;
 use crate::hash::hash_n_rows;
 use crate::rows;
 
@@ -136,7 +137,7 @@ impl Segments {
         };
         assert!(key_columns.iter().all(|at| *at < n_columns), "the key is of columns");
         let payload_columns = (0..n_columns).filter(|at| !key_columns.contains(at)).collect();
-        let index = matches!(key, Key::Unique(_)).then(Index::new);
+        let index = matches!(key, Key::Unique(_)).then(|| Index::new(Sameness::Equal));
         Self {
             schema,
             key,

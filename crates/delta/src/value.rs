@@ -15,8 +15,13 @@ pub(crate) trait Value: ArrowPrimitiveType {
     /// Mixes the value into the hash of its row.
     fn fold(hash: u64, value: Self::Native) -> u64;
 
-    /// True when no operator of SQL tells the two apart.
+    /// True when the two are equal to SQL: they are one key.
     fn is_same(left: Self::Native, right: Self::Native) -> bool;
+
+    /// True when nothing tells the two apart: there are two zeros, which print differently.
+    fn is_identical(left: Self::Native, right: Self::Native) -> bool {
+        Self::is_same(left, right)
+    }
 }
 
 /// An integer hashes by its number, whatever its width.
@@ -63,6 +68,11 @@ macro_rules! float {
             #[inline]
             fn is_same(left: Self::Native, right: Self::Native) -> bool {
                 left == right || (left.is_nan() && right.is_nan())
+            }
+
+            #[inline]
+            fn is_identical(left: Self::Native, right: Self::Native) -> bool {
+                left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
             }
         }
     )*};

@@ -35,9 +35,13 @@ fn consolidate_sums_weights_of_same_rows_and_drops_zeros() {
     ]);
     let delta = Delta::new(rows, Weights::Mixed(vec![1, 1, 2, 1, -1, -3, -4]));
     let consolidated = delta.consolidate().expect("consolidates");
-    let expected =
-        batch(&[(Some(0.0), Some(LONG)), (Some(f64::NAN), Some("a")), (Some(1.0), Some("b"))]);
-    assert_eq!(consolidated.weights(), &Weights::Mixed(vec![2, -1, -4]));
+    let expected = batch(&[
+        (Some(0.0), Some(LONG)),
+        (Some(f64::NAN), Some("a")),
+        (Some(-0.0), Some(LONG)),
+        (Some(1.0), Some("b")),
+    ]);
+    assert_eq!(consolidated.weights(), &Weights::Mixed(vec![1, -1, 1, -4]));
     let texts = |batch: &RecordBatch| batch.column(1).clone();
     assert_eq!(&texts(consolidated.rows()), &texts(&expected));
     assert!(consolidated.rows().column(0).as_primitive::<Float64Type>().value(1).is_nan());

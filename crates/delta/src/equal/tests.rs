@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int32Type, IntervalMonthDayNano};
 
-use super::{Pair, equal_rows};
+use super::{Pair, Sameness, equal_rows};
 use crate::hash::hash_rows;
 
 /// Compares all rows with all: row `a` is row `b` where their classes are the same, and then their
@@ -18,7 +18,8 @@ fn check(array: ArrayRef, classes: &[u32]) {
     let pairs: Vec<Pair> = (0..n).flat_map(|a| (0..n).map(move |b| (a, b))).collect();
     let hashes = hash_rows(&[Arc::clone(&array)]);
     let columns = [array];
-    for ((a, b), equal) in pairs.iter().zip(equal_rows(&columns, &columns, &pairs)) {
+    for ((a, b), equal) in pairs.iter().zip(equal_rows(&columns, &columns, &pairs, Sameness::Equal))
+    {
         let (a, b) = (*a as usize, *b as usize);
         assert_eq!(equal, classes[a] == classes[b], "rows {a}, {b} of {:?}", columns[0]);
         assert!(!equal || hashes[a] == hashes[b], "rows {a}, {b} of {:?}", columns[0]);
@@ -73,7 +74,7 @@ fn texts_of_every_form() {
         [(&view, &plain), (&plain, &view), (&dictionary, &view), (&view, &dictionary)]
     {
         let (left, right) = ([Arc::clone(left)], [Arc::clone(right)]);
-        assert_eq!(equal_rows(&left, &right, &pairs), expected);
+        assert_eq!(equal_rows(&left, &right, &pairs, Sameness::Equal), expected);
     }
 }
 
@@ -118,8 +119,8 @@ fn a_row_is_equal_in_all_its_columns() {
         Arc::new(StringArray::from(vec!["a", "b", "a"])),
     ];
     let pairs = [(0, 0), (0, 1), (0, 2), (1, 1)];
-    assert_eq!(equal_rows(&left, &left, &pairs), [true, false, false, true]);
-    assert_eq!(equal_rows(&[], &[], &pairs), [true; 4]);
+    assert_eq!(equal_rows(&left, &left, &pairs, Sameness::Equal), [true, false, false, true]);
+    assert_eq!(equal_rows(&[], &[], &pairs, Sameness::Equal), [true; 4]);
 }
 
 #[test]
@@ -129,5 +130,22 @@ fn decimals_of_other_scales_are_not_compared() {
         let array = Decimal128Array::from(vec![1]).with_precision_and_scale(10, scale);
         [Arc::new(array.expect("a valid precision"))]
     };
-    let _ = equal_rows(&with_scale(2), &with_scale(3), &[(0, 0)]);
+    let _ = equal_rows(&with_scale(2), &with_scale(3), &[(0, 0)], Sameness::Equal);
+}
+
+#[test]
+fn the_zeros_are_equal_and_not_identical() {
+    let zeros: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN]));
+    let list = ListArray::from_iter_primitive::<arrow::datatypes::Float64Type, _, _>([
+        Some(vec![Some(0.0)]),
+        Some(vec![Some(-0.0)]),
+    ]);
+    let (floats, lists) = ([zeros], [Arc::new(list) as ArrayRef]);
+    for (how, expected) in [(Sameness::Equal, true), (Sameness::Identical, false)] {
+        assert_eq!(
+            equal_rows(&floats, &floats, &[(0, 1), (2, 3), (1, 1)], how),
+            [expected, true, true]
+        );
+        assert_eq!(equal_rows(&lists, &lists, &[(0, 1)], how), [expected]);
+    }
 }

@@ -11,7 +11,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use arrow::downcast_primitive_array;
 
-use crate::equal::{Pair, and_equal};
+use crate::equal::{Pair, Sameness, and_equal};
 use crate::value::Value;
 
 /// Runs `$act` with `$value`, which gives the bytes of a row, once for each form of array.
@@ -114,7 +114,8 @@ impl KeyColumn {
             Self::Nested(_, values) => {
                 for (pair, equal) in pairs.iter().zip(equal).filter(|(_, equal)| **equal) {
                     let mut same = [true];
-                    and_equal(array, &values[pair.1 as usize], &[(pair.0, 0)], &mut same);
+                    let held = &values[pair.1 as usize];
+                    and_equal(array, held, &[(pair.0, 0)], &mut same, Sameness::Equal);
                     *equal = same[0];
                 }
             }

@@ -12,6 +12,7 @@ use super::list::List;
 use super::segment::{SEGMENT_SIZE, Segment};
 use super::{ApplyError, ApplyErrorKind, Key, Segments, State};
 use crate::delta::{Delta, Weights};
+use crate::equal::Sameness;
 use crate::group::Groups;
 use crate::hash::hash_n_rows;
 use crate::rows;
@@ -187,7 +188,7 @@ impl Segments {
         if let Some(row) = found.iter().position(is_taken) {
             return Err(duplicate(row));
         }
-        let groups = Groups::of_hashed(&keys, &hashes);
+        let groups = Groups::of_hashed(&keys, &hashes, Sameness::Equal);
         if groups.len() < inserted.len() {
             let again = |row: &usize| groups.first_row[groups.of_row[*row] as usize] != *row as u32;
             let row = (0..inserted.len()).find(again).expect("there are fewer groups than rows");
@@ -217,7 +218,7 @@ impl Segments {
             pairs.push((row as u32, number));
         }
         let payload = retracted.columns(&self.payload_columns);
-        let same = list.equal(&self.payload_columns, &payload, &pairs);
+        let same = list.equal(&self.payload_columns, &payload, &pairs, Sameness::Identical);
         match same.iter().position(|same| !same) {
             Some(row) => Err(missing(row)),
             None => Ok(retractions),
@@ -232,7 +233,7 @@ impl Segments {
     ) -> Result<BagRetractions, ApplyError> {
         let columns = retracted.rows.columns();
         let hashes = hash_n_rows(columns, retracted.len());
-        let groups = Groups::of_hashed(columns, &hashes);
+        let groups = Groups::of_hashed(columns, &hashes, Sameness::Identical);
         let places = index.find(list, &self.key_columns, columns, &hashes, &groups.first_row);
         let counts = retracted_counts(index, retracted, &groups, &places)?;
         let retractions = groups
@@ -247,7 +248,7 @@ impl Segments {
     fn plan_bag_insertions(&self, index: &Index, list: &List, rows: &RecordBatch) -> BagInsertions {
         let columns = rows.columns();
         let hashes = hash_n_rows(columns, rows.num_rows());
-        let groups = Groups::of_hashed(columns, &hashes);
+        let groups = Groups::of_hashed(columns, &hashes, Sameness::Identical);
         let places = index.find(list, &self.key_columns, columns, &hashes, &groups.first_row);
         BagInsertions { hashes, groups, places }
     }

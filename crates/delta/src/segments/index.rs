@@ -4,6 +4,7 @@ use arrow::array::ArrayRef;
 use hashbrown::HashTable;
 
 use super::list::List;
+use crate::equal::Sameness;
 use crate::group::Groups;
 use crate::hash::{hash_n_rows, narrow};
 use crate::rows;
@@ -45,24 +46,26 @@ pub(super) struct Index {
     /// Numbers of equal rows, at least two, the youngest last.
     stacks: Vec<Vec<u64>>,
     unused_stacks: Vec<usize>,
+    /// What makes two rows the same.
+    how: Sameness,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(how: Sameness) -> Self {
         let tables = (0..TABLES).map(|_| HashTable::new()).collect();
-        Self { tables, stacks: Vec::new(), unused_stacks: Vec::new() }
+        Self { tables, stacks: Vec::new(), unused_stacks: Vec::new(), how }
     }
 
     /// The index of all live rows of a bag.
     pub(super) fn of_bag(list: &List) -> Self {
-        let mut index = Self::new();
+        let mut index = Self::new(Sameness::Identical);
         for segment in list.iter() {
             let live = segment.live();
             let numbers: Vec<u64> =
                 live.values().set_indices().map(|row| segment.number(row)).collect();
             let rows = rows::filter(segment.rows(), &live).expect("a mask of the same length");
             let hashes = hash_n_rows(rows.columns(), rows.num_rows());
-            let groups = Groups::of_hashed(rows.columns(), &hashes);
+            let groups = Groups::of_hashed(rows.columns(), &hashes, index.how);
             let columns: Vec<usize> = (0..rows.num_columns()).collect();
             let places = index.find(list, &columns, rows.columns(), &hashes, &groups.first_row);
             index.push_all(&hashes, &groups, places, numbers);
@@ -125,7 +128,7 @@ impl Index {
             }
         }
         let mut found = vec![None; rows.len()];
-        let equal = list.equal(columns, probe, &pairs);
+        let equal = list.equal(columns, probe, &pairs, self.how);
         for ((at, place), _) in candidates.into_iter().zip(equal).filter(|(_, equal)| *equal) {
             found[at] = Some(place);
         }

@@ -8,7 +8,7 @@ use weir_types::Result;
 
 use super::dropped;
 use super::segment::{Created, SEGMENT_SIZE, Segment};
-use crate::equal::{Pair, equal_rows};
+use crate::equal::{Pair, Sameness, equal_rows};
 use crate::rows;
 
 /// A segment under the number of its first row.
@@ -107,6 +107,7 @@ impl List {
         columns: &[usize],
         probe: &[ArrayRef],
         pairs: &[(u32, u64)],
+        how: Sameness,
     ) -> Vec<bool> {
         let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
         if !pairs.is_sorted_by_key(|(_, number)| *number) {
@@ -128,7 +129,7 @@ impl List {
             }));
             let held: Vec<ArrayRef> =
                 columns.iter().map(|at| Arc::clone(segment.rows().column(*at))).collect();
-            for (at, same) in run.iter().zip(equal_rows(probe, &held, &local)) {
+            for (at, same) in run.iter().zip(equal_rows(probe, &held, &local, how)) {
                 equal[*at as usize] = same;
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use weir_delta::equal::equal_rows;
+use weir_delta::equal::{Sameness, equal_rows};
 use weir_delta::hash::hash_rows;
 use weir_delta::{Delta, rows};
 use weir_types::Result;
@@ -49,7 +49,7 @@ impl KeySet {
             let Some(candidates) = self.positions.get(hash) else { return false };
             candidates.iter().any(|(batch_idx, other)| {
                 let pair = [(row_idx as u32, *other)];
-                equal_rows(key, &self.batches[*batch_idx as usize], &pair)[0]
+                equal_rows(key, &self.batches[*batch_idx as usize], &pair, Sameness::Equal)[0]
             })
         });
         found.collect()
@@ -87,7 +87,7 @@ impl Overlay {
             let pairs: Vec<(u32, u32)> =
                 alike.iter().map(|other| (row_idx as u32, *other)).collect();
             alike.push(row_idx as u32);
-            own[row_idx] || equal_rows(&key, &key, &pairs).contains(&true)
+            own[row_idx] || equal_rows(&key, &key, &pairs, Sameness::Equal).contains(&true)
         })
     }
 

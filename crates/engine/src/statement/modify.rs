@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, Object, ObjectBody, ObjectName};
+use weir_delta::equal::Sameness;
+use weir_delta::group::Groups;
 use weir_delta::rows;
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{self, Assignment, Statement};
@@ -234,7 +236,7 @@ async fn once(
 fn first_matches(object: &Object, found: &RecordBatch) -> Result<RecordBatch> {
     let key = crate::relation::key_columns(crate::relation::table_of(object)?);
     let key: Vec<ArrayRef> = key.iter().map(|idx| Arc::clone(found.column(*idx))).collect();
-    let groups = weir_delta::group::Groups::new(&key, found.num_rows());
+    let groups = Groups::new(&key, found.num_rows(), Sameness::Equal);
     if groups.len() == found.num_rows() {
         return Ok(found.clone());
     }

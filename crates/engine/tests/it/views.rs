@@ -204,3 +204,21 @@ async fn an_aggregation_goes_on_after_a_restart_and_a_failed_tick() {
     a.ok("DELETE FROM t WHERE k IN (2, 5)").await;
     assert_eq!(a.rows("SELECT * FROM m ORDER BY g").await, ["1|3|3|1", "2|9|9|1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_sees_a_zero_change_its_sign() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (id int PRIMARY KEY, v double precision)").await;
+    a.ok("CREATE TABLE k (v double precision PRIMARY KEY)").await;
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT id, v, v::text AS s FROM t").await;
+    a.ok("INSERT INTO t VALUES (1, '-0')").await;
+    assert_eq!(a.rows("SELECT s FROM m").await, ["-0"]);
+    a.ok("UPDATE t SET v = 0").await;
+    assert_eq!(a.rows("SELECT v, s FROM m").await, ["0|0"]);
+    // As keys they are one.
+    a.ok("INSERT INTO k VALUES ('-0')").await;
+    assert!(a.error("INSERT INTO k VALUES (0)").await.starts_with("23505"));
+    a.ok("UPDATE k SET v = 0 WHERE v = 0").await;
+    assert_eq!(a.rows("SELECT v FROM k").await, ["0"]);
+}

@@ -51,9 +51,16 @@ pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
     .map_err(to_error)
 }
 
-/// True for types of which equal values can be told apart.
+/// True for types of which equal values can be told apart, and that DataFusion would not take for one: it knows of
+/// the two zeros of floats, but not in arrays.
 fn is_looser(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Interval | SqlType::Jsonb)
+    match sql_type {
+        SqlType::Interval | SqlType::Jsonb => true,
+        SqlType::Array(element) => {
+            is_looser(element) || matches!(**element, SqlType::Float4 | SqlType::Float8)
+        }
+        _ => false,
+    }
 }
 
 fn type_of(expr: &Expr, schema: &DFSchema) -> DfResult<SqlType> {

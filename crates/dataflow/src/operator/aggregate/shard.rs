@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
 use datafusion::error::{DataFusionError, Result};
-use weir_delta::equal::{Pair, equal_rows};
+use weir_delta::equal::{Pair, Sameness, equal_rows};
 use weir_delta::group_table::GroupTable;
 use weir_delta::{Delta, Weights};
 use weir_types::planted::{self, Bug};
@@ -237,7 +237,7 @@ impl Shard {
         let old = self.outputs_before()?;
         let new = self.outputs_now()?;
         let pairs = self.outputs_of_both();
-        let equal = equal_rows(&new.results, &old.results, &pairs);
+        let equal = equal_rows(&new.results, &old.results, &pairs, Sameness::Identical);
         let (mut keeps_old, mut keeps_new) =
             (vec![true; old.slots.len()], vec![true; new.slots.len()]);
         for ((new_place, old_place), _) in pairs.iter().zip(equal).filter(|(_, equal)| *equal) {

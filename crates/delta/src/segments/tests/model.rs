@@ -14,7 +14,7 @@ use crate::delta::{Delta, Weights};
 use crate::rows;
 use crate::segments::{ApplyErrorKind, Key, Segments, Snapshot};
 
-/// A row in canonical form: the number by its bits, with one zero and one NaN.
+/// A row in canonical form: the number by its bits, with one NaN.
 type Row = (Option<u64>, Option<String>, Option<String>);
 
 /// Numbers that are easily mixed up, and where -0.0 and a second NaN come from.
@@ -29,7 +29,12 @@ const TEXTS: [Option<&str>; 5] = [
 ];
 
 fn canonical(number: Option<f64>) -> Option<u64> {
-    number.map(|n| if n.is_nan() { f64::NAN.to_bits() } else { (n + 0.0).to_bits() })
+    number.map(|n| if n.is_nan() { f64::NAN.to_bits() } else { n.to_bits() })
+}
+
+/// The key of a row: to it there is one zero.
+fn key(row: &Row) -> (Option<u64>, Option<String>) {
+    (row.0.map(|bits| (f64::from_bits(bits) + 0.0).to_bits()), row.1.clone())
 }
 
 fn schema() -> SchemaRef {
@@ -40,7 +45,7 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-/// The batch of those rows. Zero and NaN come in any of their forms.
+/// The batch of those rows. NaN comes in any of its forms.
 fn batch(random: &mut SmallRng, rows: &[Row]) -> RecordBatch {
     let numbers: Float64Array = rows
         .iter()
@@ -98,17 +103,19 @@ impl Model {
         let mut next = self.clone();
         for (at, (row, weight)) in changes.iter().enumerate() {
             for _ in 0..-weight {
-                let live =
-                    |version: &&mut Version| version.deleted == u64::MAX && version.row == *row;
+                let is_same = |version: &Version| match self.is_unique {
+                    true => key(&version.row) == key(row) && version.row.2 == row.2,
+                    false => version.row == *row,
+                };
+                let live = |version: &&mut Version| version.deleted == u64::MAX && is_same(version);
                 let version = next.versions.iter_mut().find(live);
                 version.ok_or((ApplyErrorKind::MissingRow, at))?.deleted = epoch;
-                next.deletions.insert((row.0, row.1.clone()), epoch);
+                next.deletions.insert(key(row), epoch);
             }
         }
         for (at, (row, weight)) in changes.iter().enumerate() {
             for _ in 0..*weight {
-                let same_key =
-                    |version: &Version| (version.row.0, &version.row.1) == (row.0, &row.1);
+                let same_key = |version: &Version| key(&version.row) == key(row);
                 if self.is_unique && next.live().any(same_key) {
                     return Err((ApplyErrorKind::DuplicateKey, at));
                 }
@@ -259,14 +266,14 @@ impl Run {
         let keys = &probe.columns()[..n_columns];
         let (found, changed) = (self.store.lookup(keys), self.store.last_change(keys));
         for (at, row) in rows.iter().enumerate() {
-            let is_same = |version: &&Version| {
-                (version.row.0, &version.row.1) == (row.0, &row.1)
-                    && (self.model.is_unique || version.row.2 == row.2)
+            let is_same = |version: &&Version| match self.model.is_unique {
+                true => key(&version.row) == key(row),
+                false => version.row == *row,
             };
             let live = self.model.live().filter(is_same).last();
             assert_eq!(found[at].is_some(), live.is_some(), "{row:?}");
             let Some(version) = live else {
-                let deletion = self.model.deletions.get(&(row.0, row.1.clone())).copied();
+                let deletion = self.model.deletions.get(&key(row)).copied();
                 let deletion =
                     deletion.filter(|epoch| self.model.is_unique && *epoch > self.released);
                 assert_eq!(changed[at], deletion.map(Epoch), "{row:?}");

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_delta::equal::Sameness;
+use weir_delta::group::Groups;
 use weir_delta::rows;
 use weir_planner::dialect::{self, Assignment, ConflictAction, OnConflict};
 use weir_types::planted::{self, Bug};
@@ -114,7 +116,7 @@ pub(super) async fn resolve(
 
 /// True for the first row of each key.
 fn first_of_key(key: &[ArrayRef], n_rows: usize) -> BooleanArray {
-    let groups = weir_delta::group::Groups::new(key, n_rows);
+    let groups = Groups::new(key, n_rows, Sameness::Equal);
     (0..n_rows)
         .map(|row_idx| Some(groups.first_row[groups.of_row[row_idx] as usize] == row_idx as u32))
         .collect()
