@@ -19,6 +19,7 @@ use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::error::to_error;
+use super::filter::can_fail;
 use super::resolve::{open, settle, with_output_types};
 use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
@@ -530,9 +531,25 @@ impl Resolver<'_> {
         }
         params.order_by = self.sort_keys(params.order_by)?;
         if let Some(filter) = params.filter.take() {
-            params.filter = Some(self.boxed_condition(*filter, "FILTER")?);
+            let filter = self.boxed_condition(*filter, "FILTER")?;
+            params.args = self.asked_if(&filter, params.args)?;
+            params.filter = Some(filter);
         }
         Ok(AggregateFunction { func, params })
+    }
+
+    /// Arguments that can fail are asked for the rows that the filter lets through alone.
+    fn asked_if(&self, filter: &Expr, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        args.into_iter()
+            .map(|argument| {
+                if !can_fail(&argument) {
+                    return Ok(argument);
+                }
+                let sql_type = type_of(&argument, self.schema)?;
+                let branch = (Box::new(filter.clone()), Box::new(argument));
+                Ok(labelled(Expr::Case(Case::new(None, vec![branch], None)), &sql_type))
+            })
+            .collect()
     }
 
     /// Arguments of which equal ones are one to DISTINCT. Where only their number counts, their keys do as well.

@@ -66,7 +66,7 @@ fn if_met(condition: Expr, then: Expr) -> Expr {
 }
 
 /// True if evaluating the expression may raise an error on some row.
-fn can_fail(expr: &Expr) -> bool {
+pub(super) fn can_fail(expr: &Expr) -> bool {
     let mut found = false;
     let visited = expr.apply(|expr| {
         found = match expr {
