@@ -51,7 +51,7 @@ impl Engine {
         let checkpoints = Checkpoints::open(&state_dir, log.as_ref())?;
         let password = config.password.as_deref();
         let verifier = auth::settle(log.as_ref(), password, &mut rng, clock.now())?;
-        let catalog = recover::catalog(log.as_ref())?;
+        let catalog = recover::catalog(&|space| log.scan_meta(space))?;
         let last_now = log.newest_now();
         let scheduler = Scheduler::start(config.workers, log.newest_epoch());
         let shared = Arc::new(Shared::new(Parts {

@@ -332,8 +332,7 @@ impl Log for EmbeddedLog {
     }
 
     fn scan_meta(&self, space: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let records = self.shelf.store.scan_meta(MetaKind::User, &[space])?;
-        Ok(records.into_iter().map(|(key, value)| (key[1..].to_vec(), value)).collect())
+        crate::read::scan_meta(&self.shelf.store, space)
     }
 
     fn subscribe(&self) -> Listener {

@@ -50,6 +50,11 @@ impl Db {
         Self { dir, engine }
     }
 
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
