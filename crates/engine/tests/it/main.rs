@@ -6,6 +6,7 @@ mod cursor;
 mod dead_rows;
 mod dump;
 mod harness;
+mod metrics;
 mod password;
 mod savepoint;
 mod show_create;
