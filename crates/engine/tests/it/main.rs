@@ -9,6 +9,7 @@ mod harness;
 mod metrics;
 mod password;
 mod savepoint;
+mod session;
 mod show_create;
 mod sources_and_sinks;
 mod subscribe;
