@@ -19,7 +19,9 @@ pub use operator::aggregate::states::{GroupRows, GroupStates};
 pub use operator::aggregate::{Aggregate, Call, DistinctArguments};
 pub use operator::unnest::UnnestColumns;
 pub use recompute::{BatchQuery, recompute};
-pub use scheduler::{Maintained, Scheduler, Tick, TickClass, ViewInputs, ViewStatus, Waiter};
+pub use scheduler::{
+    Failure, Maintained, Scheduler, Tick, TickClass, ViewInputs, ViewStatus, Waiter,
+};
 pub use tick::{GraphState, Run, StoredRows};
 
 use datafusion::error::Result;

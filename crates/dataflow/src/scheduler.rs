@@ -75,12 +75,27 @@ pub struct ViewStatus {
     pub n_waiting: usize,
     /// A tick runs.
     pub running: bool,
-    /// Why its last tick failed, and the epoch it was for.
-    pub failed: Option<(Epoch, Error)>,
+    /// Why its content does not come any further: its last tick failed, or that of a view that it reads.
+    pub failed: Option<Failure>,
+}
+
+/// Why views have no exact content.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The view whose tick failed; `None` where none did.
+    pub view: Option<ObjectId>,
+    /// The tick's error.
+    pub error: Error,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { view: None, error }
+    }
 }
 
 /// Called once with the outcome of a wait, from whatever thread brings it about.
-pub type Waiter = Box<dyn FnOnce(Result<()>) + Send>;
+pub type Waiter = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 
 /// Runs views on worker threads. Cheap to clone; [`Self::stop`] ends the threads.
 #[derive(Clone)]
@@ -223,10 +238,9 @@ impl Scheduler {
     pub fn stop(&self) -> Vec<JoinHandle<()>> {
         let waiters = self.with_state(State::stop);
         for waiter in waiters {
-            waiter(Err(Error::new(
-                weir_types::SqlState::AdminShutdown,
-                "the server is shutting down",
-            )));
+            let error =
+                Error::new(weir_types::SqlState::AdminShutdown, "the server is shutting down");
+            waiter(Err(error.into()));
         }
         for condvar in &self.shared.work {
             condvar.notify_all();

@@ -31,7 +31,7 @@ mod state;
 mod thread;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ use weir_catalog::Object;
 use weir_delta::segments::Segments;
 use weir_log::Log;
 use weir_store::{StateBatch, StateStore};
-use weir_types::{Epoch, Error, ObjectId, Result};
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState};
 
 use crate::pins::{Pin, Pins};
 use crate::storage::{self, MetaSpace};
@@ -91,6 +91,7 @@ pub(crate) struct StateRecord {
 
 /// The checkpoints of an engine.
 pub(crate) struct Checkpoints {
+    path: PathBuf,
     store: StateStore,
     known: Mutex<Known>,
     /// Held through a round: there is one at a time.
@@ -113,6 +114,14 @@ impl Checkpoints {
     /// # Errors
     /// XX001 where they are damaged, or ahead of the log, or older than what the log has removed rests on.
     pub(crate) fn open(path: &Path, log: &dyn Log) -> Result<Self> {
+        let relied_on = match log.meta(MetaSpace::ReliedOn as u8, &[])? {
+            Some(bytes) => storage::decode_json(&bytes, "the epoch that retention relies on")?,
+            None => Epoch::ZERO,
+        };
+        Self::open_relied_on(path, log, relied_on).map_err(|e| hinted(e, path, relied_on))
+    }
+
+    fn open_relied_on(path: &Path, log: &dyn Log, relied_on: Epoch) -> Result<Self> {
         let store = StateStore::open(path)?;
         let newest = match store.get(&[NEWEST])? {
             Some(bytes) => storage::decode_json::<Newest>(&bytes, "the newest checkpoint")?.epoch,
@@ -126,10 +135,6 @@ impl Checkpoints {
             ))
             .with_hint("Commits were lost: restore the data directory from a backup."));
         }
-        let relied_on = match log.meta(MetaSpace::ReliedOn as u8, &[])? {
-            Some(bytes) => storage::decode_json(&bytes, "the epoch that retention relies on")?,
-            None => Epoch::ZERO,
-        };
         if newest < relied_on {
             return Err(Error::corrupt(format!(
                 "the checkpoint in \"{}\" is of epoch {newest}, but the log was cut relying on that of \
@@ -145,7 +150,8 @@ impl Checkpoints {
             Ok(())
         })?;
         let known = Known { records, newest, pin: None, relied_on };
-        Ok(Self { store, known: Mutex::new(known), round: Mutex::default() })
+        let path = path.to_owned();
+        Ok(Self { path, store, known: Mutex::new(known), round: Mutex::default() })
     }
 
     /// The record of an object.
@@ -201,7 +207,7 @@ impl Checkpoints {
         (mut next, end): (u64, u64),
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        self.store.scan(&chunk_prefix(kind, object.id), |key, value| {
+        let read = self.store.scan(&chunk_prefix(kind, object.id), |key, value| {
             let number = read_number(key)?;
             if number < next || number >= end {
                 return Ok(());
@@ -211,12 +217,28 @@ impl Checkpoints {
             }
             next += 1;
             each(value)
-        })?;
-        if next != end {
-            return Err(missing_chunk(object, next));
-        }
-        Ok(())
+        });
+        let complete = || if next == end { Ok(()) } else { Err(missing_chunk(object, next)) };
+        let relied_on = self.known.lock().relied_on;
+        read.and_then(|()| complete()).map_err(|error| hinted(error, &self.path, relied_on))
     }
+}
+
+/// A damaged checkpoint with what to do: it can be made again unless records have gone because of it.
+fn hinted(error: Error, path: &Path, relied_on: Epoch) -> Error {
+    if error.state() != SqlState::DataCorrupted || error.hint().is_some() {
+        return error;
+    }
+    error.with_hint(match relied_on {
+        Epoch::ZERO => format!(
+            "Remove the folder \"{}\" while the server is stopped: the log holds everything, and the next \
+             start makes the folder again from it.",
+            path.display()
+        ),
+        _ => "Retention has removed records that are only in this folder: restore the data directory \
+              from a backup."
+            .to_owned(),
+    })
 }
 
 fn missing_chunk(object: &Object, number: u64) -> Error {

@@ -14,8 +14,9 @@ use crate::auth::{self, ScramVerifier};
 use crate::batch::BatchEngine;
 use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::commit;
-use crate::config::{EngineConfig, Metric, MetricKind};
+use crate::config::{EngineConfig, Metric};
 use crate::connections::Connections;
+use crate::metrics;
 use crate::recover;
 use crate::session::{Session, SessionStartup};
 use crate::shared::{Parts, Shared};
@@ -51,7 +52,7 @@ impl Engine {
         let checkpoints = Checkpoints::open(&state_dir, log.as_ref())?;
         let password = config.password.as_deref();
         let verifier = auth::settle(log.as_ref(), password, &mut rng, clock.now())?;
-        let catalog = recover::catalog(log.as_ref())?;
+        let catalog = recover::catalog(&|space| log.scan_meta(space))?;
         let last_now = log.newest_now();
         let scheduler = Scheduler::start(config.workers, log.newest_epoch());
         let shared = Arc::new(Shared::new(Parts {
@@ -120,33 +121,7 @@ impl Engine {
     /// Numbers for monitoring.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
-        let shared = &self.inner.shared;
-        let gauge = |name, help, value: f64| Metric {
-            name,
-            help,
-            kind: MetricKind::Gauge,
-            labels: Vec::new(),
-            value,
-        };
-        let mut metrics = vec![
-            gauge("weir_epoch", "Newest durable epoch.", shared.durable.newest().0 as f64),
-            gauge("weir_connections", "Open connections.", shared.connections.len() as f64),
-        ];
-        let catalog = shared.catalog();
-        for (id, view) in shared.views.all() {
-            let label = vec![("view", catalog.full_name(id))];
-            let lag = shared.scheduler.status(id).map_or(0, |status| status.n_waiting);
-            metrics.push(Metric {
-                labels: label.clone(),
-                ..gauge("weir_view_rows", "Rows of a view.", view.segments.n_live() as f64)
-            });
-            metrics.push(Metric {
-                labels: label,
-                ..gauge("weir_view_lag_epochs", "Commits a view has not taken in.", lag as f64)
-            });
-        }
-        metrics.sort_by_key(|metric| metric.name);
-        metrics
+        metrics::metrics(&self.inner.shared)
     }
 
     /// Ends all statements, makes everything durable, closes. Later calls of sessions fail.

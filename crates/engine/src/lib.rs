@@ -11,6 +11,7 @@ mod dead_rows;
 mod dump;
 mod engine;
 mod epochs;
+mod metrics;
 mod pins;
 mod read;
 mod recover;

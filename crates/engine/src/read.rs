@@ -17,6 +17,7 @@ use crate::relation::{
     table_of,
 };
 use crate::shared::Shared;
+use crate::views::failed;
 
 /// How a read chooses its epoch (`weir.read`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +52,15 @@ pub(crate) async fn choose_epoch(
             let epoch = shared.scheduler.wait_at_newest(&views, others, waiter);
             let pin = shared.pins.pin(epoch);
             shared.durable.wait(epoch).await?;
-            outcome.await.map_err(|_| Error::internal("a wait for views was lost"))??;
+            outcome
+                .await
+                .map_err(|_| Error::internal("a wait for views was lost"))?
+                .map_err(|failure| failed::told(catalog, &views, failure))?;
             Ok(pin)
         }
         ReadMode::Newest => {
             for id in &views {
-                shared.views.check_readable(shared, catalog, *id)?;
+                shared.views.check_readable(shared, catalog, *id, Epoch::MAX)?;
             }
             let durable = shared.durable.newest();
             let common = shared.scheduler.newest_common(&views).ok_or_else(|| {
@@ -90,7 +94,10 @@ pub(crate) async fn wait_at(
         let _ = sender.send(result);
     });
     shared.scheduler.wait_at(epoch, &views, waiter);
-    outcome.await.map_err(|_| Error::internal("a wait for views was lost"))?
+    outcome
+        .await
+        .map_err(|_| Error::internal("a wait for views was lost"))?
+        .map_err(|failure| failed::told(catalog, &views, failure))
 }
 
 /// Those that ticks bring up to date: materialized views, and the sinks that FLUSH waits for.

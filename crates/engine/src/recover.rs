@@ -14,17 +14,20 @@ use crate::relation::{StoredColumn, TableData, batch, schema, table_of};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
 
+/// Reads all meta records of a space.
+pub(crate) type ScanMeta<'a> = &'a dyn Fn(u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>>;
+
 /// The catalog as of the newest commit.
 ///
 /// # Errors
 /// XX001 for damage.
-pub(crate) fn catalog(log: &dyn Log) -> Result<Catalog> {
+pub(crate) fn catalog(scan_meta: ScanMeta<'_>) -> Result<Catalog> {
     let mut catalog = Catalog::new();
-    for (_, value) in log.scan_meta(MetaSpace::Object as u8)? {
+    for (_, value) in scan_meta(MetaSpace::Object as u8)? {
         catalog.put(decode_object(&value)?);
     }
-    if let Some(bytes) = log.meta(MetaSpace::NextId as u8, &[])? {
-        catalog.set_next_id(storage::read_id(&bytes)?);
+    for (_, value) in scan_meta(MetaSpace::NextId as u8)? {
+        catalog.set_next_id(storage::read_id(&value)?);
     }
     Ok(catalog)
 }

@@ -267,8 +267,15 @@ impl Session {
 
     /// The statement is over.
     pub fn end_statement(&self) {
-        self.interrupt.disarm();
-        self.connection.idle(self.shared.clock.now(), self.transaction_status());
+        let status = self.transaction_status();
+        match status {
+            TransactionStatus::Idle => self.interrupt.disarm(),
+            TransactionStatus::InBlock | TransactionStatus::Failed => {
+                let timeout = self.state.lock().settings.idle_in_transaction_timeout_ms();
+                self.interrupt.arm_idle(timeout);
+            }
+        }
+        self.connection.idle(self.shared.clock.now(), status);
     }
 
     /// Completes when the running statement is to end early, with the error to answer.
@@ -406,6 +413,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.interrupt.disarm();
         // A query that sleeps holds a thread.
         self.interrupt.terminate();
         self.shared.connections.remove(self.connection.pid());

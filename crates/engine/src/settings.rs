@@ -237,7 +237,12 @@ impl Settings {
 
     /// 0 is without limit.
     pub(crate) fn statement_timeout_ms(&self) -> u64 {
-        self.known("statement_timeout").parse().unwrap_or(0)
+        millis(self.known("statement_timeout")).unwrap_or(0)
+    }
+
+    /// 0 is without limit.
+    pub(crate) fn idle_in_transaction_timeout_ms(&self) -> u64 {
+        millis(self.known("idle_in_transaction_session_timeout")).unwrap_or(0)
     }
 
     pub(crate) fn read_only(&self) -> bool {
@@ -259,8 +264,16 @@ impl Settings {
     }
 }
 
+/// A value as `pg_settings` has it, and the unit it counts there.
+pub(crate) fn without_unit(name: &str, value: &str) -> (String, Option<&'static str>) {
+    match definition(&name.to_lowercase()).map(|known| known.check) {
+        Some(Check::Millis) => (millis(value).unwrap_or(0).to_string(), Some("ms")),
+        _ => (value.to_owned(), None),
+    }
+}
+
 /// PostgreSQL's spelling of the name.
-fn wire_name(name: &str) -> &str {
+pub(crate) fn wire_name(name: &str) -> &str {
     match name {
         "datestyle" => "DateStyle",
         "intervalstyle" => "IntervalStyle",
@@ -293,7 +306,7 @@ impl Definition {
                 "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),
                 _ => Err(bad().with_hint("Use on or off.")),
             },
-            Check::Millis => millis(&lower).map(|ms| ms.to_string()).ok_or_else(|| {
+            Check::Millis => millis(&lower).map(with_unit).ok_or_else(|| {
                 bad().with_hint("Valid units are \"ms\", \"s\", \"min\", \"h\", and \"d\".")
             }),
             Check::Integer => lower.parse::<i32>().map(|n| n.to_string()).map_err(|_| bad()),
@@ -333,6 +346,16 @@ fn millis(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// In the largest unit that shows it whole.
+fn with_unit(ms: u64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
+    match units.iter().find(|(_, factor)| ms % factor == 0) {
+        _ if ms == 0 => "0".to_owned(),
+        Some((unit, factor)) => format!("{}{unit}", ms / factor),
+        None => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,7 +366,15 @@ mod tests {
         let reported = settings.set("TimeZone", Some("Europe/Berlin")).expect("a zone");
         assert_eq!(reported, Some(("TimeZone".to_owned(), "Europe/Berlin".to_owned())));
         assert_eq!(settings.set("statement_timeout", Some("2min")).expect("a time"), None);
-        assert_eq!(settings.get("STATEMENT_TIMEOUT").expect("known"), "120000");
+        assert_eq!(settings.get("STATEMENT_TIMEOUT").expect("known"), "2min");
+        assert_eq!(settings.statement_timeout_ms(), 120_000);
+        for (given, shown) in
+            [("1500", "1500ms"), ("0", "0"), ("90s", "90s"), ("24h", "1d"), ("7200000ms", "2h")]
+        {
+            settings.set("lock_timeout", Some(given)).expect("a time");
+            assert_eq!(settings.get("lock_timeout").expect("known"), shown);
+        }
+        assert_eq!(without_unit("lock_timeout", "2h"), ("7200000".to_owned(), Some("ms")));
         let error = settings.set("statement_timeout", Some("2 weeks")).expect_err("no unit");
         assert_eq!(error.state().code(), "22023");
         assert_eq!(settings.set("nope", Some("1")).expect_err("unknown").state().code(), "42704");

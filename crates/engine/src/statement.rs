@@ -28,7 +28,7 @@ use crate::subscription::Subscription;
 pub(crate) use cursor::Cursor;
 pub(crate) use ddl::bind_stored;
 pub(crate) use encode::{columns_changed, encode_append, encode_change};
-pub(crate) use insert::InsertPlan;
+pub(crate) use insert::{InsertPlan, quoted};
 pub(crate) use modify::ModifyPlan;
 pub(crate) use row::stored_schema;
 

@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::sources::error_text;
 use crate::system::SystemRelation;
 use crate::upkeep::holds;
+use crate::views::failed;
 
 /// A row as texts; `None` is NULL.
 type Row = Vec<Option<String>>;
@@ -164,7 +165,7 @@ fn views(shared: &Shared, catalog: &Catalog) -> Vec<Row> {
             Some(newest.0.saturating_sub(epoch.0).to_string()),
             Some(n_rows.to_string()),
             Some(view.n_bytes().to_string()),
-            status.failed.map(|(_, error)| error.message().to_owned()),
+            status.failed.map(|failure| failed::cause(catalog, id, &failure)),
         ]);
     }
     rows.sort();

@@ -1,5 +1,6 @@
 //! Materialized views and sinks that run.
 
+pub(crate) mod failed;
 mod input;
 mod state;
 mod task;
@@ -93,7 +94,7 @@ impl Views {
         self.views.read().iter().map(|(id, view)| (*id, Arc::clone(view))).collect()
     }
 
-    /// The views whose last tick did not fail.
+    /// The views whose last tick did not fail, nor that of one they read.
     pub(crate) fn healthy(&self, shared: &Shared) -> Vec<ObjectId> {
         let ids = self.views.read().keys().copied().collect::<Vec<_>>();
         let healthy = |id: &ObjectId| {
@@ -190,20 +191,22 @@ impl Views {
         weir_env::spawn_thread("weir-drop", move || scheduler.remove(id));
     }
 
-    /// True where a view has content and no error.
+    /// Refuses a view that has no content, and one that cannot get to `epoch`.
     ///
     /// # Errors
-    /// 55000 with the percentage while it is filled; its own error where it failed.
+    /// 55000 with the percentage while it is filled; the error of its query, or of one that it reads, where
+    /// that failed.
     pub(crate) fn check_readable(
         &self,
         shared: &Shared,
         catalog: &Catalog,
         id: ObjectId,
+        epoch: Epoch,
     ) -> Result<()> {
         let view = self.get(id)?;
         let Some(status) = shared.scheduler.status(id) else { return Ok(()) };
-        if let Some((_, error)) = status.failed {
-            return Err(error);
+        if let Some(failure) = status.failed.filter(|_| status.processed < epoch) {
+            return Err(failed::told(catalog, &[id], failure));
         }
         if status.processed > Epoch::ZERO {
             return Ok(());

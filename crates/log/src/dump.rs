@@ -47,6 +47,14 @@ impl LogDump {
         self.topics.all().iter().map(|topic| topic.config.clone()).collect()
     }
 
+    /// All records of the layers above in a space, by key.
+    ///
+    /// # Errors
+    /// XX001, 58030.
+    pub fn scan_meta(&self, space: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        crate::read::scan_meta(&self.shelf.store, space)
+    }
+
     /// The offsets that a partition has.
     ///
     /// # Errors

@@ -246,7 +246,8 @@ fn recover_mark(
             "durable mark \"{}\" is missing beside a log that ends at epoch {newest}",
             path.display()
         ))
-        .with_hint("Restore the data directory from a backup, or start with --accept-loss.")),
+        .with_detail("Without it nobody can tell whether acknowledged rows are lost.")
+        .with_hint("Restore the data directory from a backup.")),
     }
 }
 
@@ -298,6 +299,28 @@ impl Log for EmbeddedLog {
         Ok(self.topics.get(topic)?.partition(partition)?.lock().tip.end)
     }
 
+    fn n_bytes(&self, topic: TopicId, partition: PartitionId) -> Result<u64> {
+        let topic = self.topics.get(topic)?;
+        let state = topic.partition(partition)?;
+        let (start, known, end) = {
+            let state = state.lock();
+            (state.start, state.start_byte_pos, state.tip.byte_pos)
+        };
+        let begin = match known {
+            Some(begin) => begin,
+            None => {
+                let first = self.shelf.block_at(&topic, partition, start)?;
+                let begin = first.map_or(end, |block| block.header.byte_pos);
+                let mut state = state.lock();
+                if state.start == start {
+                    state.start_byte_pos = Some(begin);
+                }
+                begin
+            }
+        };
+        Ok(end.saturating_sub(begin))
+    }
+
     fn end_offset_at(
         &self,
         topic: TopicId,
@@ -332,8 +355,7 @@ impl Log for EmbeddedLog {
     }
 
     fn scan_meta(&self, space: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let records = self.shelf.store.scan_meta(MetaKind::User, &[space])?;
-        Ok(records.into_iter().map(|(key, value)| (key[1..].to_vec(), value)).collect())
+        crate::read::scan_meta(&self.shelf.store, space)
     }
 
     fn subscribe(&self) -> Listener {

@@ -62,6 +62,12 @@ pub trait Log: Send + Sync {
     /// 42704.
     fn end_offset(&self, topic: TopicId, partition: PartitionId) -> Result<Offset>;
 
+    /// Bytes of the blocks from the start on, as they are stored. At times a search that reads a block.
+    ///
+    /// # Errors
+    /// 42704, XX001, 58030.
+    fn n_bytes(&self, topic: TopicId, partition: PartitionId) -> Result<u64>;
+
     /// The offset after the last record as of `epoch`, but at least the start. From memory for recent
     /// epochs; otherwise a search that reads some blocks.
     ///

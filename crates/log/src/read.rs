@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use weir_store::{DataDir, LogStore};
+use weir_store::{DataDir, LogStore, MetaKind};
 use weir_types::{Error, Offset, PartitionId, Result, SqlState};
 
 use crate::block::{self, Block};
@@ -100,6 +100,12 @@ impl Shelf {
             block::decode(&config.name, config.id, partition, last, &bytes)
         }))
     }
+}
+
+/// All records of a space, by key.
+pub(crate) fn scan_meta(store: &LogStore, space: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let records = store.scan_meta(MetaKind::User, &[space])?;
+    Ok(records.into_iter().map(|(key, value)| (key[1..].to_vec(), value)).collect())
 }
 
 /// A damaged block that RocksDB found before us, with the name of its place.

@@ -109,6 +109,6 @@ fn wrong_end(
 /// The error for a log that ends before what was acknowledged.
 pub(crate) fn lost(newest: Epoch, mark: Epoch) -> Error {
     Error::corrupt(format!("the log ends at epoch {newest}, but epoch {mark} was acknowledged"))
-        .with_detail(format!("The first lost epoch is {}.", newest.next()))
-        .with_hint("Restore the data directory from a backup, or start with --accept-loss.")
+        .with_detail(format!("What epochs {} to {mark} committed is lost.", newest.next()))
+        .with_hint("Restore the data directory from a backup.")
 }

@@ -81,6 +81,8 @@ struct Removal {
     partition: PartitionId,
     /// The new start.
     start: Offset,
+    /// Bytes of all blocks before it.
+    byte_pos: u64,
     n_bytes: u64,
 }
 
@@ -117,8 +119,9 @@ fn removal(
         let block = log.shelf.block_at(topic, partition, offset)?;
         Ok(block.map_or(byte_end, |block| block.header.byte_pos))
     };
-    let n_bytes = byte_pos(low)?.saturating_sub(byte_pos(start)?);
-    Ok(Some(Removal { partition, start: low, n_bytes }))
+    let low_byte_pos = byte_pos(low)?;
+    let n_bytes = low_byte_pos.saturating_sub(byte_pos(start)?);
+    Ok(Some(Removal { partition, start: low, byte_pos: low_byte_pos, n_bytes }))
 }
 
 /// Removes them; false where the topic was dropped meanwhile.
@@ -136,9 +139,12 @@ fn remove(log: &EmbeddedLog, topic: &Topic, removals: &[Removal]) -> Result<bool
         batch.delete_blocks_below(topic.class, id, *partition, last_base.min(*start));
         batch.delete_time_index_below(id, *partition, *start)?;
     }
-    for Removal { partition, start, n_bytes } in removals {
+    for Removal { partition, start, byte_pos, n_bytes } in removals {
         // Before the blocks go, so that a reader who misses one learns why.
-        topic.partition(*partition)?.lock().start = *start;
+        let mut state = topic.partition(*partition)?.lock();
+        state.start = *start;
+        state.start_byte_pos = Some(*byte_pos);
+        drop(state);
         log.reclaimable.add(topic.class, *n_bytes);
     }
     log.shelf.store.write(batch)?;

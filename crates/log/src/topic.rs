@@ -58,6 +58,8 @@ pub(crate) struct Topic {
 pub(crate) struct Partition {
     /// First offset that retention has left.
     pub(crate) start: Offset,
+    /// Bytes of all blocks before the start's; `None` until somebody has looked.
+    pub(crate) start_byte_pos: Option<u64>,
     pub(crate) tip: Tip,
     /// Base offset of the last block, which stays on the disk to tell the end.
     pub(crate) last_base: Offset,
@@ -89,7 +91,7 @@ impl Partition {
             indexed: Some((0, 0)),
         };
         let history = VecDeque::from([(Epoch::ZERO, Offset(0))]);
-        Self { start: Offset(0), tip, last_base: Offset(0), history }
+        Self { start: Offset(0), start_byte_pos: Some(0), tip, last_base: Offset(0), history }
     }
 
     /// A partition with that last block and start.
@@ -105,7 +107,8 @@ impl Partition {
             indexed: None,
         };
         let history = VecDeque::from([(header.epoch, tip.end)]);
-        Self { start, tip, last_base: header.base_offset, history }
+        let start_byte_pos = (start == Offset(0)).then_some(0);
+        Self { start, start_byte_pos, tip, last_base: header.base_offset, history }
     }
 
     /// Takes in what a commit appended; its last block begins at `last_base`.

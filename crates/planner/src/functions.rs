@@ -40,6 +40,7 @@ use datafusion::logical_expr::{
 };
 use weir_types::SqlType;
 
+pub use json::JsonRows;
 pub(crate) use list_item::{LIST_ITEM, ListItem};
 
 /// All functions that need neither catalog nor session.

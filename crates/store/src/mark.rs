@@ -157,7 +157,7 @@ fn io_error(verb: &str, path: &Path, source: &std::io::Error) -> Error {
 fn damaged(path: &Path) -> Error {
     Error::corrupt(format!("durable mark \"{}\" is damaged in both slots", path.display()))
         .with_detail("Without it nobody can tell whether acknowledged rows are lost.")
-        .with_hint("Restore the data directory from a backup, or start with --accept-loss.")
+        .with_hint("Restore the data directory from a backup.")
 }
 
 fn newer(path: &Path, format: u8) -> Error {

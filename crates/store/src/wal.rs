@@ -187,6 +187,6 @@ fn lost(path: &Path, at: u64, reached: Epoch, durable: Epoch) -> Error {
          \"{}\" is damaged at byte {at}",
         path.display()
     ))
-    .with_detail(format!("The first lost epoch is {}.", reached.next()))
-    .with_hint("Restore the data directory from a backup, or start with --accept-loss.")
+    .with_detail(format!("What epochs {} to {durable} committed is lost.", reached.next()))
+    .with_hint("Restore the data directory from a backup.")
 }

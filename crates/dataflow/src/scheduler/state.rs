@@ -7,7 +7,7 @@ use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
 
 use super::entry::Entry;
-use super::{Maintained, Tick, TickClass, ViewStatus, Waiter};
+use super::{Failure, Maintained, Tick, TickClass, ViewStatus, Waiter};
 
 /// A wait for several views to be exact at one epoch.
 struct Wait {
@@ -25,7 +25,7 @@ pub(super) struct State {
     queues: [VecDeque<ObjectId>; 2],
     n_queued: [usize; 2],
     waits: Vec<Wait>,
-    done: Vec<(Waiter, Result<()>)>,
+    done: Vec<(Waiter, Result<(), Failure>)>,
     stopped: bool,
 }
 
@@ -56,7 +56,7 @@ impl State {
         self.newest
     }
 
-    pub(super) fn take_done(&mut self) -> Vec<(Waiter, Result<()>)> {
+    pub(super) fn take_done(&mut self) -> Vec<(Waiter, Result<(), Failure>)> {
         std::mem::take(&mut self.done)
     }
 
@@ -133,7 +133,7 @@ impl State {
         views: &[ObjectId],
         epoch: Epoch,
         waiter: Waiter,
-    ) -> Option<(Waiter, Result<()>)> {
+    ) -> Option<(Waiter, Result<(), Failure>)> {
         if let Some(outcome) = self.outcome(views, epoch) {
             return Some((waiter, outcome));
         }
@@ -187,7 +187,17 @@ impl State {
             processed,
             n_waiting: entry.dirty.len(),
             running: entry.running.is_some(),
-            failed: entry.failed.clone(),
+            failed: self.failed(id),
+        })
+    }
+
+    /// The failure of a view that this one reads, or else its own.
+    fn failed(&self, id: ObjectId) -> Option<Failure> {
+        let entry = self.views.get(&id)?;
+        let above = entry.inputs.views.iter().find_map(|upstream| self.failed(*upstream));
+        above.or_else(|| {
+            let (_, error) = entry.failed.as_ref()?;
+            Some(Failure { view: Some(id), error: error.clone() })
         })
     }
 
@@ -257,6 +267,7 @@ impl State {
     /// Ends the waits for the failed view, and for those that read it, up to the epoch it failed at. Nobody
     /// stops there any more: a later tick may heal the view without ever being exact at that epoch.
     fn fail_waits(&mut self, id: ObjectId, upto: Epoch, error: &Error) {
+        let failure = Failure { view: Some(id), error: error.clone() };
         let mut failed = BTreeSet::from([id]);
         let mut stack = vec![id];
         while let Some(id) = stack.pop() {
@@ -266,7 +277,7 @@ impl State {
         }
         for wait in std::mem::take(&mut self.waits) {
             if wait.epoch <= upto && wait.views.iter().any(|view| failed.contains(view)) {
-                self.done.push((wait.waiter, Err(error.clone())));
+                self.done.push((wait.waiter, Err(failure.clone())));
             } else {
                 self.waits.push(wait);
             }
@@ -364,17 +375,18 @@ impl State {
     }
 
     /// How a wait ends; `None` while it goes on.
-    fn outcome(&self, views: &[ObjectId], epoch: Epoch) -> Option<Result<()>> {
+    fn outcome(&self, views: &[ObjectId], epoch: Epoch) -> Option<Result<(), Failure>> {
         let mut all_exact = true;
         for id in views {
             if !self.views.contains_key(id) {
-                return Some(Err(Error::new(
+                let error = Error::new(
                     SqlState::ObjectNotInPrerequisiteState,
                     "a materialized view of the query was dropped meanwhile",
-                )));
+                );
+                return Some(Err(error.into()));
             }
-            if let Some(error) = self.failure(*id, epoch) {
-                return Some(Err(error));
+            if let Some(failure) = self.failure(*id, epoch) {
+                return Some(Err(failure));
             }
             all_exact &= self.exact_at(*id, epoch);
         }
@@ -382,14 +394,14 @@ impl State {
     }
 
     /// The error that keeps the view, or one it reads, from being exact at `epoch`.
-    fn failure(&self, id: ObjectId, epoch: Epoch) -> Option<Error> {
+    fn failure(&self, id: ObjectId, epoch: Epoch) -> Option<Failure> {
         let entry = self.views.get(&id)?;
         if entry.processed >= epoch {
             return None;
         }
         // What it reads may be about to change, and heal it.
         if let Some(error) = entry.stuck().filter(|_| self.inputs_exact(id, epoch)) {
-            return Some(error.clone());
+            return Some(Failure { view: Some(id), error: error.clone() });
         }
         entry.inputs.views.iter().find_map(|upstream| self.failure(*upstream, epoch))
     }

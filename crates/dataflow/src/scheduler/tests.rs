@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use parking_lot::Mutex;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
 
-use super::{Maintained, Scheduler, Tick, TickClass, ViewInputs};
+use super::{Failure, Maintained, Scheduler, Tick, TickClass, ViewInputs};
 
 /// Remembers its ticks; fails up to and with `fails_until`.
 struct Probe {
@@ -57,7 +57,7 @@ fn commit(scheduler: &Scheduler, epoch: u64) {
     scheduler.committed(Epoch(epoch), &BTreeSet::from([TOPIC]), false);
 }
 
-fn wait(scheduler: &Scheduler, views: &[ObjectId]) -> (Epoch, Receiver<Result<()>>) {
+fn wait(scheduler: &Scheduler, views: &[ObjectId]) -> (Epoch, Receiver<Result<(), Failure>>) {
     let (sender, receiver) = channel();
     let waiter = Box::new(move |outcome| {
         let _ = sender.send(outcome);
@@ -132,13 +132,18 @@ fn a_failing_view_answers_with_its_error_and_heals_when_an_input_changes() {
     scheduler.add(B, on_view(A), Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
     commit(&scheduler, 2);
     let (_, done) = wait(&scheduler, &[B]);
-    let error = done.recv().expect("the scheduler answers").expect_err("the lower view fails");
-    assert_eq!(error.state(), SqlState::DivisionByZero);
+    let failure = done.recv().expect("the scheduler answers").expect_err("the lower view fails");
+    assert_eq!((failure.view, failure.error.state()), (Some(A), SqlState::DivisionByZero));
+    for id in [A, B] {
+        let failed = scheduler.status(id).expect("added").failed;
+        assert_eq!(failed.and_then(|failure| failure.view), Some(A));
+    }
     assert_eq!(scheduler.newest_common(&[A]), Some(Epoch(1)));
     commit(&scheduler, 3);
     commit(&scheduler, 4);
     let (_, done) = wait(&scheduler, &[B]);
     done.recv().expect("the scheduler answers").expect("epoch 4 heals it");
+    assert!(scheduler.status(B).expect("added").failed.is_none());
     assert_eq!(lower.ticks().last().map(|(_, upto)| *upto), Some(4));
     scheduler.stop();
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_dataflow::Failure;
 use weir_delta::segments::Segments;
 use weir_planner::incremental::Dataflow;
 use weir_store::StateBatch;
@@ -279,7 +280,7 @@ fn reach(shared: &Shared) -> (Epoch, BTreeSet<ObjectId>) {
     let (sender, answers) = channel();
     for id in &views {
         let (id, sender) = (*id, sender.clone());
-        let waiter = move |outcome: Result<()>| {
+        let waiter = move |outcome: Result<(), Failure>| {
             // Nobody listens any more once the round's patience is over.
             let _ = sender.send((id, outcome.is_ok()));
         };

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use weir_catalog::{Object, ObjectBody, Stream};
 use weir_delta::codec::Decoder;
 use weir_log::{Block, Log};
@@ -173,6 +173,45 @@ impl RowSource for StreamRelation {
         };
         let range = self.ranges[part].clone();
         Box::new(self.blocks(part, range, columns, schema).map(|block| block.map(|(_, rows)| rows)))
+    }
+}
+
+/// The rows of a stream's or table's blocks, whoever reads these.
+pub(crate) struct BlockRows {
+    columns: Vec<Part>,
+    schema: SchemaRef,
+}
+
+impl BlockRows {
+    /// Rows of those columns; those of [`RecordColumn`] are there for tables, too, named without `_`.
+    ///
+    /// # Errors
+    /// XX000 for a column that the object does not have.
+    pub(crate) fn new(object: &Object, columns: &[ColumnId]) -> Result<Self> {
+        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
+        let field = |column: &Part| match column {
+            Part::Stored(column) => Arc::clone(&column.field),
+            Part::Record(column) => {
+                let name = column.name().trim_start_matches('_');
+                Arc::new(weir_delta::schema::field(name, &column.sql_type(), true))
+            }
+        };
+        let fields: Vec<Arc<Field>> = columns.iter().map(field).collect();
+        Ok(Self { columns, schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// The rows of a block, and for the changes of a table whether each is an addition.
+    ///
+    /// # Errors
+    /// XX001 for a block that cannot be read.
+    pub(crate) fn read(
+        &self,
+        block: &Block,
+        partition: PartitionId,
+    ) -> Result<(RecordBatch, Option<Vec<bool>>)> {
+        let rows = decode(block, partition, &self.columns, Arc::clone(&self.schema))?;
+        let weights = Decoder::new(block.payload.clone())?.weights();
+        Ok((rows, weights.map(|weights| weights.into_iter().map(|weight| weight > 0).collect())))
     }
 }
 

@@ -192,7 +192,7 @@ impl Session {
             if !matches!(object.body, ObjectBody::MaterializedView(_)) {
                 continue;
             }
-            self.shared.views.check_readable(&self.shared, catalog, *id)?;
+            self.shared.views.check_readable(&self.shared, catalog, *id, pin.epoch())?;
             if object.created > pin.epoch() {
                 return Err(Error::new(
                     SqlState::ObjectNotInPrerequisiteState,

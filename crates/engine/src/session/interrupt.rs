@@ -13,6 +13,14 @@ enum Reason {
     Cancel,
     Timeout,
     Terminate,
+    /// The session has idled in a transaction for too long.
+    Idle,
+}
+
+impl Reason {
+    fn ends_session(self) -> bool {
+        matches!(self, Self::Terminate | Self::Idle)
+    }
 }
 
 /// The signal to one session's statements. Clones are of the same session.
@@ -33,27 +41,18 @@ impl Interrupt {
     pub(crate) fn arm(&self, timeout_ms: u64) {
         // The end of the session stays; a cancel was for an earlier statement.
         self.sender.send_if_modified(|reason| {
-            let old = reason.is_some_and(|reason| reason != Reason::Terminate);
+            let old = reason.is_some_and(|reason| !reason.ends_session());
             if old {
                 *reason = None;
             }
             old
         });
-        let mut timer = self.timer.lock();
-        if let Some(old) = timer.take() {
-            old.abort();
-        }
-        if timeout_ms > 0 {
-            let sender = Arc::clone(&self.sender);
-            *timer = Some(tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(timeout_ms)).await;
-                sender.send_if_modified(|reason| {
-                    let first = reason.is_none();
-                    reason.get_or_insert(Reason::Timeout);
-                    first
-                });
-            }));
-        }
+        self.set_timer(timeout_ms, Reason::Timeout);
+    }
+
+    /// A transaction is left open; the session ends where nothing comes within `timeout_ms`, 0 for any time.
+    pub(crate) fn arm_idle(&self, timeout_ms: u64) {
+        self.set_timer(timeout_ms, Reason::Idle);
     }
 
     /// The statement is over.
@@ -61,6 +60,26 @@ impl Interrupt {
         if let Some(timer) = self.timer.lock().take() {
             timer.abort();
         }
+    }
+
+    fn set_timer(&self, timeout_ms: u64, why: Reason) {
+        self.disarm();
+        if timeout_ms == 0 {
+            return;
+        }
+        let sender = Arc::clone(&self.sender);
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(timeout_ms)).await;
+            sender.send_if_modified(|reason| {
+                let first =
+                    reason.is_none_or(|reason| why.ends_session() && !reason.ends_session());
+                if first {
+                    *reason = Some(why);
+                }
+                first
+            });
+        });
+        *self.timer.lock() = Some(timer);
     }
 
     /// A client asks that the statement ends.
@@ -109,6 +128,10 @@ fn error(reason: Reason) -> Error {
         Reason::Timeout => {
             Error::new(SqlState::QueryCanceled, "canceling statement due to statement timeout")
         }
+        Reason::Idle => Error::new(
+            SqlState::AdminShutdown,
+            "terminating connection due to idle-in-transaction timeout",
+        ),
         Reason::Terminate => Error::new(
             SqlState::AdminShutdown,
             "terminating connection due to administrator command",

@@ -139,7 +139,7 @@ pub(super) fn plan_returning(
 }
 
 /// A name as SQL text.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

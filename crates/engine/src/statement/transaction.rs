@@ -16,7 +16,7 @@ fn done(tag: &str) -> Result<Execution> {
 
 pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Execution> {
     match statement {
-        Statement::Begin { read_only } => begin(session, *read_only),
+        Statement::Begin { read_only, verb } => begin(session, *read_only, verb),
         Statement::Commit => commit(session).await,
         Statement::Rollback if planted::is(Bug::KeptRollback) => commit(session).await,
         Statement::Rollback => {
@@ -79,7 +79,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
     }
 }
 
-fn begin(session: &Session, read_only: bool) -> Result<Execution> {
+fn begin(session: &Session, read_only: bool, verb: &'static str) -> Result<Execution> {
     let mut state = session.state.lock();
     let read_only = read_only || state.settings.read_only();
     state.transaction = match std::mem::take(&mut state.transaction) {
@@ -93,10 +93,10 @@ fn begin(session: &Session, read_only: bool) -> Result<Execution> {
             state.transaction = other;
             drop(state);
             session.notice(Notice::warning("25001", "there is already a transaction in progress"));
-            return done("BEGIN");
+            return done(verb);
         }
     };
-    done("BEGIN")
+    done(verb)
 }
 
 async fn commit(session: &Session) -> Result<Execution> {

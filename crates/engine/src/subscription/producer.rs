@@ -18,6 +18,7 @@ use super::source::{Changes, Source};
 use crate::batch::normalize;
 use crate::pins::Pin;
 use crate::shared::Shared;
+use crate::views::failed;
 
 /// Follows the durable epoch, and puts what changed into the queue.
 pub(super) struct Producer {
@@ -48,7 +49,10 @@ pub(super) async fn reach_newest(shared: &Shared, views: &[ObjectId]) -> Result<
     });
     let epoch = shared.scheduler.wait_at_newest(views, &[], waiter);
     shared.durable.wait(epoch).await?;
-    outcome.await.map_err(|_| Error::internal("a wait for views was lost"))??;
+    outcome
+        .await
+        .map_err(|_| Error::internal("a wait for views was lost"))?
+        .map_err(|failure| failed::told(&shared.catalog(), views, failure))?;
     Ok(epoch)
 }
 

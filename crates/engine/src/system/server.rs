@@ -5,6 +5,7 @@ use weir_types::Result;
 use super::describe::{self, WEIR_ROLE_OID};
 use super::row::{Datum, Rows};
 use super::{DATABASE_OID, SystemContext};
+use crate::settings;
 
 /// Number of the encoding UTF8.
 const UTF8: i32 = 6;
@@ -86,7 +87,8 @@ fn push_users(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()> {
 }
 
 fn push_settings(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()> {
-    for (name, value, description) in &context.settings {
+    for (name, shown, description) in &context.settings {
+        let (value, unit) = settings::without_unit(name, shown);
         let kind = match value.as_str() {
             "on" | "off" => "bool",
             value if value.parse::<i64>().is_ok() => "integer",
@@ -95,14 +97,15 @@ fn push_settings(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()>
         };
         rows.push([
             ("name", name.into()),
-            ("setting", value.into()),
+            ("setting", (&value).into()),
+            ("unit", unit.into()),
             ("category", "Weir".into()),
             ("short_desc", description.into()),
             ("context", "user".into()),
             ("vartype", kind.into()),
             ("source", "session".into()),
-            ("boot_val", value.into()),
-            ("reset_val", value.into()),
+            ("boot_val", (&value).into()),
+            ("reset_val", (&value).into()),
             ("pending_restart", false.into()),
         ])?;
     }

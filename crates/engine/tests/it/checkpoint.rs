@@ -90,3 +90,19 @@ async fn a_column_added_after_the_checkpoint_reads_its_default() {
     let rows = db.client().rows("SELECT w, count(*) FROM t GROUP BY w ORDER BY w").await;
     assert_eq!(rows, ["4|99", "5|1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_state_folder_may_go_where_the_log_holds_everything() {
+    let db = filled().await;
+    let before = contents(&db.client()).await;
+    let dir = db.stop().await;
+    let state = dir.path().join("data").join("state");
+    std::fs::write(state.join("CURRENT"), "nothing of the kind").expect("written");
+    let error = Db::refusal(&dir);
+    assert_eq!(error.state().code(), "XX001");
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("Remove the folder") && hint.contains("/data/state\""), "{hint}");
+    std::fs::remove_dir_all(&state).expect("removed");
+    let db = Db::open(dir);
+    assert_eq!(contents(&db.client()).await, before);
+}

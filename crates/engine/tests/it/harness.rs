@@ -28,7 +28,7 @@ pub(crate) struct Answer {
     pub(crate) rows: Vec<String>,
 }
 
-fn open(dir: &TempDir, password: Option<&str>) -> Engine {
+fn try_open(dir: &TempDir, password: Option<&str>) -> Result<Engine, Error> {
     let config = EngineConfig {
         data_dir: dir.path().join("data"),
         workers: 2,
@@ -36,7 +36,11 @@ fn open(dir: &TempDir, password: Option<&str>) -> Engine {
         checkpoint_interval: Duration::from_secs(3600),
         password: password.map(str::to_owned),
     };
-    Engine::open(config).expect("the engine opens")
+    Engine::open(config)
+}
+
+fn open(dir: &TempDir, password: Option<&str>) -> Engine {
+    try_open(dir, password).expect("the engine opens")
 }
 
 impl Db {
@@ -50,6 +54,11 @@ impl Db {
         Self { dir, engine }
     }
 
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -61,6 +70,23 @@ impl Db {
         drop(engine);
         let engine = open(&dir, password);
         Self { dir, engine }
+    }
+
+    /// Stops the engine, and gives its directory.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.engine.shutdown().await.expect("it stops");
+        self.dir
+    }
+
+    /// An engine on a directory.
+    pub(crate) fn open(dir: TempDir) -> Self {
+        let engine = open(&dir, None);
+        Self { dir, engine }
+    }
+
+    /// Why no engine can be opened on a directory.
+    pub(crate) fn refusal(dir: &TempDir) -> Error {
+        try_open(dir, None).err().expect("the directory is refused")
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -69,6 +69,58 @@ async fn the_newest_common_epoch_of_several_views_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failed_view_is_named_to_all_who_read_above_it() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, d int)").await;
+    a.ok("CREATE MATERIALIZED VIEW fine AS SELECT k FROM t").await;
+    a.ok("CREATE MATERIALIZED VIEW q AS SELECT k, 1 / d AS r FROM t").await;
+    a.ok("CREATE VIEW plain AS SELECT * FROM q").await;
+    a.ok("CREATE MATERIALIZED VIEW above AS SELECT count(*) AS n FROM plain, fine").await;
+    a.ok("INSERT INTO t VALUES (1, 1)").await;
+    assert_eq!(a.rows("SELECT n FROM above").await, ["1"]);
+    a.ok("BEGIN").await;
+    assert_eq!(a.rows("SELECT n FROM above").await, ["1"]);
+    let b = db.client();
+    b.ok("INSERT INTO t VALUES (2, 0)").await;
+    b.ok("ALTER MATERIALIZED VIEW q RENAME TO \"Q\"").await;
+    let own = "Materialized view \"public.Q\" has failed.";
+    let through = "Materialized view \"public.above\" reads materialized view \"public.Q\", which \
+                   has failed.";
+    for mode in ["strict", "newest"] {
+        b.ok(&format!("SET weir.read = '{mode}'")).await;
+        for (query, detail) in [
+            ("SELECT * FROM fine, \"Q\"", own),
+            ("SELECT * FROM plain", own),
+            ("SELECT n FROM above", through),
+            ("SELECT n FROM fine, above", through),
+        ] {
+            let error = b.run(query).await.expect_err(query);
+            assert_eq!((error.state().code(), error.message()), ("22012", "division by zero"));
+            assert_eq!(error.detail(), Some(detail), "{query} {mode}");
+            let hint = error.hint().expect("a hint");
+            assert!(hint.contains("ALTER MATERIALIZED VIEW \"public\".\"Q\" SET"), "{hint}");
+        }
+        assert_eq!(b.rows("SELECT count(*) FROM fine").await, ["2"]);
+    }
+    assert_eq!(
+        b.rows("SELECT name, state, error FROM sys.views ORDER BY name").await,
+        [
+            "Q|failed|division by zero",
+            "above|failed|materialized view \"public.Q\": division by zero",
+            "fine|running|NULL",
+        ]
+    );
+    // What a transaction has read stays as it was for it.
+    assert_eq!(a.rows("SELECT n FROM above").await, ["1"]);
+    a.ok("COMMIT").await;
+    b.ok("ALTER MATERIALIZED VIEW \"Q\" SET (on_error = 'skip')").await;
+    assert_eq!(a.rows("SELECT n FROM above").await, ["2"]);
+    b.ok("FLUSH").await;
+    assert_eq!(b.rows("SELECT n FROM above").await, ["2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_tells_of_each_statement() {
     let db = Db::new();
     let a = db.client();

@@ -80,7 +80,8 @@ fn torn_tail_that_the_mark_knows_is_refused_by_both_epochs_until_accepted() {
         assert!(error.message().contains("epoch 0/5"), "{error}");
         assert!(error.message().contains("epoch 0/6 was acknowledged"), "{error}");
         assert!(error.message().contains(".log"), "{error}");
-        assert!(error.hint().is_some());
+        assert_eq!(error.detail(), Some("What epochs 0/6 to 0/6 committed is lost."));
+        assert_eq!(error.hint(), Some("Restore the data directory from a backup."));
     }
     let accept = LogOptions { accept_loss: true, ..options() };
     let log = open_with(dir.path(), accept).expect("accepted");

@@ -37,10 +37,13 @@ fn records_older_than_the_bound_go_with_their_disk() {
     let log = open(dir.path());
     let before = disk_bytes(dir.path());
     assert_eq!(enforce(&log, 30).starts, [], "all are young enough");
+    let all = log.n_bytes(TOPIC, P0).expect("there");
+    assert!((2_000_000..2_100_000).contains(&all), "{all} bytes in the log");
     let retained = enforce(&log, 100);
     // The block of second 70 is as old as the bound.
     assert_eq!(retained.starts, [(TOPIC, P0, Offset(700))]);
     assert_eq!(log.start_offset(TOPIC, P0).expect("there"), Offset(700));
+    assert_eq!(log.n_bytes(TOPIC, P0).expect("there"), all * 30 / 100);
     assert_eq!(read(&log, P0, 700, 1_000).len(), 30);
     let error = log.read(TOPIC, P0, Offset(699), Offset(1_000)).err().expect("gone");
     assert_eq!(error.state(), SqlState::ObjectNotInPrerequisiteState);
@@ -49,6 +52,7 @@ fn records_older_than_the_bound_go_with_their_disk() {
     drop(log);
     let log = open(dir.path());
     assert_eq!(log.start_offset(TOPIC, P0).expect("there"), Offset(700));
+    assert_eq!(log.n_bytes(TOPIC, P0).expect("there"), all * 30 / 100);
     assert_eq!(log.offset_for_timestamp(TOPIC, P0, Timestamp(0)).expect("found"), Offset(700));
     assert_eq!(log.end_offset_at(TOPIC, P0, Epoch(5)).expect("found"), Offset(700));
     // All blocks lie in one blob file: its disk comes back when the last one goes.

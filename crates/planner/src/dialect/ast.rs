@@ -115,6 +115,8 @@ pub enum Statement {
     Begin {
         /// `READ ONLY`.
         read_only: bool,
+        /// `BEGIN` or `START TRANSACTION`, as the command tag repeats it.
+        verb: &'static str,
     },
     /// `COMMIT`, `END`.
     Commit,

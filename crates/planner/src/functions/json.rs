@@ -6,6 +6,8 @@ mod build;
 mod change;
 mod scan;
 
+pub use build::JsonRows;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewBuilder};

@@ -17,14 +17,16 @@ pub(super) struct Modes {
 
 /// `BEGIN [WORK | TRANSACTION] modes`, `START TRANSACTION modes`.
 pub(super) fn begin(c: &mut Cursor<'_>) -> Result<Statement> {
-    if c.accept("start") {
+    let verb = if c.accept("start") {
         c.expect("transaction")?;
+        "START TRANSACTION"
     } else {
         c.expect("begin")?;
         c.accept_one(&["work", "transaction"]);
-    }
+        "BEGIN"
+    };
     let modes = modes(c)?;
-    Ok(Statement::Begin { read_only: modes.read_only.unwrap_or(false) })
+    Ok(Statement::Begin { read_only: modes.read_only.unwrap_or(false), verb })
 }
 
 /// `ISOLATION LEVEL .. | READ ONLY | READ WRITE | [NOT] DEFERRABLE`, with or without commas.

@@ -1,7 +1,7 @@
 //! JSON from SQL values.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, FieldRef, Fields};
 use bytes::BytesMut;
 use weir_connect::value::{DateFormat, DateStyle, FormatSettings, ValueEncoder};
 use weir_delta::schema;
@@ -92,12 +92,7 @@ impl<'a> Writer<'a> {
                     settings,
                 )?)),
                 (DataType::Struct(fields), _) => {
-                    let mut members = Vec::with_capacity(fields.len());
-                    for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-                        let writer = Writer::new(column, &schema::sql_type(field), settings)?;
-                        members.push((field.name().clone(), writer));
-                    }
-                    Form::Record(members)
+                    Form::Record(members(fields, array.as_struct().columns(), settings)?)
                 }
                 _ => Form::Quoted(encoder()?),
             },
@@ -147,20 +142,58 @@ impl<'a> Writer<'a> {
                 }
                 out.push(']');
             }
-            Form::Record(members) => {
-                out.push('{');
-                for (place, (name, value)) in members.iter().enumerate() {
-                    if place > 0 {
-                        out.push(',');
-                    }
-                    quote(name, out);
-                    out.push(':');
-                    value.write(row, out)?;
-                }
-                out.push('}');
-            }
+            Form::Record(members) => write_members(members, row, out)?,
         }
         Ok(())
+    }
+}
+
+/// A writer for each column, by name.
+fn members<'a>(
+    fields: &Fields,
+    columns: &'a [ArrayRef],
+    settings: &FormatSettings,
+) -> Result<Vec<(String, Writer<'a>)>> {
+    let member = |(field, column): (&FieldRef, &'a ArrayRef)| {
+        let writer = Writer::new(column, &schema::sql_type(field), settings)?;
+        Ok((field.name().clone(), writer))
+    };
+    fields.iter().zip(columns).map(member).collect()
+}
+
+fn write_members(members: &[(String, Writer<'_>)], row: usize, out: &mut String) -> Result<()> {
+    out.push('{');
+    for (place, (name, value)) in members.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        quote(name, out);
+        out.push(':');
+        value.write(row, out)?;
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Rows as JSON objects with a member for each column, in the words of `row_to_json`.
+pub struct JsonRows<'a>(Vec<(String, Writer<'a>)>);
+
+impl<'a> JsonRows<'a> {
+    /// The rows of a batch whose fields have SQL types.
+    ///
+    /// # Errors
+    /// XX000 where an array is not of its type.
+    pub fn new(rows: &'a RecordBatch) -> Result<Self> {
+        let settings = FormatSettings::default();
+        members(rows.schema_ref().fields(), rows.columns(), &settings).map(Self)
+    }
+
+    /// Appends one row.
+    ///
+    /// # Errors
+    /// 54000 for one that is too large.
+    pub fn write(&self, row: usize, out: &mut String) -> Result<()> {
+        write_members(&self.0, row, out)
     }
 }
 

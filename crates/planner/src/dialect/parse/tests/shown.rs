@@ -87,8 +87,8 @@ fn session_shown(statement: &Statement) -> String {
         }
         S::Reset(name) => format!("reset {}", name.as_deref().unwrap_or("ALL")),
         S::Discard(what) => format!("discard {what}"),
-        S::Begin { read_only } => {
-            let mut text = "begin".to_owned();
+        S::Begin { read_only, verb } => {
+            let mut text = verb.to_lowercase();
             add(&mut text, "read-only", *read_only);
             text
         }

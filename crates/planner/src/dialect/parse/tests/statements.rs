@@ -358,7 +358,7 @@ fn transactions() {
         ("begin work", "begin"),
         ("BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY, DEFERRABLE", "begin read-only"),
         ("BEGIN READ ONLY READ WRITE", "begin"),
-        ("START TRANSACTION ISOLATION LEVEL READ UNCOMMITTED", "begin"),
+        ("START TRANSACTION ISOLATION LEVEL READ UNCOMMITTED", "start transaction"),
         ("COMMIT", "commit"),
         ("COMMIT WORK AND NO CHAIN", "commit"),
         ("END TRANSACTION", "commit"),

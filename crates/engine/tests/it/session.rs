@@ -1,0 +1,45 @@
+//! What a session tells of its settings and transactions.
+
+use crate::harness::{Db, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_shown_with_their_unit() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("SET statement_timeout = 1500").await;
+    assert_eq!(a.rows("SHOW statement_timeout").await, ["1500ms"]);
+    assert_eq!(a.rows("SELECT current_setting('statement_timeout')").await, ["1500ms"]);
+    assert_eq!(
+        a.rows("SELECT setting, unit FROM pg_settings WHERE name = 'statement_timeout'").await,
+        ["1500|ms"]
+    );
+    a.ok("SET statement_timeout = '5min'").await;
+    assert_eq!(a.rows("SHOW statement_timeout").await, ["5min"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tag_repeats_how_a_transaction_was_begun() {
+    let db = Db::new();
+    let a = db.client();
+    for begin in ["START TRANSACTION", "BEGIN"] {
+        assert_eq!(a.ok(&format!("{begin} READ ONLY")).await, begin);
+        a.ok("ROLLBACK").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_idles_in_a_transaction_ends() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("SET idle_in_transaction_session_timeout = 50").await;
+    a.ok("BEGIN").await;
+    let error = within(a.session.interrupted()).await;
+    assert_eq!(error.message(), "terminating connection due to idle-in-transaction timeout");
+    // Later statements do not take that back.
+    assert!(a.run("SELECT 1").await.is_err());
+    // Without a transaction nothing ends.
+    let b = db.client();
+    b.ok("SET idle_in_transaction_session_timeout = 1").await;
+    b.ok("SET statement_timeout = 0").await;
+    assert!(futures::FutureExt::now_or_never(b.session.interrupted()).is_none());
+}
