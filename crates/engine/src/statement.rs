@@ -31,6 +31,7 @@ pub(crate) use encode::{columns_changed, encode_append, encode_change};
 pub(crate) use insert::{InsertPlan, quoted};
 pub(crate) use modify::ModifyPlan;
 pub(crate) use row::stored_schema;
+pub(crate) use show::view_text;
 
 impl Session {
     /// Plans a statement.

@@ -25,6 +25,7 @@ use crate::names;
 use crate::semantics;
 use provider::Provider;
 
+pub(crate) use hidden::mentioned as mentioned_record_columns;
 pub use origin::Origin;
 
 /// Schemas of relations that the engine computes: `pg_catalog`, `information_schema`, `sys`.

@@ -6,6 +6,7 @@
 
 pub mod bind;
 mod decorrelate;
+pub mod definition;
 pub mod dialect;
 pub mod functions;
 pub mod incremental;

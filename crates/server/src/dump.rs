@@ -11,7 +11,7 @@ use crate::config;
 /// Flags of `weir log dump`.
 #[derive(Args, Debug)]
 pub(crate) struct DumpFlags {
-    /// The topic, or one of its partitions as TOPIC/P
+    /// The stream or table, or one of its partitions as TOPIC/P
     topic: String,
     /// First offset to print
     #[arg(long, value_name = "OFFSET", default_value_t = 0)]

@@ -41,7 +41,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum LogCommand {
-    /// Print the records of a topic, beside a running server too.
+    /// Print the records of a stream, or the changes of a table, as a line of JSON each; also beside a
+    /// running server.
     Dump(DumpFlags),
 }
 

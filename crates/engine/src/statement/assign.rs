@@ -36,12 +36,31 @@ pub(crate) fn assign(
         (Class::Other, Class::Other) if same_arrow(from, to) => {
             weir_delta::schema::normalize(values, &weir_delta::schema::arrow_type(to))
         }
-        _ => Err(Error::new(
-            SqlState::DatatypeMismatch,
-            format!("column \"{}\" is of type {to} but expression is of type {from}", column.name),
-        )
-        .with_hint("You will need to rewrite or cast the expression.")),
+        _ => Err(mismatch(from, column)),
     }
+}
+
+/// Refuses a type whose values the column never takes.
+///
+/// # Errors
+/// 42804.
+pub(crate) fn check_type(from: &SqlType, column: &Column) -> Result<()> {
+    let to = &column.sql_type;
+    let fits = match (class(from), class(to)) {
+        (Class::Unknown, _) | (_, Class::Text) => true,
+        (Class::Other, Class::Other) => same_arrow(from, to),
+        (from, to) => from == to,
+    };
+    if fits || from == to { Ok(()) } else { Err(mismatch(from, column)) }
+}
+
+fn mismatch(from: &SqlType, column: &Column) -> Error {
+    let to = &column.sql_type;
+    Error::new(
+        SqlState::DatatypeMismatch,
+        format!("column \"{}\" is of type {to} but expression is of type {from}", column.name),
+    )
+    .with_hint("You will need to rewrite or cast the expression.")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -157,7 +157,8 @@ pub(super) fn value_text(
 ) -> Result<String> {
     let column = &object.columns()[target];
     let Some(value) = value else {
-        return Ok(format!("({})", column.default.as_deref().unwrap_or("NULL")));
+        let default = column.default.as_deref().unwrap_or("NULL");
+        return Ok(format!("({})", row::default_text(column, default)?));
     };
     if column.generated.is_some() {
         return Err(Error::new(

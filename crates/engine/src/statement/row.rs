@@ -103,6 +103,55 @@ impl RowExpressions {
     }
 }
 
+/// A constant that a DEFAULT consists of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Constant {
+    /// In quotes: without a type of its own.
+    Quoted,
+    Null,
+}
+
+fn constant(text: &str) -> Result<Option<Constant>> {
+    use datafusion::sql::sqlparser::ast::{Expr, Value};
+    let mut expr = dialect::parse_expr(text)?;
+    while let Expr::Nested(inner) = expr {
+        expr = *inner;
+    }
+    Ok(match expr {
+        Expr::Value(value) => match value.value {
+            Value::SingleQuotedString(_) => Some(Constant::Quoted),
+            Value::Null => Some(Constant::Null),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The text of a column's default, in which a constant in quotes is of the column's type.
+pub(super) fn default_text(column: &Column, text: &str) -> Result<String> {
+    use weir_types::SqlType::{Char, Name, Text, Varchar};
+    let is_text = matches!(column.sql_type, Text | Varchar(_) | Char(_) | Name);
+    Ok(match constant(text)? {
+        // Their lengths are checked, which a cast would not do.
+        Some(Constant::Quoted) if !is_text => format!("CAST({text} AS {})", column.sql_type),
+        _ => text.to_owned(),
+    })
+}
+
+fn check_default(session: &Session, column: &Column, text: &str) -> Result<()> {
+    let constant = constant(text)?;
+    let texts = [default_text(column, text)?];
+    let empty = Arc::new(arrow::datatypes::Schema::empty());
+    let default = RowExpressions::new(session, &texts, &empty)?;
+    if constant != Some(Constant::Null) {
+        assign::check_type(&default.types[0], column)?;
+    }
+    if constant == Some(Constant::Quoted) {
+        default.evaluate(&crate::relation::batch(empty, Vec::new(), 1)?)?;
+    }
+    Ok(())
+}
+
 /// Checks the expressions of a definition: they can be planned over its rows, and fit their columns.
 ///
 /// # Errors
@@ -111,11 +160,7 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
     let row = stored_schema(object)?;
     for column in object.columns() {
         if let Some(text) = column.default.as_ref() {
-            let empty = Arc::new(arrow::datatypes::Schema::empty());
-            let default = RowExpressions::new(session, std::slice::from_ref(text), &empty)?;
-            let none =
-                arrow::array::new_empty_array(&weir_delta::schema::arrow_type(&default.types[0]));
-            let _ = assign::assign(&none, &default.types[0], column, &session.format_settings())?;
+            check_default(session, column, text)?;
         }
         if let Some(text) = column.generated.as_ref() {
             RowExpressions::new(session, std::slice::from_ref(text), &row)?;
@@ -201,7 +246,8 @@ fn add_defaults(
     if missing.is_empty() {
         return Ok(());
     }
-    let texts: Vec<String> = missing.iter().map(|(_, text)| text.clone()).collect();
+    let texts = missing.iter().map(|(column_idx, text)| default_text(&columns[*column_idx], text));
+    let texts = texts.collect::<Result<Vec<_>>>()?;
     let empty = Arc::new(arrow::datatypes::Schema::empty());
     let defaults = RowExpressions::new(session, &texts, &empty)?;
     let rows = crate::relation::batch(empty, Vec::new(), n_rows)?;

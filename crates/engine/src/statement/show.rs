@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use weir_catalog::{Catalog, Column, Durability, Object, ObjectBody, OnError};
+use weir_catalog::{Catalog, Column, Durability, Object, ObjectBody, OnError, StoredQuery};
 use weir_planner::dialect::{RelationKind, Statement};
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::insert::quoted;
 use crate::session::{Execution, OutputColumn, RowTag, Session};
+use crate::settings::wire_name;
 
 /// The columns of a SHOW or DESCRIBE.
 pub(super) fn columns(session: &Session, statement: &Statement) -> Result<Arc<[OutputColumn]>> {
@@ -19,7 +20,7 @@ pub(super) fn columns(session: &Session, statement: &Statement) -> Result<Arc<[O
         }
         Statement::Show(name) => {
             session.state.lock().settings.get(name)?;
-            vec![name.clone()]
+            vec![wire_name(&name.to_lowercase()).to_owned()]
         }
         Statement::ShowObjects(_) => ["schema", "name", "owner"].map(str::to_owned).to_vec(),
         Statement::ShowCreate(_) => ["name", "create_statement"].map(str::to_owned).to_vec(),
@@ -144,6 +145,7 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             .collect();
         lines
     };
+    let query = |query: &StoredQuery| query_text(catalog, query);
     match &object.body {
         ObjectBody::Schema(_) => format!("CREATE SCHEMA {}", quoted(&object.name)),
         ObjectBody::Stream(stream) => {
@@ -198,7 +200,7 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             format!("CREATE TABLE {name} (\n{}\n)", lines.join(",\n"))
         }
         ObjectBody::View(view) => {
-            format!("CREATE VIEW {name} ({}) AS\n{}", names(&view.columns), view.query.sql)
+            format!("CREATE VIEW {name} ({}) AS\n{}", names(&view.columns), query(&view.query))
         }
         ObjectBody::MaterializedView(view) => {
             let options = match view.on_error {
@@ -206,14 +208,31 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
                 other => format!(" WITH (on_error = '{}')", on_error(other)),
             };
             let columns = names(&view.columns);
-            format!("CREATE MATERIALIZED VIEW {name} ({columns}){options} AS\n{}", view.query.sql)
+            let query = query(&view.query);
+            format!("CREATE MATERIALIZED VIEW {name} ({columns}){options} AS\n{query}")
         }
         ObjectBody::Sink(sink) => {
             let mut options = vec![format!("connector = '{}'", sink.connector)];
             options.extend(sink.options.iter().map(option));
-            format!("CREATE SINK {name} AS\n{}\nWITH ({})", sink.query.sql, options.join(", "))
+            let query = query(&sink.query);
+            format!("CREATE SINK {name} AS\n{query}\nWITH ({})", options.join(", "))
         }
     }
+}
+
+/// A stored query's text with the names of today.
+fn query_text(catalog: &Catalog, query: &StoredQuery) -> String {
+    crate::stack::on_planner_stack(|| Ok(weir_planner::definition::current_text(query, catalog)))
+        .unwrap_or_else(|_| query.sql.clone())
+}
+
+/// The query of a view, with its columns' names.
+pub(crate) fn view_text(catalog: &Catalog, view: &Object) -> Option<String> {
+    let query = view.query()?;
+    let text = crate::stack::on_planner_stack(|| {
+        Ok(weir_planner::definition::current_text_of(&view.name, query, view.columns(), catalog))
+    });
+    Some(text.unwrap_or_else(|_| query.sql.clone()))
 }
 
 fn names(columns: &[Column]) -> String {

@@ -141,12 +141,9 @@ impl<'a> Relation<'a> {
         }
     }
 
-    /// The query's text, of a view and a materialized view.
-    pub(crate) fn definition(&self) -> Option<&'a str> {
-        match self {
-            Self::Object(object) => object.query().map(|query| query.sql.as_str()),
-            _ => None,
-        }
+    /// True for a view and a materialized view.
+    pub(crate) fn has_query(&self) -> bool {
+        matches!(self, Self::Object(object) if object.query().is_some())
     }
 
     pub(crate) fn access_method(&self) -> u32 {

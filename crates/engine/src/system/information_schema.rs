@@ -89,7 +89,7 @@ fn push_views(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Result<()> {
             ("table_catalog", (&context.database).into()),
             ("table_schema", context.catalog.schema_name(view.schema_id()).into()),
             ("table_name", view.name().into()),
-            ("view_definition", definition_text(view).into()),
+            ("view_definition", definition_text(context.catalog, view).into()),
             ("check_option", "NONE".into()),
             ("is_updatable", "NO".into()),
             ("is_insertable_into", "NO".into()),

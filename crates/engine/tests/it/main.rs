@@ -4,6 +4,7 @@ mod checkpoint;
 mod concurrency;
 mod cursor;
 mod dead_rows;
+mod defaults;
 mod dump;
 mod harness;
 mod metrics;

@@ -71,3 +71,99 @@ async fn what_it_gives_makes_the_object_again() {
     }
     assert!(shown("gen").await.contains("on_error = 'skip'"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_has_the_names_of_today() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE SCHEMA x").await;
+    a.ok("CREATE TABLE x.t (k int PRIMARY KEY, v int)").await;
+    a.ok("CREATE TABLE u (k int PRIMARY KEY, w text)").await;
+    a.ok("CREATE STREAM s (a int, b int)").await;
+    a.ok("INSERT INTO x.t VALUES (1, 10), (2, 20)").await;
+    a.ok("INSERT INTO u VALUES (1, 'one'), (2, 'two')").await;
+    a.ok("INSERT INTO s VALUES (1, 7), (5, 8)").await;
+    let views = [
+        "SELECT t.k AS tk, x.t.v AS \"é\", u.* FROM x.t JOIN u ON x.t.k = u.k",
+        "WITH u AS (SELECT w, k AS uk FROM u WHERE w <> 'u') SELECT * FROM u, (SELECT x.t.* FROM x.t) y",
+        "SELECT * FROM u AS o WHERE EXISTS (SELECT 1 FROM x.t i WHERE i.k = o.k AND i.v > 10)",
+        "SELECT *, _offset FROM s WHERE s.b > 7",
+        "SELECT a FROM s UNION ALL SELECT k FROM u ORDER BY 1",
+        "WITH RECURSIVE r AS (SELECT k FROM u UNION SELECT r.k + 1 FROM r WHERE r.k < 4) \
+         SELECT r.k FROM r",
+        "SELECT q.p FROM u AS q(p, w)",
+    ];
+    for (view_idx, query) in views.iter().enumerate() {
+        a.ok(&format!("CREATE VIEW v{view_idx} AS {query}")).await;
+    }
+    let contents = async |prefix: &str| {
+        let mut all = Vec::new();
+        for view_idx in 0..views.len() {
+            let mut rows = a.rows(&format!("SELECT * FROM {prefix}{view_idx}")).await;
+            rows.sort();
+            all.push(rows);
+        }
+        all
+    };
+    let before = contents("v").await;
+    let shown = async |name: &str| {
+        let rows = a.rows(&format!("SHOW CREATE {name}")).await;
+        rows[0].split_once('|').expect("two columns").1.to_owned()
+    };
+    assert!(shown("v0").await.ends_with(views[0]), "as it was written while nothing has changed");
+    for change in [
+        "ALTER TABLE x.t RENAME TO \"T t\"",
+        "ALTER TABLE x.\"T t\" RENAME COLUMN v TO amount",
+        "ALTER SCHEMA x RENAME TO y",
+        "ALTER TABLE u RENAME TO t",
+        "ALTER TABLE t ADD COLUMN amount int DEFAULT 3",
+        "ALTER STREAM s RENAME COLUMN b TO k",
+        "CREATE TABLE u (k text, w int)",
+    ] {
+        a.ok(change).await;
+    }
+    for (view_idx, query) in views.iter().enumerate() {
+        let definition = shown(&format!("v{view_idx}")).await;
+        assert!(!definition.ends_with(query), "{definition}");
+        a.ok(&definition.replacen(&format!("\"v{view_idx}\""), &format!("\"n{view_idx}\""), 1))
+            .await;
+        let of_query = a
+            .rows(&format!("SELECT definition FROM pg_views WHERE viewname = 'v{view_idx}'"))
+            .await
+            .remove(0);
+        let of_query = of_query.trim().trim_end_matches(';');
+        assert!(definition.ends_with(of_query), "{definition} {of_query}");
+    }
+    assert_eq!(contents("v").await, before);
+    assert_eq!(contents("n").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_of_a_view_has_the_names_of_its_columns() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, v int)").await;
+    a.ok("INSERT INTO t VALUES (1, 2)").await;
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT k, count(*), v + 1 AS w FROM t GROUP BY k, v").await;
+    let definition = async || a.rows("SELECT definition FROM pg_matviews").await.remove(0);
+    assert!(definition().await.starts_with(" SELECT k, count(*)"), "{}", definition().await);
+    a.ok("ALTER MATERIALIZED VIEW m RENAME COLUMN count TO \"N\"").await;
+    let query = definition().await;
+    a.ok(&format!("CREATE VIEW n AS {}", query.trim_end_matches(';'))).await;
+    assert_eq!(a.rows("SELECT k, \"N\", w FROM n").await, ["1|1|3"]);
+    assert_eq!(a.rows("SELECT pg_get_viewdef('m'::regclass)").await, [query]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expressions_of_a_table_follow_a_renamed_column() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (a int CHECK (a > 0), b text GENERATED ALWAYS AS ('a' || a) STORED)")
+        .await;
+    a.ok("ALTER TABLE t RENAME COLUMN a TO \"A\"").await;
+    a.ok("INSERT INTO t VALUES (7)").await;
+    assert_eq!(a.rows("SELECT * FROM t").await, ["7|a7"]);
+    assert!(a.error("INSERT INTO t VALUES (-7)").await.starts_with("23514"));
+    let definition = a.rows("SHOW CREATE t").await.remove(0);
+    assert!(definition.contains("CHECK (\"A\" > 0)"), "{definition}");
+}

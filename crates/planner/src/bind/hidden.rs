@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::source::RecordColumn;
 
 /// The record columns that the query names anywhere.
-pub(super) fn mentioned(query: &Query) -> Vec<RecordColumn> {
+pub(crate) fn mentioned(query: &Query) -> Vec<RecordColumn> {
     let mut found = Vec::new();
     let mut note = |ident: &sql::Ident| {
         let column =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use weir_catalog::{Catalog, Column, Object, ObjectBody, ObjectKind, ObjectName};
+use weir_planner::definition::with_renamed_column;
 use weir_planner::dialect::{AlterAction, ColumnDefinition, CommentTarget, RelationKind};
 use weir_types::{ColumnId, Error, Notice, Result, SqlState};
 
@@ -134,8 +135,18 @@ fn rename_column(from: String, to: String) -> Edit {
             .columns_mut()
             .ok_or_else(|| Error::internal("an object with columns has none"))?;
         columns[position].name.clone_from(&to);
-        let columns = columns.clone();
-        check_columns(&columns)
+        check_columns(columns)?;
+        let rename = |text: &mut String| -> Result<()> {
+            let renamed =
+                crate::stack::on_planner_stack(|| Ok(with_renamed_column(text, &from, &to)))?;
+            *text = renamed;
+            Ok(())
+        };
+        columns.iter_mut().filter_map(|column| column.generated.as_mut()).try_for_each(rename)?;
+        if let ObjectBody::Table(table) = &mut object.body {
+            table.checks.iter_mut().map(|check| &mut check.expr).try_for_each(rename)?;
+        }
+        Ok(())
     })
 }
 

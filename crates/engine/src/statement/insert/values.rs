@@ -13,7 +13,7 @@ use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::{assigned, generated};
 use crate::session::{Prepared, Session};
-use crate::statement::query;
+use crate::statement::{query, row};
 
 /// One value of a VALUES list.
 pub(super) enum Cell {
@@ -204,8 +204,12 @@ fn with_casts(object: &Object, query: &sql::Query, targets: &[usize]) -> Result<
 
 /// DEFAULT among values that need a plan.
 fn default_of(object: &Object, target: usize) -> Result<Expr> {
-    match &object.columns()[target].default {
-        Some(text) => Ok(Expr::Nested(Box::new(dialect::parse_expr(text)?))),
+    let column = &object.columns()[target];
+    match &column.default {
+        Some(text) => {
+            let expr = dialect::parse_expr(&row::default_text(column, text)?)?;
+            Ok(Expr::Nested(Box::new(expr)))
+        }
         None => dialect::parse_expr("NULL"),
     }
 }

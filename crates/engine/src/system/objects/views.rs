@@ -4,13 +4,16 @@ use weir_catalog::Catalog;
 use weir_types::{ObjectId, Result};
 
 use super::{CLASS_OID, REWRITE_OID};
+use crate::statement::view_text;
 use crate::system::SystemContext;
 use crate::system::describe::{self, Relation};
 use crate::system::row::{Datum, Rows};
 
 /// A view's definition as `pg_get_viewdef` shows it: the query's text with a semicolon.
-pub(crate) fn definition_text(relation: Relation<'_>) -> Option<String> {
-    relation.definition().map(|sql| format!(" {};", sql.trim().trim_end_matches(';').trim_end()))
+pub(crate) fn definition_text(catalog: &Catalog, relation: Relation<'_>) -> Option<String> {
+    let Relation::Object(object) = relation else { return None };
+    let sql = view_text(catalog, object)?;
+    Some(format!(" {};", sql.trim().trim_end_matches(';').trim_end()))
 }
 
 /// The text of the CREATE INDEX of a primary key's index; its table is shown under its full name
@@ -109,7 +112,7 @@ pub(super) fn push_views(rows: &mut Rows<'_>, context: &SystemContext<'_>) -> Re
             ("schemaname", context.catalog.schema_name(view.schema_id()).into()),
             ("viewname", view.name().into()),
             ("viewowner", view.owner().into()),
-            ("definition", definition_text(view).into()),
+            ("definition", definition_text(context.catalog, view).into()),
         ])?;
     }
     Ok(())
@@ -126,7 +129,7 @@ pub(super) fn push_materialized_views(
             ("matviewowner", view.owner().into()),
             ("hasindexes", false.into()),
             ("ispopulated", (!context.unpopulated.contains(&ObjectId(view.oid()))).into()),
-            ("definition", definition_text(view).into()),
+            ("definition", definition_text(context.catalog, view).into()),
         ])?;
     }
     Ok(())

@@ -9,7 +9,8 @@ use crate::system::resolve::format_type;
 use crate::system::static_rows::{PROCS, StaticRow};
 
 pub(super) fn view(call: &Call<'_>) -> Result<Datum> {
-    Ok(relation(call, 0)?.and_then(definition_text).into())
+    let catalog = call.context.catalog();
+    Ok(relation(call, 0)?.and_then(|relation| definition_text(catalog, relation)).into())
 }
 
 /// The whole definition, or with a column number above 0 that column's name.
@@ -43,11 +44,11 @@ pub(super) fn rule(call: &Call<'_>) -> Result<Datum> {
     let oid = call.oid(0)?;
     let names = call.names();
     let view = describe::users(call.context.catalog())
-        .find(|r| r.definition().is_some() && describe::part_oid(ObjectId(r.oid()), 0) == oid);
+        .find(|r| r.has_query() && describe::part_oid(ObjectId(r.oid()), 0) == oid);
     Ok(view
         .and_then(|view| {
             let name = names.shown_name(view);
-            let query = definition_text(view)?;
+            let query = definition_text(call.context.catalog(), view)?;
             Some(format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}"))
         })
         .into())
