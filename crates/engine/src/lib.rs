@@ -39,6 +39,11 @@ pub use session::{
     SessionStartup, TransactionStatus,
 };
 
+/// The data of COPY.
+pub mod copy {
+    pub use weir_connect::copy::{CopyEncoder, CopyFormat, CopyOptions};
+}
+
 /// Text and binary forms of values.
 pub mod value {
     pub use weir_connect::value::*;

@@ -137,7 +137,7 @@ pub(crate) struct EpochRows<'a> {
     pub(crate) epoch: Epoch,
     pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
     /// Rows that the transaction appended to streams, by stream; all columns.
-    pub(crate) appended: HashMap<ObjectId, arrow::array::RecordBatch>,
+    pub(crate) appended: HashMap<ObjectId, Arc<Vec<arrow::array::RecordBatch>>>,
     pub(crate) system: &'a dyn SystemRows,
     /// Rows that the statement brings along.
     pub(crate) locals: HashMap<String, arrow::array::RecordBatch>,
@@ -232,7 +232,7 @@ impl Rows for EpochRows<'_> {
 #[derive(Debug)]
 struct WithOwn {
     stored: StreamRelation,
-    own: arrow::array::RecordBatch,
+    own: Vec<arrow::array::RecordBatch>,
 }
 
 impl WithOwn {
@@ -240,18 +240,20 @@ impl WithOwn {
         stored: StreamRelation,
         object: &weir_catalog::Object,
         columns: &[ColumnId],
-        own: &arrow::array::RecordBatch,
+        own: &[arrow::array::RecordBatch],
     ) -> Result<Self> {
         let schema = stored.schema();
-        let mut arrays = Vec::with_capacity(columns.len());
-        for (id, field) in columns.iter().zip(schema.fields()) {
-            let position = object.columns().iter().position(|column| column.id == *id);
-            arrays.push(match position {
-                Some(position) => Arc::clone(own.column(position)),
+        let position = |id: &ColumnId| object.columns().iter().position(|column| column.id == *id);
+        let positions: Vec<Option<usize>> = columns.iter().map(position).collect();
+        let shown = |own: &arrow::array::RecordBatch| {
+            let columns = positions.iter().zip(schema.fields());
+            let arrays = columns.map(|(position, field)| match position {
+                Some(position) => Arc::clone(own.column(*position)),
                 None => arrow::array::new_null_array(field.data_type(), own.num_rows()),
             });
-        }
-        let own = weir_delta::rows::batch(schema, arrays, own.num_rows())?;
+            weir_delta::rows::batch(Arc::clone(&schema), arrays.collect(), own.num_rows())
+        };
+        let own = own.iter().map(shown).collect::<Result<_>>()?;
         Ok(Self { stored, own })
     }
 }
@@ -269,6 +271,8 @@ impl RowSource for WithOwn {
         if part < self.stored.n_parts() {
             return self.stored.read(part, projection);
         }
-        Box::new(std::iter::once(weir_delta::rows::project(&self.own, projection)))
+        let projection = projection.to_vec();
+        let own = self.own.clone().into_iter();
+        Box::new(own.map(move |batch| weir_delta::rows::project(&batch, &projection)))
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
     for object in catalog.objects() {
         if matches!(object.body, ObjectBody::Table(_)) {
             let table = table(shared, object)?;
-            shared.tables.insert(object, Arc::new(table));
+            shared.tables.insert(object.id, Arc::new(table));
         }
     }
     for object in in_order(&catalog) {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use weir_catalog::{Catalog, SearchPath};
+use weir_connect::copy::CopyEncoder;
 use weir_types::{Error, Notice, Result, SqlState, SqlType, Timestamp};
 
 use crate::connections::Connection;
@@ -121,16 +122,12 @@ pub enum Execution {
         /// Takes the data.
         copy: Box<dyn CopyIn>,
     },
-    /// Data goes out.
+    /// Rows go out as data.
     CopyOut {
-        /// Number of columns.
-        columns: usize,
-        /// Binary format.
-        binary: bool,
-        /// One CopyData message each.
-        data: BoxStream<'static, Result<Bytes>>,
-        /// Rows that went out, for the tag.
-        rows: Arc<std::sync::atomic::AtomicU64>,
+        /// Writes them.
+        encoder: Box<CopyEncoder>,
+        /// The rows.
+        rows: RowStream,
     },
 }
 
@@ -140,7 +137,7 @@ pub trait CopyIn: Send {
     /// Takes a piece of data, cut anywhere.
     ///
     /// # Errors
-    /// Of the data; the copy has no effect then.
+    /// Of the data; what of the copy is committed then, the error tells.
     async fn data(&mut self, data: Bytes) -> Result<()>;
 
     /// Commits, or adds to the transaction. Gives the tag.
@@ -149,8 +146,8 @@ pub trait CopyIn: Send {
     /// Of the data, and of committing.
     async fn finish(self: Box<Self>) -> Result<String>;
 
-    /// The client gave up, for that reason; the error to answer with.
-    async fn abort(self: Box<Self>, reason: String) -> Error;
+    /// No more data comes, for that reason; the error to answer with.
+    async fn abort(self: Box<Self>, reason: Error) -> Error;
 }
 
 /// Where a session is with transactions, as ReadyForQuery tells.
@@ -169,7 +166,7 @@ pub enum TransactionStatus {
 pub(crate) enum Transaction {
     #[default]
     None,
-    /// Several statements of one message.
+    /// Several statements of one message, or up to one Sync.
     Implicit(Box<Block>),
     /// BEGIN.
     Explicit(Box<Block>),
@@ -283,7 +280,7 @@ impl Session {
         self.interrupt.wait().await
     }
 
-    /// Several statements of one message follow: they are one transaction.
+    /// Several statements of one message, or up to one Sync, follow: they are one transaction.
     pub fn begin_implicit_block(&self) {
         let mut state = self.state.lock();
         if matches!(state.transaction, Transaction::None) {

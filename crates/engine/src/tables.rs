@@ -9,7 +9,7 @@ use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_connect::value::display;
 use weir_delta::Delta;
 use weir_delta::segments::ApplyErrorKind;
-use weir_types::{Epoch, Error, ObjectId, Result, SqlState};
+use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Subject};
 
 use crate::commit::{Change, DdlEffects};
 use crate::relation::TableData;
@@ -19,8 +19,6 @@ use crate::statement::columns_changed;
 #[derive(Default)]
 pub(crate) struct Tables {
     tables: RwLock<HashMap<ObjectId, Arc<TableData>>>,
-    /// The definitions in force, for messages.
-    names: RwLock<HashMap<ObjectId, Arc<Object>>>,
 }
 
 impl Tables {
@@ -43,41 +41,44 @@ impl Tables {
     }
 
     /// Puts a table's rows in place.
-    pub(crate) fn insert(&self, object: &Arc<Object>, table: Arc<TableData>) {
-        self.tables.write().insert(object.id, table);
-        self.names.write().insert(object.id, Arc::clone(object));
+    pub(crate) fn insert(&self, id: ObjectId, table: Arc<TableData>) {
+        self.tables.write().insert(id, table);
     }
 
     /// Forgets a table's rows.
     pub(crate) fn remove(&self, id: ObjectId) {
         self.tables.write().remove(&id);
-        self.names.write().remove(&id);
     }
 
-    /// Makes empty rows for the tables that a catalog change created, and takes in changed definitions.
+    /// Makes empty rows for the tables that a catalog change created, and takes in added columns.
     pub(crate) fn create(&self, catalog: &Catalog, effects: &DdlEffects) -> Result<()> {
         for id in &effects.put {
             let Some(object) = catalog.get(*id) else { continue };
             let ObjectBody::Table(table) = &object.body else { continue };
             let known = self.tables.read().get(id).cloned();
             match known {
-                None => self.insert(object, Arc::new(TableData::new(table)?)),
+                None => self.insert(*id, Arc::new(TableData::new(table)?)),
                 Some(known) if known.columns.len() != table.columns.len() => {
-                    self.insert(object, Arc::new(known.widened(table)?));
+                    self.insert(*id, Arc::new(known.widened(table)?));
                 }
-                Some(_) => {
-                    self.names.write().insert(*id, Arc::clone(object));
-                }
+                Some(_) => {}
             }
         }
         Ok(())
     }
 
-    /// Applies a change at `epoch`, where nothing it rests on changed after `read_epoch`.
+    /// Applies a change at `epoch`, where nothing it rests on changed after `read_epoch`. The catalog is
+    /// for messages.
     ///
     /// # Errors
     /// 40001 where a row it changes was changed meanwhile, 23505 where a key is taken.
-    pub(crate) fn apply(&self, change: &Change, read_epoch: Epoch, epoch: Epoch) -> Result<()> {
+    pub(crate) fn apply(
+        &self,
+        catalog: &Catalog,
+        change: &Change,
+        read_epoch: Epoch,
+        epoch: Epoch,
+    ) -> Result<()> {
         let table = self.get(change.table)?;
         if change.delta.schema().fields().len() != table.columns.len() {
             return Err(columns_changed());
@@ -93,9 +94,12 @@ impl Tables {
         // A transaction that made the table gave its rows their ids itself.
         table.saw_rows(inserted.rows());
         table.segments.apply(epoch, &change.delta).map_err(|error| match error.kind {
-            ApplyErrorKind::DuplicateKey => {
-                self.duplicate(change.table, change.delta.rows(), error.row, &table)
-            }
+            ApplyErrorKind::DuplicateKey => match catalog.get(change.table) {
+                Some(object) => {
+                    duplicate_key(catalog, object, change.delta.rows(), error.row, &table)
+                }
+                None => Error::new(SqlState::UniqueViolation, "duplicate key value"),
+            },
             ApplyErrorKind::MissingRow => lost_race(),
             _ => Error::internal(format!("a change does not fit its table: {error}")),
         })
@@ -116,25 +120,20 @@ impl Tables {
             std::process::abort();
         }
     }
+}
 
-    /// The error for a taken key, as PostgreSQL words it.
-    pub(crate) fn duplicate(
-        &self,
-        id: ObjectId,
-        rows: &RecordBatch,
-        row_idx: usize,
-        table: &TableData,
-    ) -> Error {
-        let names = self.names.read();
-        let Some(object) = names.get(&id) else {
-            return Error::new(SqlState::UniqueViolation, "duplicate key value");
-        };
-        duplicate_key(object, rows, row_idx, table)
+/// The table, as an error is about it.
+pub(crate) fn subject(catalog: &Catalog, object: &Object) -> Subject {
+    Subject {
+        schema: Some(catalog.schema_name(object.schema).to_owned()),
+        table: Some(object.name.clone()),
+        ..Subject::default()
     }
 }
 
 /// The error for a taken key, as PostgreSQL words it.
 pub(crate) fn duplicate_key(
+    catalog: &Catalog,
     object: &Object,
     rows: &RecordBatch,
     row_idx: usize,
@@ -158,11 +157,9 @@ pub(crate) fn duplicate_key(
         SqlState::UniqueViolation,
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
-    .with_detail(format!(
-        "Key ({})=({}) already exists.",
-        columns.join(", "),
-        values.join(", ")
-    ))
+    .with_detail(format!("Key ({})=({}) already exists.", columns.join(", "), values.join(", ")))
+    .with_subject(Subject { constraint: Some(constraint), ..subject(catalog, object) })
+    .with_row(row_idx)
 }
 
 /// The error of a change that came too late.

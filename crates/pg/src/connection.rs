@@ -172,11 +172,14 @@ impl Connection {
                     .with_hint("Call the function in a SELECT.")
                     .into())
             }
+            Message::Sync => {
+                let session = Arc::clone(&self.session);
+                self.finish(session.end_implicit_block()).await
+            }
             // The data are leftovers of a COPY that failed: PostgreSQL ignores them, too.
             Message::CopyData(_)
             | Message::CopyDone
             | Message::CopyFail(_)
-            | Message::Sync
             | Message::Terminate => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ pub(crate) use crate::stub::{
     CopyIn, Engine, Execution, OutputColumn, Parameter, Prepared, RowStream, RowTag, ScramVerifier,
     Session, SessionStartup, TransactionStatus,
 };
+pub(crate) use weir_engine::copy::CopyEncoder;
 pub(crate) use weir_engine::value::{FormatSettings, ValueEncoder};
 #[cfg(not(test))]
 pub(crate) use weir_engine::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use weir_types::{Error, SqlState};
 
 use crate::failure::Failure;
@@ -83,6 +83,49 @@ impl Inbox {
         }
     }
 
+    /// True when a Sync is there, and nothing before it that could fail or have an effect.
+    pub(crate) fn sync_is_next(&self) -> bool {
+        let mut rest = &self.buffer[..];
+        while let Some((&[kind, length @ ..], body)) = rest.split_first_chunk::<HEADER_BYTES>() {
+            let length = u32::from_be_bytes(length) as usize;
+            match Kind::from_byte(kind) {
+                Some(Kind::Sync) => return length == 4,
+                Some(Kind::Close | Kind::Flush) => {}
+                _ => return false,
+            }
+            let Some(next) = length.checked_sub(4).and_then(|length| body.get(length..)) else {
+                return false;
+            };
+            rest = next;
+        }
+        false
+    }
+
+    /// True when the next message is refused for its length.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.length().is_some_and(|(kind, body)| body > kind.body_bytes_max())
+    }
+
+    /// Reads and forgets the message that is refused for its length, unless nothing comes for `silence`.
+    pub(crate) async fn discard_too_long(&mut self, silence: Duration) {
+        let Some((_, body)) = self.length() else { return };
+        let mut n_left = (HEADER_BYTES + body).saturating_sub(self.buffer.len());
+        while n_left > 0 && self.end.is_none() {
+            self.buffer.clear();
+            if timeout(silence, self.read()).await.is_err() {
+                return;
+            }
+            n_left = n_left.saturating_sub(self.buffer.len());
+        }
+    }
+
+    /// Kind and length of the body of the first frame, if its header is there and can be one.
+    fn length(&self) -> Option<(Kind, usize)> {
+        let (header, _) = self.buffer.split_first_chunk::<HEADER_BYTES>()?;
+        let body = (&header[1..]).get_i32().checked_sub(4)?;
+        Some((Kind::from_byte(header[0])?, usize::try_from(body).ok()?))
+    }
+
     /// Gives the memory back that a silent connection does not need.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
@@ -107,11 +150,7 @@ impl Inbox {
         if self.buffer.len() < HEADER_BYTES {
             return Ok(None);
         }
-        let length = (&self.buffer[1..]).get_i32();
-        let body = usize::try_from(length)
-            .ok()
-            .and_then(|length| length.checked_sub(4))
-            .ok_or_else(|| Failure::protocol("invalid message length"))?;
+        let (_, body) = self.length().ok_or_else(|| Failure::protocol("invalid message length"))?;
         let limit = kind.body_bytes_max();
         if body > limit {
             return Err(Failure::Fatal(
@@ -228,5 +267,38 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_sync_is_next_behind_what_cannot_fail() {
+        let sync = b"S\0\0\0\x04";
+        let close = b"C\0\0\0\x07Pp\0";
+        for (bytes, expected) in [
+            (&sync[..], true),
+            (&[&close[..], b"H\0\0\0\x04", sync].concat(), true),
+            (b"", false),
+            (&sync[..4], false),
+            (&close[..], false),
+            (&[&close[..7], sync].concat(), false),
+            (&[&b"S\0\0\0\x05"[..], sync].concat(), false),
+            (&[&b"E\0\0\0\x09\0\0\0\0\0"[..], sync].concat(), false),
+        ] {
+            let inbox = Inbox::new(Box::new(tokio::io::empty()), BytesMut::from(bytes));
+            assert_eq!(inbox.sync_is_next(), expected, "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_is_read_to_its_end() {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let mut inbox = Inbox::new(Box::new(server), BytesMut::from(&b"S\0\0\x80\0abc"[..]));
+        assert!(inbox.is_too_long());
+        let send = async {
+            client.write_all(&[0; 0x7FFC - 3]).await.expect("it is read");
+            client.write_all(b"Q").await.expect("room");
+        };
+        tokio::join!(inbox.discard_too_long(std::time::Duration::from_secs(60)), send);
+        inbox.buffer.clear();
+        assert!(!inbox.is_too_long());
     }
 }

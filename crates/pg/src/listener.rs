@@ -26,6 +26,8 @@ use crate::startup::Caller;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long cancelled connections get to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a client may go on sending a message that is too long.
+const TOO_LONG: Duration = Duration::from_secs(60);
 /// A peer that answers nothing for about a minute is dead.
 const PEER_SILENT: Duration = Duration::from_secs(30);
 const PEER_PROBE: Duration = Duration::from_secs(10);
@@ -157,16 +159,16 @@ async fn converse(
     match session {
         Some(session) => {
             tracing::debug!(%peer, pid = session.pid(), "PostgreSQL connection opened");
-            let connection = Connection::new(engine, session, inbox, outbox, shutdown);
-            serve_session(connection, peer).await;
+            let connection = Connection::new(engine, session, inbox, outbox, shutdown.clone());
+            serve_session(connection, peer, &shutdown).await;
             tracing::debug!(%peer, "PostgreSQL connection closed");
         }
-        None => hang_up(inbox, outbox, last_words).await,
+        None => hang_up(inbox, outbox, last_words, &shutdown).await,
     }
 }
 
 /// Serves a client that is let in, and closes its connection.
-async fn serve_session(mut connection: Connection, peer: SocketAddr) {
+async fn serve_session(mut connection: Connection, peer: SocketAddr, shutdown: &Shutdown) {
     let mut end = None;
     let has_ended = contained(async { end = Some(connection.run().await) }, peer).await;
     let last_words = match end {
@@ -178,15 +180,30 @@ async fn serve_session(mut connection: Connection, peer: SocketAddr) {
     if !has_ended {
         outbox.drop_unfinished();
     }
-    hang_up(inbox, outbox, last_words).await;
+    hang_up(inbox, outbox, last_words, shutdown).await;
 }
 
 /// Closes a connection so that the client gets the last words: with unread input a plain close
-/// would reset the connection and take them away.
-async fn hang_up(mut inbox: Inbox, mut outbox: Outbox, last_words: Option<Error>) {
+/// would reset the connection and take them away. A client listens when it has sent its whole message, and
+/// takes an end before that for a broken connection.
+async fn hang_up(
+    mut inbox: Inbox,
+    mut outbox: Outbox,
+    last_words: Option<Error>,
+    shutdown: &Shutdown,
+) {
     let Some(error) = last_words else { return };
     tracing::debug!(%error, "closing a PostgreSQL connection");
     outbox.put(&error_response(Severity::Fatal, &error));
+    if inbox.is_too_long() {
+        tokio::select! {
+            biased;
+            () = shutdown.begun.cancelled() => {}
+            _ = timeout(TOO_LONG, async {
+                tokio::join!(outbox.flush(), inbox.discard_too_long(GOODBYE))
+            }) => {}
+        }
+    }
     let goodbye = async {
         outbox.close().await?;
         inbox.discard().await;

@@ -24,6 +24,12 @@ pub(crate) fn error_response(severity: Severity, error: &Error) -> ErrorResponse
     add_field(&mut fields, b'H', error.hint());
     add_field(&mut fields, b'P', position.as_deref());
     add_field(&mut fields, b'W', error.context());
+    if let Some(subject) = error.subject() {
+        add_field(&mut fields, b's', subject.schema.as_deref());
+        add_field(&mut fields, b't', subject.table.as_deref());
+        add_field(&mut fields, b'c', subject.column.as_deref());
+        add_field(&mut fields, b'n', subject.constraint.as_deref());
+    }
     ErrorResponse::new(fields)
 }
 
@@ -55,7 +61,7 @@ pub(crate) fn without_nul(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use weir_types::{Error, Notice, SqlState};
+    use weir_types::{Error, Notice, SqlState, Subject};
 
     use super::{Severity, error_response, notice_response};
 
@@ -65,13 +71,20 @@ mod tests {
             .with_detail("d")
             .with_hint("h")
             .with_position(7)
-            .with_context("w\0");
+            .with_context("w\0")
+            .with_subject(Subject {
+                schema: Some("s".to_owned()),
+                table: Some("t".to_owned()),
+                column: Some("c".to_owned()),
+                constraint: Some("n".to_owned()),
+            });
         let fields: String = error_response(Severity::Error, &error)
             .fields
             .into_iter()
             .map(|(code, value)| format!("{}={value};", char::from(code)))
             .collect();
-        let expected = "S=ERROR;V=ERROR;C=42601;M=bad \u{FFFD} text;D=d;H=h;P=7;W=w\u{FFFD};";
+        let expected =
+            "S=ERROR;V=ERROR;C=42601;M=bad \u{FFFD} text;D=d;H=h;P=7;W=w\u{FFFD};s=s;t=t;c=c;n=n;";
         assert_eq!(fields, expected);
     }
 

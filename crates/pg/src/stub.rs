@@ -16,7 +16,9 @@
 //! | `PANIC` | |
 //! | `CONFLICT` | lets the commit of the implicit block fail with 40001 |
 //! | `COPY IN` | takes lines; one that is `bad` is refused |
-//! | `COPY OUT N`, `COPY STREAM N` | N lines; the latter then waits until it is stopped |
+//! | `COPY OUT N`, `COPY STREAM N` | N rows of text; the latter then waits until it is stopped |
+//! | `COPY CSV N`, `COPY BINARY N` | N rows, with the names before them, or in binary |
+//! | `DECLARE x N` | a cursor of N rows, until the session ends |
 //! | `DEALLOCATE ALL` | |
 
 #![allow(unreachable_pub, reason = "the shape of a crate")]
@@ -25,7 +27,7 @@ mod copy;
 mod statement;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use weir_engine::copy::CopyEncoder;
 use weir_engine::value::FormatSettings;
 use weir_types::{Error, Notice, Result, SqlState, SqlType};
 
@@ -128,6 +131,7 @@ impl Engine {
             pid,
             interrupt,
             block: Mutex::default(),
+            cursors: Mutex::default(),
             notices: Mutex::default(),
             changes: Mutex::default(),
             _open: Counted::new(&self.0, |shared| &shared.open_sessions),
@@ -177,6 +181,8 @@ pub struct Session {
     pid: i32,
     interrupt: watch::Sender<Option<SqlState>>,
     block: Mutex<Block>,
+    /// How many rows of each were given, and how many there are.
+    cursors: Mutex<HashMap<String, (usize, usize)>>,
     notices: Mutex<Vec<Notice>>,
     changes: Mutex<Vec<(String, String)>>,
     _open: Counted,
@@ -234,6 +240,10 @@ impl Prepared {
         self.columns.as_ref()
     }
 
+    pub fn begins_block(&self) -> bool {
+        self.columns.is_none() && !matches!(self.command, Command::CopyIn | Command::CopyOut { .. })
+    }
+
     pub fn is_allowed_in_failed_block(&self) -> bool {
         matches!(self.command, Command::Commit | Command::Rollback)
     }
@@ -264,10 +274,8 @@ pub enum Execution {
         copy: Box<dyn CopyIn>,
     },
     CopyOut {
-        columns: usize,
-        binary: bool,
-        data: BoxStream<'static, Result<Bytes>>,
-        rows: Arc<AtomicU64>,
+        encoder: Box<CopyEncoder>,
+        rows: RowStream,
     },
 }
 
@@ -285,7 +293,7 @@ impl RowTag {
 pub trait CopyIn: Send {
     async fn data(&mut self, data: Bytes) -> Result<()>;
     async fn finish(self: Box<Self>) -> Result<String>;
-    async fn abort(self: Box<Self>, reason: String) -> Error;
+    async fn abort(self: Box<Self>, reason: Error) -> Error;
 }
 
 impl Session {
@@ -329,6 +337,22 @@ impl Session {
             return Err(Error::new(SqlState::InFailedSqlTransaction, "the block has failed"));
         }
         statement::execute(self, prepared, parameters).await
+    }
+
+    pub fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
+        lock(&self.cursors).contains_key(name).then(statement::columns)
+    }
+
+    pub fn fetch_cursor(&self, name: &str, count: Option<u64>) -> Result<Execution> {
+        let mut cursors = lock(&self.cursors);
+        let (given, n_rows) = cursors.get_mut(name).expect("the door has asked for it");
+        let first = *given;
+        *given = count.map_or(*n_rows, |count| (first + count as usize).min(*n_rows));
+        Ok(statement::rows_of(self, first..*given))
+    }
+
+    pub fn close_cursor(&self, name: &str) {
+        lock(&self.cursors).remove(name);
     }
 
     pub async fn interrupted(&self) -> Error {

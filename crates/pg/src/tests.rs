@@ -5,6 +5,7 @@ mod clients;
 mod copy;
 mod extended;
 mod malformed;
+mod pipeline;
 mod scram;
 mod shutdown;
 mod simple;

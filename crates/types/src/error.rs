@@ -250,6 +250,22 @@ struct Inner {
     hint: Option<String>,
     position: Option<usize>,
     context: Option<String>,
+    subject: Option<Subject>,
+    row: Option<usize>,
+}
+
+/// The object that an error is about, as clients are told in fields of their own: with PostgreSQL
+/// those of a violated constraint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Name of the table's schema.
+    pub schema: Option<String>,
+    /// Name of the table.
+    pub table: Option<String>,
+    /// Name of the column.
+    pub column: Option<String>,
+    /// Name of the constraint.
+    pub constraint: Option<String>,
 }
 
 impl Error {
@@ -262,6 +278,8 @@ impl Error {
             hint: None,
             position: None,
             context: None,
+            subject: None,
+            row: None,
         }))
     }
 
@@ -326,6 +344,20 @@ impl Error {
         self
     }
 
+    /// Adds the object that it is about.
+    #[must_use]
+    pub fn with_subject(mut self, subject: Subject) -> Self {
+        self.0.subject = Some(subject);
+        self
+    }
+
+    /// Adds which of the rows that were given is refused, from 0.
+    #[must_use]
+    pub fn with_row(mut self, row_idx: usize) -> Self {
+        self.0.row = Some(row_idx);
+        self
+    }
+
     /// The SQLSTATE.
     #[must_use]
     pub fn state(&self) -> SqlState {
@@ -366,6 +398,18 @@ impl Error {
     #[must_use]
     pub fn context(&self) -> Option<&str> {
         self.0.context.as_deref()
+    }
+
+    /// The object that it is about.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.0.subject.as_ref()
+    }
+
+    /// Which of the rows that were given is refused, from 0.
+    #[must_use]
+    pub fn row(&self) -> Option<usize> {
+        self.0.row
     }
 }
 

@@ -10,7 +10,7 @@ pub mod planted;
 mod sql_type;
 mod time;
 
-pub use error::{Error, ErrorKind, Notice, Result, SqlState};
+pub use error::{Error, ErrorKind, Notice, Result, SqlState, Subject};
 pub use id::{ColumnId, ObjectId, Offset, PartitionId, TopicId};
 pub use sql_type::{NUMERIC_SCALE_UNCONSTRAINED, RegKind, SqlType};
 pub use time::{Epoch, Timestamp};

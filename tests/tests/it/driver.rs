@@ -276,3 +276,76 @@ async fn columns_tell_the_relation_that_they_are_of() {
     assert_eq!(places("SELECT id FROM t UNION SELECT id FROM m").await, [(None, None)]);
     assert_eq!(places("SELECT oid, relname FROM pg_class").await, [of(1259, 1), of(1259, 2)]);
 }
+
+#[tokio::test]
+async fn each_row_of_a_copy_is_a_piece() {
+    let (_dir, _process, weir) = server().await;
+    let postgres = postgres().await;
+    let rows = "SELECT g, NULLIF('r' || g, 'r2') AS r FROM generate_series(1, 5) g";
+    for options in ["", "(FORMAT csv, HEADER)", "(FORMAT binary)"] {
+        for sql in [rows.to_owned(), format!("{rows} WHERE g > 5")] {
+            let sql = format!("COPY ({sql}) TO STDOUT {options}");
+            let pieces = async |client: &Client| -> Vec<Bytes> {
+                client.copy_out(&sql).await.unwrap().try_collect().await.unwrap()
+            };
+            let ours = pieces(&weir).await;
+            if options.is_empty() && !sql.contains("WHERE") {
+                let expected: [&[u8]; 5] =
+                    [b"1\tr1\n", b"2\t\\N\n", b"3\tr3\n", b"4\tr4\n", b"5\tr5\n"];
+                assert_eq!(ours, expected);
+            }
+            if let Some((_, postgres)) = &postgres {
+                assert_eq!(ours, pieces(postgres).await, "{sql}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_name_the_constraint_and_the_line() {
+    let (_dir, _process, weir) = server().await;
+    let postgres = postgres().await;
+    let schema = "CREATE SCHEMA constraints; CREATE TABLE constraints.t (id bigint PRIMARY KEY, \
+                  v int NOT NULL, CONSTRAINT positive CHECK (v > 0)); \
+                  INSERT INTO constraints.t VALUES (1, 1)";
+    weir.batch_execute(schema).await.unwrap();
+    if let Some((_, postgres)) = &postgres {
+        postgres.batch_execute(schema).await.unwrap();
+    }
+    let fields = async |client: &Client, sql: &str| -> Vec<Option<String>> {
+        let error = client.execute(sql, &[]).await.unwrap_err();
+        let db = error.as_db_error().unwrap();
+        let fields = [db.schema(), db.table(), db.column(), db.constraint()];
+        fields.map(|field| field.map(str::to_owned)).to_vec()
+    };
+    for (sql, column, constraint) in [
+        ("INSERT INTO constraints.t VALUES (1, 2)", None, Some("t_pkey")),
+        ("INSERT INTO constraints.t VALUES (2, NULL)", Some("v"), None),
+        ("UPDATE constraints.t SET v = -1", None, Some("positive")),
+    ] {
+        let ours = fields(&weir, sql).await;
+        let expected = [Some("constraints"), Some("t"), column, constraint];
+        assert_eq!(ours, expected.map(|field| field.map(str::to_owned)), "{sql}");
+        if let Some((_, postgres)) = &postgres {
+            assert_eq!(ours, fields(postgres, sql).await, "{sql}");
+        }
+    }
+    if let Some((_, postgres)) = &postgres {
+        postgres.batch_execute("DROP SCHEMA constraints CASCADE").await.unwrap();
+    }
+
+    let sink = weir.copy_in::<_, Bytes>("COPY constraints.t FROM STDIN").await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    let data: String = (2..70_000).map(|id| format!("{id}\t1\n")).collect();
+    sink.send(data.into()).await.unwrap();
+    sink.send("70000\tx\n".into()).await.unwrap();
+    let error = sink.finish().await.unwrap_err();
+    let db = error.as_db_error().unwrap();
+    assert_eq!(db.where_(), Some("COPY t, line 69999, column v: \"x\""));
+    let n_rows: i64 =
+        weir.query_one("SELECT count(*) FROM constraints.t", &[]).await.unwrap().get(0);
+    assert!(n_rows > 1);
+    let stay = format!("{} rows before were committed and stay.", n_rows - 1);
+    assert_eq!(db.detail(), Some(stay.as_str()));
+    assert!(db.hint().unwrap().contains("BEGIN"), "{db:?}");
+}

@@ -6,6 +6,7 @@ mod bad_input;
 mod driver;
 mod equality;
 mod kill;
+mod pipeline;
 mod planted;
 mod psql;
 mod slt;

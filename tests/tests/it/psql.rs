@@ -168,6 +168,15 @@ fn errors_and_notices_are_shown_with_state_place_and_hint() {
 }
 
 #[test]
+fn a_statement_of_a_hundred_megabytes_gets_its_error() {
+    let Some((_dir, process)) = server() else { return };
+    let script = format!("SELECT '{}';\n", "x".repeat(100 << 20));
+    let error = complaint(&process, &script);
+    assert!(error.starts_with("FATAL:  message too long\nDETAIL:  It has 104"), "{error}");
+    assert_eq!(shown(&process, &["-At"], "SELECT 1"), "1\n");
+}
+
+#[test]
 fn the_prompt_tells_where_the_transaction_is() {
     let Some((_dir, process)) = server() else { return };
     // psql prompts on a terminal only.

@@ -89,6 +89,18 @@ impl CopyDecoder {
         self.rows.take()
     }
 
+    /// The line, or row of binary data, that was read last; from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.rows.line.max(1)
+    }
+
+    /// The line of a row of the batch that was taken last.
+    #[must_use]
+    pub fn line_of(&self, row: usize) -> u64 {
+        self.rows.line_of(row)
+    }
+
     fn read(&mut self, data: &[u8], at_end: bool) -> Result<()> {
         if self.is_ended {
             return Ok(());

@@ -9,13 +9,19 @@ use super::options::{CopyFormat, CopyOptions};
 use crate::value::encoder::with_length;
 use crate::value::{FormatSettings, ValueEncoder};
 
-/// Writes the data of a COPY TO: first `header`, then what `encode` gives, then `trailer`.
+/// Writes the data of a COPY TO: first `header`, then the rows of batches, then `trailer`.
 pub struct CopyEncoder {
     options: CopyOptions,
     columns: Vec<(String, SqlType)>,
     settings: FormatSettings,
     /// Bytes of which one makes escapes or quotes necessary.
     is_special: [bool; 256],
+}
+
+/// The rows of one batch, to be written one by one.
+pub struct CopyRows<'a> {
+    form: &'a CopyEncoder,
+    columns: Vec<ValueEncoder<'a>>,
 }
 
 impl CopyEncoder {
@@ -39,11 +45,23 @@ impl CopyEncoder {
         Ok(Self { options: options.clone(), columns, settings: settings.clone(), is_special })
     }
 
+    /// Number of columns.
+    #[must_use]
+    pub fn n_columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// True for the binary format.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        self.options.format == CopyFormat::Binary
+    }
+
     /// What goes before the rows: the signature of binary data, or a line with the names.
     #[must_use]
     pub fn header(&self) -> Option<Bytes> {
         let mut out = BytesMut::new();
-        if self.options.format == CopyFormat::Binary {
+        if self.is_binary() {
             out.put_slice(SIGNATURE);
             out.put_u64(0);
         } else if self.options.header {
@@ -62,8 +80,8 @@ impl CopyEncoder {
         Some(out.freeze())
     }
 
-    /// The rows of a batch. The errors are those of [`ValueEncoder`].
-    pub fn encode(&mut self, batch: &RecordBatch) -> Result<Bytes> {
+    /// The rows of a batch. XX000 for a batch of other columns.
+    pub fn rows<'a>(&'a self, batch: &'a RecordBatch) -> Result<CopyRows<'a>> {
         if batch.num_columns() != self.columns.len() {
             return Err(Error::internal(format!(
                 "COPY of {} columns was given {}",
@@ -71,69 +89,20 @@ impl CopyEncoder {
                 batch.num_columns()
             )));
         }
-        let encoders = batch.columns().iter().zip(&self.columns);
-        let encoders = encoders
+        let columns = batch.columns().iter().zip(&self.columns);
+        let columns = columns
             .map(|(array, (_, sql_type))| {
                 ValueEncoder::new(array.as_ref(), sql_type, &self.settings)
             })
-            .collect::<Result<Vec<_>>>()?;
-        let mut out = BytesMut::with_capacity(batch.num_rows() * 8 * encoders.len());
-        for row in 0..batch.num_rows() {
-            if self.options.format == CopyFormat::Binary {
-                self.write_binary_row(&encoders, row, &mut out)?;
-            } else {
-                self.write_line(&encoders, row, &mut out)?;
-            }
-        }
-        Ok(out.freeze())
+            .collect::<Result<_>>()?;
+        Ok(CopyRows { form: self, columns })
     }
 
     /// What goes behind the rows, of binary data.
     #[must_use]
     pub fn trailer(&self) -> Option<Bytes> {
         let trailer = Bytes::copy_from_slice(&TRAILER.to_be_bytes());
-        (self.options.format == CopyFormat::Binary).then_some(trailer)
-    }
-
-    fn write_binary_row(
-        &self,
-        encoders: &[ValueEncoder<'_>],
-        row: usize,
-        out: &mut BytesMut,
-    ) -> Result<()> {
-        // A relation has at most `limits::COLUMNS_MAX` columns.
-        out.put_u16(encoders.len() as u16);
-        for encoder in encoders {
-            if encoder.is_null(row) {
-                out.put_i32(-1);
-            } else {
-                with_length(out, |out| encoder.write_binary(row, out))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_line(
-        &self,
-        encoders: &[ValueEncoder<'_>],
-        row: usize,
-        out: &mut BytesMut,
-    ) -> Result<()> {
-        for (at, encoder) in encoders.iter().enumerate() {
-            if at > 0 {
-                out.put_u8(self.options.delimiter);
-            }
-            if encoder.is_null(row) {
-                out.put_slice(self.options.null.as_bytes());
-                continue;
-            }
-            let start = out.len();
-            encoder.write_text(row, out)?;
-            let is_forced = self.options.force_quote.get(at).copied().unwrap_or(false);
-            self.protect(out, start, is_forced);
-        }
-        out.put_u8(b'\n');
-        Ok(())
+        self.is_binary().then_some(trailer)
     }
 
     /// Escapes or quotes the field that `out` ends with, from `start` on, where it must be.
@@ -154,13 +123,16 @@ impl CopyEncoder {
     }
 
     fn escape(&self, out: &mut BytesMut, start: usize) {
-        let plain = out.split_off(start);
-        out.reserve(plain.len() + 8);
-        for byte in plain {
-            if self.is_special[usize::from(byte)] {
-                out.put_u8(b'\\');
-            }
-            out.put_u8(match byte {
+        let is_special = |byte: &&u8| self.is_special[usize::from(**byte)];
+        let n_special = out[start..].iter().filter(is_special).count();
+        let mut from = out.len();
+        out.resize(from + n_special, 0);
+        // From the end, until no byte has to move any more.
+        let mut to = out.len();
+        while to > from {
+            (from, to) = (from - 1, to - 1);
+            let byte = out[from];
+            out[to] = match byte {
                 0x08 => b'b',
                 b'\t' => b't',
                 b'\n' => b'n',
@@ -168,21 +140,70 @@ impl CopyEncoder {
                 0x0C => b'f',
                 b'\r' => b'r',
                 byte => byte,
-            });
+            };
+            if self.is_special[usize::from(byte)] {
+                to -= 1;
+                out[to] = b'\\';
+            }
         }
     }
 
     fn quote(&self, out: &mut BytesMut, start: usize) {
         let CopyOptions { quote, escape, .. } = self.options;
-        let plain = out.split_off(start);
-        out.reserve(plain.len() + 2);
-        out.put_u8(quote);
-        for byte in plain {
-            if byte == quote || byte == escape {
-                out.put_u8(escape);
+        let is_escaped = |byte: u8| byte == quote || byte == escape;
+        let n_escaped = out[start..].iter().filter(|byte| is_escaped(**byte)).count();
+        let mut from = out.len();
+        out.resize(from + n_escaped + 2, quote);
+        let mut to = out.len() - 1;
+        out[to] = quote;
+        while from > start {
+            (from, to) = (from - 1, to - 1);
+            let byte = out[from];
+            out[to] = byte;
+            if is_escaped(byte) {
+                to -= 1;
+                out[to] = escape;
             }
-            out.put_u8(byte);
         }
-        out.put_u8(quote);
+        out[start] = quote;
+    }
+}
+
+impl CopyRows<'_> {
+    /// Writes a row. The errors are those of [`ValueEncoder`]; `out` ends with a part of the row then.
+    pub fn write(&self, row: usize, out: &mut BytesMut) -> Result<()> {
+        if self.form.is_binary() { self.write_binary(row, out) } else { self.write_line(row, out) }
+    }
+
+    fn write_binary(&self, row: usize, out: &mut BytesMut) -> Result<()> {
+        // A relation has at most `limits::COLUMNS_MAX` columns.
+        out.put_u16(self.columns.len() as u16);
+        for column in &self.columns {
+            if column.is_null(row) {
+                out.put_i32(-1);
+            } else {
+                with_length(out, |out| column.write_binary(row, out))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_line(&self, row: usize, out: &mut BytesMut) -> Result<()> {
+        let options = &self.form.options;
+        for (at, column) in self.columns.iter().enumerate() {
+            if at > 0 {
+                out.put_u8(options.delimiter);
+            }
+            if column.is_null(row) {
+                out.put_slice(options.null.as_bytes());
+                continue;
+            }
+            let start = out.len();
+            column.write_text(row, out)?;
+            let is_forced = options.force_quote.get(at).copied().unwrap_or(false);
+            self.form.protect(out, start, is_forced);
+        }
+        out.put_u8(b'\n');
+        Ok(())
     }
 }

@@ -20,6 +20,28 @@ pub(super) struct Rows {
     n_rows: usize,
     /// The line, or row of binary data, that is being read; from 1.
     pub(super) line: u64,
+    /// The lines of the rows, and of those taken last.
+    lines: Lines,
+    taken_lines: Lines,
+}
+
+/// The line of each row: of the first, and of every one that is not on the line behind the row before.
+#[derive(Default)]
+struct Lines(Vec<(usize, u64)>);
+
+impl Lines {
+    fn push(&mut self, row: usize, line: u64) {
+        if self.of(row) != Some(line) {
+            self.0.push((row, line));
+        }
+    }
+
+    /// The line of a row, if those behind the last known one are on a line each.
+    fn of(&self, row: usize) -> Option<u64> {
+        let after = self.0.partition_point(|(known, _)| *known <= row);
+        let (known, line) = self.0.get(after.checked_sub(1)?)?;
+        Some(line + (row - known) as u64)
+    }
 }
 
 impl Rows {
@@ -37,6 +59,8 @@ impl Rows {
             relation: relation.to_owned(),
             n_rows: 0,
             line: 0,
+            lines: Lines::default(),
+            taken_lines: Lines::default(),
         }
     }
 
@@ -50,7 +74,13 @@ impl Rows {
 
     /// Ends a row whose values were pushed to all columns.
     pub(super) fn end_row(&mut self) {
+        self.lines.push(self.n_rows, self.line);
         self.n_rows += 1;
+    }
+
+    /// The line of a row of the batch that was taken last; that of the last row for another.
+    pub(super) fn line_of(&self, row: usize) -> u64 {
+        self.taken_lines.of(row).unwrap_or(self.line).max(1)
     }
 
     pub(super) fn push_null(&mut self, column: usize) {
@@ -128,6 +158,7 @@ impl Rows {
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.n_rows));
         self.n_rows = 0;
+        self.taken_lines = std::mem::take(&mut self.lines);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map(Some)
             .map_err(|error| {

@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use weir_types::limits::VALUE_BYTES_MAX;
@@ -93,14 +94,16 @@ fn decode<'a>(
 
 fn encode(case: &Case, options: &CopyOptions, batch: Option<&RecordBatch>) -> Vec<u8> {
     let settings = FormatSettings::default();
-    let mut encoder =
-        CopyEncoder::new(options, case.columns.clone(), &settings).expect("good options");
-    let mut data = encoder.header().unwrap_or_default().to_vec();
+    let encoder = CopyEncoder::new(options, case.columns.clone(), &settings).expect("good options");
+    let mut data = BytesMut::from(encoder.header().unwrap_or_default());
     if let Some(batch) = batch {
-        data.extend_from_slice(&encoder.encode(batch).expect("values that can be written"));
+        let rows = encoder.rows(batch).expect("a batch of those columns");
+        for row in 0..batch.num_rows() {
+            rows.write(row, &mut data).expect("values that can be written");
+        }
     }
     data.extend_from_slice(&encoder.trailer().unwrap_or_default());
-    data
+    data.to_vec()
 }
 
 /// SQLSTATE, rows as text or message, and context, as in the file.

@@ -185,7 +185,7 @@ impl Thread {
             }
         }
         self.shared.tables.create(&changed_catalog, &effects)?;
-        self.apply_changes(&writes, epoch)?;
+        self.apply_changes(&changed_catalog, &writes, epoch)?;
         // From here on nothing fails: the write set is part of the epoch.
         *catalog = changed_catalog;
         if let Err(error) = gathered.add(writes, effects) {
@@ -195,9 +195,9 @@ impl Thread {
     }
 
     /// Applies the changes of tables; where one fails, undoes those before it.
-    fn apply_changes(&self, writes: &WriteSet, epoch: Epoch) -> Result<()> {
+    fn apply_changes(&self, catalog: &Catalog, writes: &WriteSet, epoch: Epoch) -> Result<()> {
         for (change_idx, change) in writes.changes.iter().enumerate() {
-            let outcome = self.shared.tables.apply(change, writes.read_epoch, epoch);
+            let outcome = self.shared.tables.apply(catalog, change, writes.read_epoch, epoch);
             if let Err(error) = outcome {
                 for done in writes.changes[..change_idx].iter().rev() {
                     self.shared.tables.undo(done, epoch);

@@ -1,6 +1,6 @@
 //! A transaction's own writes on top of a snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -23,6 +23,8 @@ pub(crate) struct Overlay {
     removed_keys: KeySet,
     /// Rows that are there instead or in addition.
     added: Vec<RecordBatch>,
+    /// Their keys. A batch of keys is of the batch of rows in the same place.
+    added_keys: KeySet,
 }
 
 /// A set of keys, as rows of key columns.
@@ -44,15 +46,35 @@ impl KeySet {
 
     /// For each row of `key`: whether it is in the set.
     fn contains(&self, key: &[ArrayRef]) -> Vec<bool> {
-        let hashes = hash_rows(key);
-        let found = hashes.iter().enumerate().map(|(row_idx, hash)| {
-            let Some(candidates) = self.positions.get(hash) else { return false };
-            candidates.iter().any(|(batch_idx, other)| {
+        self.find(key).map(|found| found.is_some()).collect()
+    }
+
+    /// Takes keys out. For each row of `key`: the batch that it was in.
+    fn remove(&mut self, key: &[ArrayRef]) -> Vec<Option<usize>> {
+        let found: Vec<_> = self.find(key).collect();
+        let taken = found.into_iter().map(|found| {
+            let (hash, position) = found?;
+            if let Some(positions) = self.positions.get_mut(&hash) {
+                positions.retain(|other| *other != position);
+            }
+            Some(position.0 as usize)
+        });
+        taken.collect()
+    }
+
+    /// For each row of `key`: its hash and its place in the set.
+    fn find<'a>(
+        &'a self,
+        key: &'a [ArrayRef],
+    ) -> impl Iterator<Item = Option<(u64, (u32, u32))>> + 'a {
+        hash_rows(key).into_iter().enumerate().map(move |(row_idx, hash)| {
+            let mut candidates = self.positions.get(&hash)?.iter();
+            let found = candidates.find(|(batch_idx, other)| {
                 let pair = [(row_idx as u32, *other)];
                 equal_rows(key, &self.batches[*batch_idx as usize], &pair, Sameness::Equal)[0]
-            })
-        });
-        found.collect()
+            });
+            found.map(|position| (hash, *position))
+        })
     }
 }
 
@@ -64,6 +86,7 @@ impl Overlay {
             removed: Vec::new(),
             removed_keys: KeySet::default(),
             added: Vec::new(),
+            added_keys: KeySet::default(),
         }
     }
 
@@ -80,7 +103,7 @@ impl Overlay {
     /// The first of the rows whose key an own row of the transaction has, or one of the rows before it.
     pub(crate) fn taken_key(&self, new: &RecordBatch) -> Option<usize> {
         let key = self.key_of(new);
-        let own = self.own_keys().contains(&key);
+        let own = self.added_keys.contains(&key);
         let mut before: HashMap<u64, Vec<u32>> = HashMap::new();
         hash_rows(&key).into_iter().enumerate().position(|(row_idx, hash)| {
             let alike = before.entry(hash).or_default();
@@ -91,46 +114,40 @@ impl Overlay {
         })
     }
 
-    /// Takes out rows as the transaction saw them, and puts others in whose keys are free.
-    ///
-    /// # Errors
-    /// 54000 where they do not fit into one batch.
-    pub(crate) fn write(&mut self, old: &RecordBatch, new: &RecordBatch) -> Result<()> {
-        if old.num_rows() > 0 {
-            self.remove(old)?;
-        }
+    /// Puts rows in, whose keys are free.
+    pub(crate) fn add(&mut self, new: &RecordBatch) {
         if new.num_rows() > 0 {
+            self.added_keys.insert(self.key_of(new));
             self.added.push(new.clone());
         }
-        Ok(())
     }
 
-    fn remove(&mut self, old: &RecordBatch) -> Result<()> {
-        let mut gone = KeySet::default();
-        gone.insert(self.key_of(old));
-        let own = self.own_keys();
+    /// Takes out rows as the transaction saw them.
+    ///
+    /// # Errors
+    /// XX000 for rows of other columns.
+    pub(crate) fn remove(&mut self, old: &RecordBatch) -> Result<()> {
+        if old.num_rows() == 0 {
+            return Ok(());
+        }
+        let key = self.key_of(old);
         // Own rows just vanish; the others are of the snapshot.
-        let is_own = own.contains(&self.key_of(old));
-        for batch in &mut self.added {
-            let key: Vec<ArrayRef> =
-                self.key.iter().map(|idx| Arc::clone(batch.column(*idx))).collect();
-            let keep: BooleanArray =
-                gone.contains(&key).into_iter().map(|is_gone| Some(!is_gone)).collect();
-            *batch = rows::filter(batch, &keep)?;
-        }
-        let of_snapshot: BooleanArray = is_own.into_iter().map(|is_own| Some(!is_own)).collect();
+        let own = self.added_keys.remove(&key);
+        let of_snapshot: BooleanArray = own.iter().map(|batch| Some(batch.is_none())).collect();
         let removed = rows::filter(old, &of_snapshot)?;
-        self.removed_keys.insert(self.key_of(&removed));
-        self.removed.push(removed);
-        Ok(())
-    }
-
-    fn own_keys(&self) -> KeySet {
-        let mut own = KeySet::default();
-        for batch in &self.added {
-            own.insert(self.key_of(batch));
+        let mut gone = KeySet::default();
+        gone.insert(key);
+        for batch_idx in BTreeSet::from_iter(own.into_iter().flatten()) {
+            let batch = &self.added[batch_idx];
+            let is_gone = gone.contains(&self.key_of(batch));
+            let keep: BooleanArray = is_gone.into_iter().map(|is_gone| Some(!is_gone)).collect();
+            self.added[batch_idx] = rows::filter(batch, &keep)?;
         }
-        own
+        if removed.num_rows() > 0 {
+            self.removed_keys.insert(self.key_of(&removed));
+            self.removed.push(removed);
+        }
+        Ok(())
     }
 
     fn key_of(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
@@ -146,8 +163,10 @@ impl Overlay {
     pub(crate) fn own_rows(&self, key: &[ArrayRef]) -> Result<RecordBatch> {
         let mut wanted = KeySet::default();
         wanted.insert(key.to_vec());
+        let places = self.added_keys.find(key).flatten().map(|(_, (batch_idx, _))| batch_idx);
         let mut found = Vec::new();
-        for batch in &self.added {
+        for batch_idx in BTreeSet::from_iter(places) {
+            let batch = &self.added[batch_idx as usize];
             let mask: BooleanArray =
                 wanted.contains(&self.key_of(batch)).into_iter().map(Some).collect();
             found.push(rows::filter(batch, &mask)?);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use weir_catalog::{Catalog, ObjectBody};
+use weir_delta::rows;
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, limits};
 
@@ -32,7 +33,7 @@ pub(crate) struct Block {
     /// Some of them are of INSERT with ON CONFLICT, to which a key that another takes meanwhile is no error of its own.
     pub(crate) has_upserts: bool,
     /// Own rows for streams: all columns.
-    pub(crate) appended: HashMap<ObjectId, RecordBatch>,
+    pub(crate) appended: HashMap<ObjectId, Arc<Vec<RecordBatch>>>,
     /// Tables that its own DDL made, for the row ids of their rows.
     pub(crate) new_tables: HashMap<ObjectId, Arc<TableData>>,
     /// Open cursors, by name.
@@ -226,12 +227,17 @@ impl Session {
                 writes.changes.push(crate::statement::encode_change(object, change)?);
             }
         }
-        for (id, rows) in &block.appended {
+        for (id, batches) in &block.appended {
             if planted::is(Bug::LostAppends) {
                 continue;
             }
             let object = catalog.require(*id)?;
-            writes.appends.push(crate::statement::encode_append(&self.shared, object, rows)?);
+            // Rows from before an ADD COLUMN lack it.
+            for alike in batches.chunk_by(|a, b| a.num_columns() == b.num_columns()) {
+                let rows = rows::concat(&alike[0].schema(), alike)?;
+                let append = crate::statement::encode_append(&self.shared, object, &rows)?;
+                writes.appends.push(append);
+            }
         }
         if !writes.is_empty() {
             let outcome = self.shared.committer()?.commit(writes).await;

@@ -46,6 +46,23 @@ impl Prepared {
         self.columns.as_ref()
     }
 
+    /// True for what makes one transaction of itself and the statements behind it in a pipeline. A statement
+    /// that leaves nothing to undo need not, and COPY FROM commits in chunks where no block is open.
+    #[must_use]
+    pub fn begins_block(&self) -> bool {
+        !matches!(
+            self.parsed.statement,
+            Statement::Copy(_)
+                | Statement::Query(_)
+                | Statement::Subscribe(_)
+                | Statement::Show(_)
+                | Statement::ShowObjects(_)
+                | Statement::ShowCreate(_)
+                | Statement::Describe(_)
+                | Statement::Empty
+        )
+    }
+
     /// True for what ends a failed transaction block.
     #[must_use]
     pub fn is_allowed_in_failed_block(&self) -> bool {

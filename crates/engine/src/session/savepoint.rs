@@ -21,7 +21,7 @@ pub(super) struct Savepoint {
     catalog: Option<Arc<Catalog>>,
     n_ddl: usize,
     overlays: HashMap<ObjectId, Arc<Overlay>>,
-    appended: HashMap<ObjectId, RecordBatch>,
+    appended: HashMap<ObjectId, Arc<Vec<RecordBatch>>>,
     n_bytes: usize,
     /// Cursors declared before.
     n_cursors: u64,

@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use weir_catalog::{Object, ObjectBody};
 use weir_connect::copy::{self as format, CopyDecoder, CopyEncoder};
 use weir_planner::dialect::{Copy, CopyFormat, CopyOptions, CopyTarget};
@@ -70,6 +68,7 @@ fn from_stdin(session: &Session, copy: &Copy) -> Result<Execution> {
     let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
     let options = options(&copy.options, &names)?;
     let decoder = CopyDecoder::new(&options, typed, &session.format_settings(), &object.name)?;
+    let in_block = session.with_block(|_| ()).is_some();
     let session = session
         .this
         .upgrade()
@@ -82,7 +81,9 @@ fn from_stdin(session: &Session, copy: &Copy) -> Result<Execution> {
             object,
             targets,
             decoder,
+            in_block,
             commits: VecDeque::new(),
+            n_committed: 0,
             n_rows: 0,
         }),
     })
@@ -114,8 +115,11 @@ struct IntoRelation {
     object: Arc<Object>,
     targets: Vec<usize>,
     decoder: CopyDecoder,
-    /// Those of a stream that were begun, the oldest first.
-    commits: VecDeque<Submitted>,
+    /// In a transaction block, which commits all rows or none.
+    in_block: bool,
+    /// Those of a stream that were begun, the oldest first, with their number of rows.
+    commits: VecDeque<(Submitted, u64)>,
+    n_committed: u64,
     n_rows: u64,
 }
 
@@ -131,11 +135,12 @@ impl IntoRelation {
                 let rows = row::complete(session, &self.object, Some(&table), given, n_rows)?;
                 let none = RecordBatch::new_empty(rows.schema());
                 insert::apply(session, &self.object, &none, &rows, Epoch::MAX).await?;
+                self.n_committed += if self.in_block { 0 } else { n_rows as u64 };
             }
             _ => {
                 let rows = row::complete(session, &self.object, None, given, n_rows)?;
                 let commit = insert::begin_append(session, &self.object, &rows).await?;
-                self.commits.extend(commit);
+                self.commits.extend(commit.map(|commit| (commit, n_rows as u64)));
                 self.wait(COMMITS_MAX).await?;
             }
         }
@@ -146,24 +151,62 @@ impl IntoRelation {
     async fn take(&mut self, data: &Bytes) -> Result<()> {
         self.decoder.push(data)?;
         while let Some(batch) = self.decoder.take_batch(ROWS_MIN)? {
-            self.write(&batch).await?;
+            self.write(&batch).await.map_err(|error| self.at_row(error))?;
         }
         Ok(())
     }
 
-    /// After an error: no rows appear once it is told. It is the one to tell, not those of the commits.
-    async fn settle(&mut self) {
-        for commit in self.commits.drain(..) {
-            let _ = commit.committed().await;
+    async fn take_rest(&mut self) -> Result<()> {
+        if let Some(batch) = self.decoder.finish()? {
+            self.write(&batch).await.map_err(|error| self.at_row(error))?;
         }
+        self.wait(0).await.map_err(|error| self.at_row(error))
+    }
+
+    /// The error with the line of the row that it is about, or else of the last row.
+    fn at_row(&self, error: Error) -> Error {
+        let line = match error.row() {
+            Some(row) => self.decoder.line_of(row),
+            None => self.decoder.line(),
+        };
+        let place = format!("COPY {}, line {line}", self.object.name);
+        let context = match error.context() {
+            Some(inner) => format!("{inner}\n{place}"),
+            None => place,
+        };
+        error.with_context(context)
+    }
+
+    /// The error that ends it, when nothing is under way any more: it tells what stays.
+    async fn failed(&mut self, error: Error) -> Error {
+        // This error is the one to tell, not those of the commits.
+        while let Some((commit, n_rows)) = self.commits.pop_front() {
+            self.n_committed += if commit.committed().await.is_ok() { n_rows } else { 0 };
+        }
+        if self.n_committed == 0 {
+            return error;
+        }
+        let detail = format!("{} rows before were committed and stay.", self.n_committed);
+        let detail = match error.detail() {
+            Some(inner) => format!("{inner}\n{detail}"),
+            None => detail,
+        };
+        let hint = "COPY outside a transaction block commits in chunks; between BEGIN and COMMIT it \
+                    takes all rows or none.";
+        let hint = match error.hint() {
+            Some(inner) => format!("{inner}\n{hint}"),
+            None => hint.to_owned(),
+        };
+        error.with_detail(detail).with_hint(hint)
     }
 
     /// Waits until at most `n_left` commits are under way.
     async fn wait(&mut self, n_left: usize) -> Result<()> {
         while self.commits.len() > n_left
-            && let Some(oldest) = self.commits.pop_front()
+            && let Some((oldest, n_rows)) = self.commits.pop_front()
         {
             oldest.committed().await?;
+            self.n_committed += n_rows;
         }
         Ok(())
     }
@@ -172,25 +215,22 @@ impl IntoRelation {
 #[async_trait]
 impl CopyIn for IntoRelation {
     async fn data(&mut self, data: Bytes) -> Result<()> {
-        let taken = self.take(&data).await;
-        if taken.is_err() {
-            self.settle().await;
+        match self.take(&data).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed(error).await),
         }
-        taken
     }
 
     async fn finish(mut self: Box<Self>) -> Result<String> {
-        if let Some(batch) = self.decoder.finish()? {
-            self.write(&batch).await?;
+        match self.take_rest().await {
+            Ok(()) => Ok(format!("COPY {}", self.n_rows)),
+            Err(error) => Err(self.failed(error).await),
         }
-        self.wait(0).await?;
-        Ok(format!("COPY {}", self.n_rows))
     }
 
-    async fn abort(mut self: Box<Self>, reason: String) -> Error {
-        self.settle().await;
-        Error::new(SqlState::QueryCanceled, format!("COPY from stdin failed: {reason}"))
-            .with_context(format!("COPY {}, after {} rows", self.object.name, self.n_rows))
+    async fn abort(mut self: Box<Self>, reason: Error) -> Error {
+        let error = self.at_row(reason);
+        self.failed(error).await
     }
 }
 
@@ -221,33 +261,15 @@ async fn to_stdout(session: &Session, copy: &Copy) -> Result<Execution> {
     send(session, copy, typed, stream)
 }
 
-/// Rows as data that goes out.
+/// Rows that go out as data.
 fn send(
     session: &Session,
     copy: &Copy,
     typed: Vec<(String, SqlType)>,
-    stream: RowStream,
+    rows: RowStream,
 ) -> Result<Execution> {
     let names: Vec<String> = typed.iter().map(|(name, _)| name.clone()).collect();
-    let n_columns = typed.len();
     let options = options(&copy.options, &names)?;
-    let mut encoder = CopyEncoder::new(&options, typed, &session.format_settings())?;
-    let rows = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&rows);
-    let header = encoder.header();
-    let trailer = encoder.trailer();
-    let body = stream.map(move |batch| {
-        let batch = batch?;
-        counted.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        encoder.encode(&batch)
-    });
-    let data = futures::stream::iter(header.map(Ok))
-        .chain(body)
-        .chain(futures::stream::iter(trailer.map(Ok)));
-    Ok(Execution::CopyOut {
-        columns: n_columns,
-        binary: copy.options.format == CopyFormat::Binary,
-        data: Box::pin(data),
-        rows,
-    })
+    let encoder = CopyEncoder::new(&options, typed, &session.format_settings())?;
+    Ok(Execution::CopyOut { encoder: Box::new(encoder), rows })
 }

@@ -175,6 +175,27 @@ fn fetch(session: &Session, name: &str, cursor: &Cursor, count: Option<u64>) -> 
 }
 
 impl Session {
+    /// The columns of an open cursor; `None` where there is none of that name. To the wire it is a portal.
+    #[must_use]
+    pub fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
+        columns(self, name).ok()
+    }
+
+    /// Gives the next rows of an open cursor, up to `count` of them, as a portal does.
+    ///
+    /// # Errors
+    /// 34000 where there is none of that name, 55006 while it is being fetched from.
+    pub fn fetch_cursor(&self, name: &str, count: Option<u64>) -> Result<Execution> {
+        let cursor = find(self, name)?;
+        let rows = fetch(self, name, &cursor, count)?;
+        Ok(Execution::Rows { columns: Arc::clone(&cursor.columns), rows, tag: RowTag("SELECT") })
+    }
+
+    /// Closes a cursor, if there is one of that name.
+    pub fn close_cursor(&self, name: &str) {
+        drop(self.with_block(|block| block.cursors.remove(name)));
+    }
+
     /// The open cursors, oldest first.
     pub(crate) fn cursors(&self) -> Vec<CursorRow> {
         let open = self.with_block(|block| block.cursors.clone()).unwrap_or_default();

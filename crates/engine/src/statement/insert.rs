@@ -200,11 +200,7 @@ pub(super) async fn begin_append(
     }
     let in_block = session.with_block(|block| {
         block.charge(rows::bytes_used(batch))?;
-        let all = match block.appended.get(&object.id) {
-            Some(before) => rows::concat(&batch.schema(), [before, batch])?,
-            None => batch.clone(),
-        };
-        block.appended.insert(object.id, all);
+        Arc::make_mut(block.appended.entry(object.id).or_default()).push(batch.clone());
         Ok(())
     });
     if let Some(outcome) = in_block {
@@ -258,22 +254,21 @@ pub(super) async fn apply(
     }
     let in_block = session.with_block(|block| {
         block.charge(rows::bytes_used(old) + rows::bytes_used(new))?;
+        let catalog = block.catalog.clone().unwrap_or_else(|| session.shared.catalog());
         let table = session.shared.tables.get(object.id).ok();
         let key = crate::relation::key_columns(crate::relation::table_of(object)?);
-        let mut overlay = match block.overlays.get(&object.id) {
-            Some(overlay) => overlay.as_ref().clone(),
-            None => Overlay::new(new.schema(), key.clone()),
-        };
-        let none = RecordBatch::new_empty(new.schema());
-        overlay.write(old, &none)?;
+        // After an error the block has failed: nobody sees what it had done by then.
+        let overlay = block.overlays.entry(object.id);
+        let overlay = overlay.or_insert_with(|| Arc::new(Overlay::new(new.schema(), key)));
+        let overlay = Arc::make_mut(overlay);
+        overlay.remove(old)?;
         if let Some(table) = &table {
-            check_free(&overlay, object, table, new)?;
+            let taken = key_in_table(overlay, table, new).or_else(|| overlay.taken_key(new));
+            if let Some(row_idx) = taken {
+                return Err(duplicate_key(&catalog, object, new, row_idx, table));
+            }
         }
-        if let (Some(row_idx), Some(table)) = (overlay.taken_key(new), &table) {
-            return Err(duplicate_key(object, new, row_idx, table));
-        }
-        overlay.write(&none, new)?;
-        block.overlays.insert(object.id, Arc::new(overlay));
+        overlay.add(new);
         Ok(())
     });
     if let Some(outcome) = in_block {
@@ -289,21 +284,12 @@ pub(super) async fn apply(
     Ok(())
 }
 
-/// Refuses keys that the table has, as far as the transaction has not taken them out.
-fn check_free(
-    overlay: &Overlay,
-    object: &Object,
-    table: &TableData,
-    new: &RecordBatch,
-) -> Result<()> {
+/// The first of the rows whose key the table has, and the transaction has not taken out.
+fn key_in_table(overlay: &Overlay, table: &TableData, new: &RecordBatch) -> Option<usize> {
     let key = table.key_of(new);
     let removed = overlay.is_removed(&key);
-    for (row_idx, found) in table.segments.lookup(&key).into_iter().enumerate() {
-        if found.is_some() && !removed[row_idx] {
-            return Err(duplicate_key(object, new, row_idx, table));
-        }
-    }
-    Ok(())
+    let mut found = table.segments.lookup(&key).into_iter().zip(removed);
+    found.position(|(found, is_removed)| found.is_some() && !is_removed)
 }
 
 async fn answer(

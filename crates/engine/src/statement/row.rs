@@ -12,12 +12,13 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use weir_catalog::{Column, Object, ObjectBody};
 use weir_connect::value::display;
 use weir_planner::{dialect, semantics};
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Error, Result, SqlState, Subject};
 
 use super::{assign, query};
 use crate::relation::schema;
 use crate::relation::{StoredColumn, TableData};
 use crate::session::Session;
+use crate::tables::subject;
 
 /// Name of the row in a CHECK, DEFAULT or GENERATED expression's plan.
 const ROW: &str = "row";
@@ -225,7 +226,7 @@ pub(crate) fn finish(
         .enumerate()
         .map(|(column_idx, column)| given.remove(&column_idx).unwrap_or_else(|| null(column)))
         .collect();
-    check_not_null(object, &arrays)?;
+    check_not_null(session, object, &arrays)?;
     let rows = crate::relation::batch(stored_schema(object)?, arrays, n_rows)?;
     check_checks(session, object, &rows)?;
     Ok(rows)
@@ -305,7 +306,7 @@ fn add_generated(
     Ok(())
 }
 
-fn check_not_null(object: &Object, arrays: &[ArrayRef]) -> Result<()> {
+fn check_not_null(session: &Session, object: &Object, arrays: &[ArrayRef]) -> Result<()> {
     for (column, array) in object.columns().iter().zip(arrays) {
         if column.nullable || array.null_count() == 0 {
             continue;
@@ -318,7 +319,12 @@ fn check_not_null(object: &Object, arrays: &[ArrayRef]) -> Result<()> {
                 column.name, object.name
             ),
         )
-        .with_detail(format!("Failing row contains ({}).", row_text(object, arrays, row_idx))));
+        .with_detail(format!("Failing row contains ({}).", row_text(object, arrays, row_idx)))
+        .with_subject(Subject {
+            column: Some(column.name.clone()),
+            ..subject(&session.catalog(), object)
+        })
+        .with_row(row_idx));
     }
     Ok(())
 }
@@ -346,7 +352,12 @@ fn check_checks(session: &Session, object: &Object, rows: &RecordBatch) -> Resul
             .with_detail(format!(
                 "Failing row contains ({}).",
                 row_text(object, rows.columns(), row_idx)
-            )));
+            ))
+            .with_subject(Subject {
+                constraint: Some(check.name.clone()),
+                ..subject(&session.catalog(), object)
+            })
+            .with_row(row_idx));
         }
     }
     Ok(())

@@ -88,7 +88,10 @@ fn begin(session: &Session, read_only: bool, verb: &'static str) -> Result<Execu
             Transaction::Explicit(Box::new(Block::new(&session.shared, read_only)))
         }
         // What the message did before belongs to the block, as in PostgreSQL.
-        Transaction::Implicit(block) => Transaction::Explicit(block),
+        Transaction::Implicit(mut block) => {
+            block.read_only |= read_only;
+            Transaction::Explicit(block)
+        }
         other => {
             state.transaction = other;
             drop(state);

@@ -1,5 +1,8 @@
 //! DECLARE, FETCH, MOVE, CLOSE.
 
+use futures::StreamExt;
+use weir_engine::Execution;
+
 use crate::harness::{Client, Db};
 
 /// A client of a database with the table `numbers` of 1 to 100.
@@ -136,4 +139,25 @@ async fn a_subscription_is_fetched_from() {
     b.ok("INSERT INTO t VALUES (4)").await;
     assert_eq!(without_epoch(a.rows("FETCH 10 FROM c").await), ["1|4"], "what is there");
     a.ok("COMMIT").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_the_wire_a_cursor_is_a_portal() {
+    let db = Db::new();
+    let a = numbers(&db).await;
+    assert!(a.session.cursor_columns("c").is_none());
+    a.ok("BEGIN").await;
+    a.ok("DECLARE c CURSOR FOR SELECT g, g::text AS t FROM numbers ORDER BY g").await;
+    let columns = a.session.cursor_columns("c").expect("it is open");
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["g", "t"]);
+    let Ok(Execution::Rows { mut rows, tag, .. }) = a.session.fetch_cursor("c", Some(2)) else {
+        panic!("no rows")
+    };
+    let batch = rows.next().await.expect("rows").expect("no error");
+    assert_eq!((batch.num_rows(), tag.complete(2)), (2, "SELECT 2".to_owned()));
+    drop(rows);
+    assert_eq!(a.rows("FETCH c").await, ["3|3"]);
+    a.session.close_cursor("c");
+    assert_eq!(a.error("FETCH c").await, "34000 cursor \"c\" does not exist");
 }

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use tempfile::TempDir;
+use weir_engine::copy::CopyEncoder;
 use weir_engine::{
     Engine, EngineConfig, Execution, OutputColumn, RowStream, Session, SessionStartup, value,
 };
@@ -176,14 +177,32 @@ impl Client {
         Following { client: self, columns, rows, taken: Vec::new() }
     }
 
-    /// The running data of a COPY TO.
-    pub(crate) async fn copy_out(
-        &self,
-        sql: &str,
-    ) -> futures::stream::BoxStream<'static, Result<Bytes, Error>> {
+    /// The running rows of a COPY TO, and what writes them.
+    pub(crate) async fn copy_out(&self, sql: &str) -> (Box<CopyEncoder>, RowStream) {
         let execution = self.execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        let Execution::CopyOut { data, .. } = execution else { panic!("{sql}: no COPY") };
-        data
+        let Execution::CopyOut { encoder, rows } = execution else { panic!("{sql}: no COPY") };
+        (encoder, rows)
+    }
+
+    /// Copies data in, in pieces of a mebibyte. Gives the tag.
+    pub(crate) async fn copy_in(&self, sql: &str, data: String) -> Result<String, Error> {
+        self.session.begin_statement();
+        let outcome = self.take_in(sql, data.into()).await;
+        if outcome.is_err() {
+            self.session.fail();
+        }
+        self.session.end_statement();
+        outcome
+    }
+
+    async fn take_in(&self, sql: &str, mut data: Bytes) -> Result<String, Error> {
+        let Execution::CopyIn { mut copy, .. } = self.execute(sql).await? else {
+            panic!("{sql}: no COPY")
+        };
+        while !data.is_empty() {
+            copy.data(data.split_to(data.len().min(1 << 20))).await?;
+        }
+        copy.finish().await
     }
 }
 

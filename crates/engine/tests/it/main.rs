@@ -1,7 +1,9 @@
 //! Tests of the engine through `Engine` and `Session`, as a door uses them.
 
+mod block;
 mod checkpoint;
 mod concurrency;
+mod copy;
 mod cursor;
 mod dead_rows;
 mod defaults;

@@ -1,5 +1,6 @@
 //! SUBSCRIBE: the snapshot, then every change once and in order.
 
+use bytes::BytesMut;
 use futures::StreamExt;
 
 use crate::harness::{Db, within};
@@ -144,12 +145,14 @@ async fn copy_sends_each_change_at_once() {
     let (a, b) = (db.client(), db.client());
     a.ok("CREATE TABLE t (k int PRIMARY KEY, v text)").await;
     a.ok("INSERT INTO t VALUES (1, NULL)").await;
-    let mut data = b.copy_out("COPY (SUBSCRIBE TO t) TO STDOUT").await;
+    let (encoder, mut rows) = b.copy_out("COPY (SUBSCRIBE TO t) TO STDOUT").await;
     let mut line = async || {
         loop {
-            let piece = within(data.next()).await.expect("data").expect("no error");
-            if !piece.is_empty() {
-                let text = String::from_utf8(piece.to_vec()).expect("text");
+            let batch = within(rows.next()).await.expect("rows").expect("no error");
+            if batch.num_rows() > 0 {
+                let mut line = BytesMut::new();
+                encoder.rows(&batch).expect("its columns").write(0, &mut line).expect("values");
+                let text = String::from_utf8(line.to_vec()).expect("text");
                 return text.split_once('\t').expect("columns").1.to_owned();
             }
         }

@@ -1,4 +1,7 @@
 //! The extended protocol: statements are parsed, bound, described and run by messages of their own.
+//!
+//! What runs up to a Sync is one transaction. A statement that the Sync follows right away needs no block
+//! for that: this is what drivers send for each single statement.
 
 use std::sync::Arc;
 
@@ -8,7 +11,9 @@ use pgwire::messages::extendedquery::{
 };
 use weir_types::{Error, Result, SqlState, SqlType};
 
-use super::portal::{Portal, PortalState, Statement, check_new_portal, check_new_statement};
+use super::portal::{
+    Portal, PortalState, Statement, check_new_portal, check_new_statement, cursor_exists,
+};
 use super::rows::{Fetched, Format, Rows, row_description, wire_type};
 use super::{Completion, Connection};
 use crate::engine::{Execution, OutputColumn, Parameter, Prepared, TransactionStatus};
@@ -62,6 +67,9 @@ impl Connection {
         let formats = result_column_formats(&result_formats, n_columns)?;
         let portal = Portal { statement: found, formats, state: PortalState::Bound(parameters) };
         self.portals.remove("");
+        if !name.is_empty() && self.session.cursor_columns(&name).is_some() {
+            return Err(cursor_exists(&name));
+        }
         check_new_portal(&self.portals, &name, &portal)?;
         self.portals.insert(name, portal);
         self.outbox.put(&BindComplete::new());
@@ -80,7 +88,10 @@ impl Connection {
     pub(super) fn close(&mut self, target: &Target) {
         match target {
             Target::Statement(name) => drop(self.statements.remove(name)),
-            Target::Portal(name) => drop(self.portals.remove(name)),
+            Target::Portal(name) => match self.portals.remove(name) {
+                Some(portal) => drop(portal),
+                None => self.session.close_cursor(name),
+            },
         }
         self.outbox.put(&CloseComplete::new());
     }
@@ -88,18 +99,46 @@ impl Connection {
     /// Runs a portal up to `max_rows` rows, or to its end when that is not positive.
     pub(super) async fn execute(&mut self, name: String, max_rows: i32) -> Result<(), Failure> {
         // Out of the map while it runs: an error leaves no portal behind.
-        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        let limit = u64::try_from(max_rows).ok().filter(|&limit| limit > 0);
+        let Some(mut portal) = self.portals.remove(&name) else {
+            return self.execute_cursor(&name, limit).await;
+        };
         self.refuse_in_failed_block(&portal.statement)?;
         let was_in_block = self.session.transaction_status() != TransactionStatus::Idle;
-        let limit = u64::try_from(max_rows).ok().filter(|&limit| limit > 0);
+        let session = Arc::clone(&self.session);
+        if portal.statement.begins_block() && !self.inbox.sync_is_next() {
+            session.begin_implicit_block();
+        }
         match self.run_portal(&name, &mut portal, limit).await? {
-            Some(completion) => self.complete(completion),
+            Some(completion) => {
+                if self.inbox.sync_is_next() {
+                    // So that the last tag waits for the commit.
+                    self.finish(session.end_implicit_block()).await?;
+                }
+                self.complete(completion);
+            }
             None => self.outbox.put(&PortalSuspended::new()),
         }
         if was_in_block && self.session.transaction_status() == TransactionStatus::Idle {
             self.portals.clear();
         } else {
             self.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    /// Takes rows from a cursor that DECLARE made: to the wire it is a portal with rows in text.
+    async fn execute_cursor(&mut self, name: &str, limit: Option<u64>) -> Result<(), Failure> {
+        if self.session.cursor_columns(name).is_none() {
+            return Err(no_portal(name).into());
+        }
+        let Execution::Rows { columns, rows, tag } = self.session.fetch_cursor(name, limit)? else {
+            return Err(cannot_be_run(name).into());
+        };
+        let formats = vec![Format::Text; columns.len()];
+        match self.send_rows(&mut Rows::new(columns, formats, rows, tag), limit).await? {
+            Fetched::All(tag) => self.complete(Completion::Tag(tag)),
+            Fetched::Some => self.outbox.put(&PortalSuspended::new()),
         }
         Ok(())
     }
@@ -116,7 +155,11 @@ impl Connection {
     }
 
     fn describe_portal(&mut self, name: &str) -> Result<()> {
-        let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+        let Some(portal) = self.portals.get(name) else {
+            let columns = self.session.cursor_columns(name).ok_or_else(|| no_portal(name))?;
+            self.put_description(Some(&columns), &vec![Format::Text; columns.len()]);
+            return Ok(());
+        };
         let (statement, formats) = (portal.statement.clone(), portal.formats.clone());
         self.refuse_rows_in_failed_block(&statement)?;
         self.put_description(statement.columns(), &formats);
@@ -177,9 +220,7 @@ impl Connection {
             Execution::CopyIn { columns, binary, copy } => {
                 self.copy_in(columns, binary, copy).await?
             }
-            Execution::CopyOut { columns, binary, data, rows } => {
-                self.copy_out(columns, binary, data, &rows).await?
-            }
+            Execution::CopyOut { encoder, rows } => self.copy_out(&encoder, rows).await?,
         };
         Ok(Some(Completion::Tag(tag)))
     }

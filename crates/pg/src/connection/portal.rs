@@ -51,6 +51,11 @@ impl Statement {
     pub(super) fn columns(&self) -> Option<&Arc<[OutputColumn]>> {
         self.prepared.as_ref().and_then(|prepared| prepared.columns())
     }
+
+    /// True where it makes one transaction of itself and what follows.
+    pub(super) fn begins_block(&self) -> bool {
+        self.prepared.as_ref().is_some_and(|prepared| prepared.begins_block())
+    }
 }
 
 impl Portal {
@@ -96,10 +101,7 @@ pub(super) fn check_new_portal(
 ) -> Result<()> {
     check_name(name)?;
     if portals.contains_key(name) {
-        return Err(Error::new(
-            SqlState::DuplicateCursor,
-            format!("cursor \"{name}\" already exists"),
-        ));
+        return Err(cursor_exists(name));
     }
     if portals.len() >= PORTALS_MAX {
         return Err(too_many("portals", PORTALS_MAX));
@@ -109,6 +111,11 @@ pub(super) fn check_new_portal(
         return Err(too_large("parameters of open portals", PORTAL_BYTES_MAX));
     }
     Ok(())
+}
+
+/// The error for a portal whose name another has (42P03).
+pub(super) fn cursor_exists(name: &str) -> Error {
+    Error::new(SqlState::DuplicateCursor, format!("cursor \"{name}\" already exists"))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -15,11 +15,11 @@ use crate::failure::Failure;
 use crate::outbox::FULL_BYTES;
 use crate::report::without_nul;
 
-/// Longest DataRow: PostgreSQL's limit, and what a client can take in.
+/// Longest message of a row: PostgreSQL's limit, and what a client can take in.
 const ROW_BYTES_MAX: usize = (1 << 30) - 1;
 
 /// Rows for which encoders are made at a time: some kinds of columns prepare all their values.
-const ENCODED_ROWS: usize = 1024;
+pub(super) const ENCODED_ROWS: usize = 1024;
 
 /// The form of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +124,7 @@ impl Rows {
             .map(|(array, column)| ValueEncoder::new(array.as_ref(), &column.sql_type, settings))
             .collect::<Result<Vec<_>>>()?;
         for row in 0..n_most {
-            let start = out.len();
-            self.write_row(&encoders, row, out).inspect_err(|_| out.truncate(start))?;
+            self.write_row(&encoders, row, out)?;
             if out.len() >= FULL_BYTES {
                 return Ok(row + 1);
             }
@@ -139,30 +138,52 @@ impl Rows {
         row: usize,
         out: &mut BytesMut,
     ) -> Result<()> {
-        out.put_u8(b'D');
         let start = out.len();
-        out.put_i32(0);
-        out.put_u16(encoders.len() as u16);
-        for (encoder, format) in encoders.iter().zip(&self.formats) {
-            if encoder.is_null(row) {
-                out.put_i32(-1);
-                continue;
+        put_row(b'D', out, |out| {
+            out.put_u16(encoders.len() as u16);
+            for (encoder, format) in encoders.iter().zip(&self.formats) {
+                if encoder.is_null(row) {
+                    out.put_i32(-1);
+                    continue;
+                }
+                let value = out.len();
+                out.put_i32(0);
+                match format {
+                    Format::Text => encoder.write_text(row, out)?,
+                    Format::Binary => encoder.write_binary(row, out)?,
+                }
+                check_row(out.len() - start)?;
+                write_length(out, value, out.len() - value - 4);
             }
-            let value = out.len();
-            out.put_i32(0);
-            match format {
-                Format::Text => encoder.write_text(row, out)?,
-                Format::Binary => encoder.write_binary(row, out)?,
-            }
-            if out.len() - start > ROW_BYTES_MAX {
-                return Err(Error::new(SqlState::ProgramLimitExceeded, "row too long")
-                    .with_detail(format!("A row may have {ROW_BYTES_MAX} bytes.")));
-            }
-            write_length(out, value, out.len() - value - 4);
-        }
-        write_length(out, start, out.len() - start);
-        Ok(())
+            Ok(())
+        })
     }
+}
+
+/// Adds a message of one row, whose body `write` adds. After an error `out` is as it was.
+pub(super) fn put_row(
+    kind: u8,
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<()>,
+) -> Result<()> {
+    let start = out.len();
+    out.put_u8(kind);
+    out.put_i32(0);
+    let written = write(out).and_then(|()| check_row(out.len() - start));
+    if let Err(error) = written {
+        out.truncate(start);
+        return Err(error);
+    }
+    write_length(out, start + 1, out.len() - start - 1);
+    Ok(())
+}
+
+fn check_row(n_bytes: usize) -> Result<()> {
+    if n_bytes <= ROW_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::ProgramLimitExceeded, "row too long")
+        .with_detail(format!("A row may have {ROW_BYTES_MAX} bytes.")))
 }
 
 /// Puts a length into its place; rows are within `ROW_BYTES_MAX`, so that it fits.

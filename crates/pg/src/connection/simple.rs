@@ -18,11 +18,11 @@ impl Connection {
         let mut statements = session.parse(sql)?;
         statements.retain(|statement| !statement.is_empty());
         let Some(last) = statements.len().checked_sub(1) else {
+            self.finish(session.end_implicit_block()).await?;
             self.complete(Completion::Empty);
             return Ok(());
         };
-        let in_implicit_block = last > 0;
-        if in_implicit_block {
+        if last > 0 {
             session.begin_implicit_block();
         }
         for (n, statement) in statements.into_iter().enumerate() {
@@ -32,7 +32,8 @@ impl Connection {
             }
             let execution = self.finish(session.execute(&prepared, Vec::new())).await?;
             let completion = self.respond(execution).await?;
-            if in_implicit_block && n == last {
+            // Also that of extended messages before it without a Sync.
+            if n == last {
                 self.finish(session.end_implicit_block()).await?;
             }
             self.complete(completion);
@@ -61,9 +62,7 @@ impl Connection {
             Execution::CopyIn { columns, binary, copy } => {
                 self.copy_in(columns, binary, copy).await?
             }
-            Execution::CopyOut { columns, binary, data, rows } => {
-                self.copy_out(columns, binary, data, &rows).await?
-            }
+            Execution::CopyOut { encoder, rows } => self.copy_out(&encoder, rows).await?,
         };
         Ok(Completion::Tag(tag))
     }

@@ -39,7 +39,7 @@ impl CopyIn for Lines {
         Ok(tag)
     }
 
-    async fn abort(self: Box<Self>, reason: String) -> Error {
-        Error::new(SqlState::QueryCanceled, format!("COPY from stdin failed: {reason}"))
+    async fn abort(self: Box<Self>, reason: Error) -> Error {
+        reason.with_context("after some lines")
     }
 }

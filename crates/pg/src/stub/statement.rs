@@ -1,13 +1,15 @@
 //! The statements of the stub: what their text means, and what they do.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, Int32Array, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use weir_engine::copy::{CopyEncoder, CopyFormat, CopyOptions};
+use weir_engine::value::FormatSettings;
 use weir_types::{Error, Notice, Result, SqlState, SqlType};
 
 use super::copy::Lines;
@@ -25,8 +27,9 @@ pub(super) enum Command {
     Commit,
     Conflict,
     CopyIn,
-    CopyOut { n_lines: usize, waits: bool },
+    CopyOut { form: CopyForm, n_rows: usize },
     Deallocate,
+    Declare(String, usize),
     Echo,
     Fail(SqlState),
     Insert(String),
@@ -37,6 +40,15 @@ pub(super) enum Command {
     Set(String, String),
     Stream(usize),
     Wait,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum CopyForm {
+    Text,
+    /// Text, without an end.
+    Stream,
+    Csv,
+    Binary,
 }
 
 /// The statements of a text, trimmed.
@@ -55,8 +67,11 @@ fn command(text: &str) -> Result<Command> {
         ["ROLLBACK"] => Command::Rollback,
         ["CONFLICT"] => Command::Conflict,
         ["COPY", "IN"] => Command::CopyIn,
-        ["COPY", "OUT", n] => Command::CopyOut { n_lines: number(n)?, waits: false },
-        ["COPY", "STREAM", n] => Command::CopyOut { n_lines: number(n)?, waits: true },
+        ["COPY", "OUT", n] => Command::CopyOut { form: CopyForm::Text, n_rows: number(n)? },
+        ["COPY", "STREAM", n] => Command::CopyOut { form: CopyForm::Stream, n_rows: number(n)? },
+        ["COPY", "CSV", n] => Command::CopyOut { form: CopyForm::Csv, n_rows: number(n)? },
+        ["COPY", "BINARY", n] => Command::CopyOut { form: CopyForm::Binary, n_rows: number(n)? },
+        ["DECLARE", name, n] => Command::Declare((*name).to_owned(), number(n)?),
         ["DEALLOCATE", "ALL"] => Command::Deallocate,
         ["FAIL", code] => Command::Fail(SqlState::from_code(code).expect("a known code")),
         ["INSERT", row] => Command::Insert((*row).to_owned()),
@@ -89,7 +104,7 @@ pub(super) fn prepare(text: &str, types: Vec<Option<SqlType>>) -> Result<Arc<Pre
     Ok(Arc::new(Prepared { command, parameters, columns }))
 }
 
-fn columns() -> Arc<[OutputColumn]> {
+pub(super) fn columns() -> Arc<[OutputColumn]> {
     let column = |name: &str, sql_type, attribute| OutputColumn {
         name: name.to_owned(),
         sql_type,
@@ -138,13 +153,17 @@ pub(super) async fn execute(
             let copy = Box::new(Lines::new(&session.shared));
             return Ok(Execution::CopyIn { columns: 2, binary: false, copy });
         }
-        Command::CopyOut { n_lines, waits } => return Ok(copy_out(session, *n_lines, *waits)),
+        Command::CopyOut { form, n_rows } => return copy_out(session, *form, *n_rows),
+        Command::Declare(name, n_rows) => {
+            lock(&session.cursors).insert(name.clone(), (0, *n_rows));
+            "DECLARE CURSOR"
+        }
         Command::Echo => return Ok(rows(session, stream::iter([echo(&parameters)]), false)),
-        Command::Rows(n) => return Ok(rows(session, batches(*n, BATCH_ROWS), false)),
-        Command::Stream(n) => return Ok(rows(session, batches(*n, 1), true)),
+        Command::Rows(n) => return Ok(rows(session, batches(0..*n, BATCH_ROWS), false)),
+        Command::Stream(n) => return Ok(rows(session, batches(0..*n, 1), true)),
         Command::Broken(n) => {
             let end = stream::iter([Err(failure(SqlState::DivisionByZero))]);
-            return Ok(rows(session, batches(*n, BATCH_ROWS).chain(end), false));
+            return Ok(rows(session, batches(0..*n, BATCH_ROWS).chain(end), false));
         }
     };
     Ok(Execution::Done { tag: tag.to_owned() })
@@ -177,9 +196,17 @@ fn with_end<T: Send + 'static>(
     if waits { items.chain(stream::pending()).boxed() } else { items.boxed() }
 }
 
-fn batches(n: usize, batch_rows: usize) -> impl futures::Stream<Item = Result<RecordBatch>> {
-    stream::iter((0..n).step_by(batch_rows).map(move |first| {
-        let numbers = first..n.min(first + batch_rows);
+/// Those rows.
+pub(super) fn rows_of(session: &Session, numbers: Range<usize>) -> Execution {
+    rows(session, batches(numbers, BATCH_ROWS), false)
+}
+
+fn batches(
+    rows: Range<usize>,
+    batch_rows: usize,
+) -> impl futures::Stream<Item = Result<RecordBatch>> {
+    stream::iter(rows.clone().step_by(batch_rows).map(move |first| {
+        let numbers = first..rows.end.min(first + batch_rows);
         let names = numbers.clone().map(|n| (n % 3 != 2).then(|| format!("row {n}")));
         Ok(batch(
             Int32Array::from_iter_values(numbers.map(|n| n as i32)),
@@ -218,16 +245,18 @@ fn echo(parameters: &[Parameter]) -> Result<RecordBatch> {
     Ok(batch(Int32Array::from(vec![number]), StringViewArray::from(vec![name])))
 }
 
-fn copy_out(session: &Session, n_lines: usize, waits: bool) -> Execution {
-    let open = Counted::new(&session.shared, |shared| &shared.open_streams);
-    let n_rows = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&n_rows);
-    let data = with_end(stream::iter(0..n_lines), waits)
-        .map(move |n| {
-            let _open = &open;
-            counter.fetch_add(1, Ordering::Release);
-            Ok(Bytes::from(format!("{n}\tline\n")))
-        })
-        .boxed();
-    Execution::CopyOut { columns: 2, binary: false, data, rows: n_rows }
+fn copy_out(session: &Session, form: CopyForm, n_rows: usize) -> Result<Execution> {
+    let mut options = CopyOptions::new(match form {
+        CopyForm::Text | CopyForm::Stream => CopyFormat::Text,
+        CopyForm::Csv => CopyFormat::Csv,
+        CopyForm::Binary => CopyFormat::Binary,
+    });
+    options.header = form == CopyForm::Csv;
+    let names = columns().iter().map(|c| (c.name.clone(), c.sql_type.clone())).collect();
+    let encoder = CopyEncoder::new(&options, names, &FormatSettings::default())?;
+    let stream = batches(0..n_rows, BATCH_ROWS);
+    let Execution::Rows { rows, .. } = rows(session, stream, form == CopyForm::Stream) else {
+        return Err(Error::internal("rows are rows"));
+    };
+    Ok(Execution::CopyOut { encoder: Box::new(encoder), rows })
 }

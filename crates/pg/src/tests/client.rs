@@ -143,7 +143,7 @@ fn show_report(body: &[u8]) -> String {
     let value = |code: &str| fields.iter().find_map(|field| field.strip_prefix(code));
     assert_eq!(value("S"), value("V"));
     let mut shown = ["V", "C", "M"].map(|code| value(code).expect("always there")).join(" ");
-    for code in ["D", "H", "P", "W"] {
+    for code in ["D", "H", "P", "W", "s", "t", "c", "n"] {
         shown.extend(value(code).map(|value| format!(" {code}={value}")));
     }
     shown

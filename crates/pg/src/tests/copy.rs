@@ -52,12 +52,18 @@ async fn the_client_can_give_up() {
     client.send(&[query("COPY IN"), data("a\n"), fail("no more")].concat()).await;
     assert_eq!(
         client.until_ready().await,
-        [BEGIN, "E ERROR 57014 COPY from stdin failed: no more", "Z I"]
+        [BEGIN, "E ERROR 57014 COPY from stdin failed: no more W=after some lines", "Z I"]
     );
     client.send(&[copy_in_extended(), data("a\n"), fail("no more"), sync()].concat()).await;
     assert_eq!(
         client.until_ready().await,
-        ["1", "2", BEGIN, "E ERROR 57014 COPY from stdin failed: no more", "Z I"]
+        [
+            "1",
+            "2",
+            BEGIN,
+            "E ERROR 57014 COPY from stdin failed: no more W=after some lines",
+            "Z I"
+        ]
     );
     assert!(server.engine.committed().is_empty());
 }
@@ -84,7 +90,11 @@ async fn other_messages_end_the_copy() {
     client.send(&[query("COPY IN"), data("a\n"), query("INSERT x")].concat()).await;
     assert_eq!(
         client.until_ready().await,
-        [BEGIN, "E ERROR 08P01 unexpected Query message during COPY from stdin", "Z I"]
+        [
+            BEGIN,
+            "E ERROR 08P01 unexpected Query message during COPY from stdin W=after some lines",
+            "Z I"
+        ]
     );
     assert_eq!(client.run("INSERT y").await, ["C INSERT 0 1", "Z I"]);
     assert_eq!(server.engine.committed(), ["y"]);
@@ -98,7 +108,8 @@ async fn a_copy_can_be_cancelled_while_it_waits_for_data() {
     assert_eq!(client.lines(1).await, [BEGIN]);
     server.caller().await.send(&cancel(client.key)).await;
     let lines = client.until_ready().await;
-    assert_eq!(lines, ["E ERROR 57014 canceling statement due to user request", "Z I"]);
+    let cancelled = "E ERROR 57014 canceling statement due to user request W=after some lines";
+    assert_eq!(lines, [cancelled, "Z I"]);
     server.engine.streams_become(0).await;
     client.send(&[data("b\n"), done()].concat()).await;
     assert_eq!(client.run("INSERT x").await, ["C INSERT 0 1", "Z I"]);
@@ -120,7 +131,7 @@ async fn a_copy_is_one_of_several_statements() {
 async fn lines_go_out_by_both_protocols() {
     let server = Server::start().await;
     let mut client = server.client().await;
-    let copy = ["H 0 0,0", "d \"0\\tline\\n\"", "d \"1\\tline\\n\"", "c", "C COPY 2"];
+    let copy = ["H 0 0,0", "d \"0\\trow 0\\n\"", "d \"1\\trow 1\\n\"", "c", "C COPY 2"];
     assert_eq!(client.run("COPY OUT 2").await, [&copy[..], &["Z I"]].concat());
     client
         .send(&[parse("", "COPY OUT 2", &[]), bind_plain("", ""), execute("", 1), sync()].concat())
@@ -129,11 +140,45 @@ async fn lines_go_out_by_both_protocols() {
 }
 
 #[tokio::test]
+async fn each_row_is_a_message_as_with_postgresql() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let csv = ["H 0 0,0", "d \"n,name\\n\"", "d \"0,row 0\\n\"", "c", "C COPY 1", "Z I"];
+    assert_eq!(client.run("COPY CSV 1").await, csv);
+    let lines = client.run("COPY OUT 50500").await;
+    assert_eq!(lines.len(), 50_504);
+    assert_eq!(lines[50_500], "d \"50499\\trow 50499\\n\"");
+    assert_eq!(lines[50_501..], ["c", "C COPY 50500", "Z I"]);
+
+    let header = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+    let row = |n: u8, name: &[u8]| {
+        let length = [0, 0, 0, name.len() as u8];
+        [&[0, 2, 0, 0, 0, 4, 0, 0, 0, n][..], &length, name].concat()
+    };
+    for (n_rows, expected) in [
+        (0, vec![[&header[..], b"\xff\xff"].concat()]),
+        (
+            2,
+            vec![[&header[..], &row(0, b"row 0")].concat(), row(1, b"row 1"), b"\xff\xff".to_vec()],
+        ),
+    ] {
+        client.send(&query(&format!("COPY BINARY {n_rows}"))).await;
+        assert_eq!(client.lines(1).await, ["H 1 1,1"]);
+        for data in expected {
+            let (kind, body) = client.message().await.expect("data");
+            assert_eq!((kind, body.to_vec()), (b'd', data));
+        }
+        let end = ["c".to_owned(), format!("C COPY {n_rows}"), "Z I".to_owned()];
+        assert_eq!(client.until_ready().await, end);
+    }
+}
+
+#[tokio::test]
 async fn lines_of_an_endless_copy_leave_at_once() {
     let server = Server::start().await;
     let mut client = server.client().await;
     client.send(&query("COPY STREAM 1")).await;
-    assert_eq!(client.lines(2).await, ["H 0 0,0", "d \"0\\tline\\n\""]);
+    assert_eq!(client.lines(2).await, ["H 0 0,0", "d \"0\\trow 0\\n\""]);
     server.caller().await.send(&cancel(client.key)).await;
     let lines = client.until_ready().await;
     assert_eq!(lines, ["E ERROR 57014 canceling statement due to user request", "Z I"]);

@@ -271,7 +271,7 @@ async fn commands_without_rows_run_once() {
     .await;
     assert_eq!(lines[..4], ["1", "2", "n", "C INSERT 0 1"]);
     assert!(lines[4].starts_with("E ERROR 55000 portal \"\" cannot be run"), "{lines:?}");
-    assert_eq!(server.engine.committed(), ["a"]);
+    assert!(server.engine.committed().is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,102 @@
+//! What a transaction block sees of its own writes, and what it commits of them.
+
+use crate::harness::{Client, Db};
+
+/// Runs statements in a block, then compares what the block saw with what is committed.
+async fn seen_and_committed(a: &Client, statements: &[&str], query: &str) -> Vec<String> {
+    a.ok("BEGIN").await;
+    for statement in statements {
+        a.ok(statement).await;
+    }
+    let seen = a.rows(query).await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows(query).await, seen, "{statements:?}");
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_rows_are_changed_taken_out_and_put_back() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, v text)").await;
+    a.ok("INSERT INTO t VALUES (1, 'one'), (2, 'two')").await;
+    let statements = [
+        "INSERT INTO t VALUES (3, 'three'), (4, 'four'), (5, 'five')",
+        "INSERT INTO t VALUES (6, 'six')",
+        "DELETE FROM t WHERE k IN (1, 4)",
+        "UPDATE t SET v = v || '!' WHERE k IN (2, 3, 5)",
+        "INSERT INTO t VALUES (4, 'vier'), (1, 'eins')",
+        "DELETE FROM t WHERE k IN (1, 6)",
+        "INSERT INTO t VALUES (1, 'uno')",
+        "INSERT INTO t VALUES (1, 'x'), (3, 'x'), (7, 'seven') \
+         ON CONFLICT (k) DO UPDATE SET v = t.v || '+'",
+    ];
+    assert_eq!(
+        seen_and_committed(&a, &statements, "SELECT k, v FROM t ORDER BY k").await,
+        ["1|uno+", "2|two!", "3|three!+", "4|vier", "5|five!", "7|seven"]
+    );
+    let nothing = ["INSERT INTO t VALUES (8, 'eight')", "DELETE FROM t WHERE k = 8"];
+    let rows = seen_and_committed(&a, &nothing, "SELECT count(*) FROM t").await;
+    assert_eq!(rows, ["6"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_own_rows_are_taken() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO t VALUES (1)").await;
+    let taken = "23505 duplicate key value violates unique constraint \"t_pkey\"";
+    for statement in ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)"] {
+        a.ok("BEGIN").await;
+        a.ok("INSERT INTO t VALUES (2)").await;
+        assert_eq!(a.error(statement).await, taken);
+        a.ok("ROLLBACK").await;
+    }
+    a.ok("BEGIN").await;
+    a.ok("SAVEPOINT p").await;
+    assert_eq!(a.error("INSERT INTO t VALUES (2), (1)").await, taken);
+    a.ok("ROLLBACK TO p").await;
+    a.ok("INSERT INTO t VALUES (2)").await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT k FROM t ORDER BY k").await, ["1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appended_rows_are_seen_and_committed_in_order() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE STREAM s (x int)").await;
+    let statements: Vec<String> =
+        (0..50).map(|n| format!("INSERT INTO s VALUES ({n}), ({n})")).collect();
+    let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+    let rows = seen_and_committed(&a, &statements, "SELECT x FROM s").await;
+    let expected: Vec<String> = (0..100).map(|n| (n / 2).to_string()).collect();
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_violated_constraint_is_named() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE SCHEMA app").await;
+    a.ok(
+        "CREATE TABLE app.t (k int PRIMARY KEY, v int NOT NULL CONSTRAINT positive CHECK (v > 0))",
+    )
+    .await;
+    a.ok("INSERT INTO app.t VALUES (1, 1)").await;
+    let subject = async |sql: &str| {
+        let error = a.run(sql).await.expect_err("refused");
+        let subject = error.subject().expect("a constraint").clone();
+        assert_eq!(subject.schema.as_deref(), Some("app"));
+        assert_eq!(subject.table.as_deref(), Some("t"));
+        (error.state().code(), subject.column, subject.constraint)
+    };
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(subject("INSERT INTO app.t VALUES (1, 1)").await, ("23505", None, name("t_pkey")));
+    assert_eq!(subject("INSERT INTO app.t VALUES (2, NULL)").await, ("23502", name("v"), None));
+    assert_eq!(subject("UPDATE app.t SET v = -1").await, ("23514", None, name("positive")));
+    a.ok("BEGIN").await;
+    assert_eq!(subject("INSERT INTO app.t VALUES (1, 1)").await, ("23505", None, name("t_pkey")));
+    a.ok("ROLLBACK").await;
+}
