@@ -98,8 +98,8 @@ impl Connection {
 
     /// Runs a portal up to `max_rows` rows, or to its end when that is not positive.
     pub(super) async fn execute(&mut self, name: String, max_rows: i32) -> Result<(), Failure> {
-        // Out of the map while it runs: an error leaves no portal behind.
         let limit = u64::try_from(max_rows).ok().filter(|&limit| limit > 0);
+        // Out of the map while it runs: an error leaves no portal behind.
         let Some(mut portal) = self.portals.remove(&name) else {
             return self.execute_cursor(&name, limit).await;
         };
