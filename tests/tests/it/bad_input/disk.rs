@@ -255,8 +255,8 @@ async fn a_directory_of_a_newer_format_or_without_manifest_is_left_alone() {
 fn first_offset(data: &Path) -> u64 {
     let output = command().args(["log", "dump", "t", "--data-dir"]).arg(data).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let Some((_, offsets)) = text.split_once("offsets=") else { return u64::MAX };
-    offsets.split("..").next().and_then(|first| first.parse().ok()).expect("a number")
+    let Some((_, first)) = text.split_once("\"offset\":") else { return u64::MAX };
+    first.split(',').next().and_then(|first| first.parse().ok()).expect("a number")
 }
 
 /// Puts a copy of a folder in the place of another.
