@@ -1,7 +1,7 @@
 //! How a checkpoint takes what a view's operators remember.
 //!
 //! A checkpoint needs the state as of its epoch, at which the view stops but does not wait. The epoch is told
-//! before any view can pass it; the first tick that begins there takes the state before it changes anything,
+//! before any view can pass it; the first tick that goes past it takes the state before it changes anything,
 //! or the checkpoint does where no tick came.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,13 +41,14 @@ impl Freezing {
         *self.taken.lock() = Taken { frozen: None, has_base };
     }
 
-    /// Takes the state where a tick that begins at `from` would change it too early.
+    /// Takes the state where a tick up to `upto` would change it too early. A view that nothing touches
+    /// before the epoch passes it in one tick, which began before.
     ///
     /// # Errors
     /// XX000 on a defect of a kernel.
-    pub(super) fn before_tick(&self, state: &GraphState, from: Epoch) -> Result<()> {
+    pub(super) fn before_tick(&self, state: &GraphState, upto: Epoch) -> Result<()> {
         let epoch = Epoch(self.at.load(Ordering::SeqCst));
-        if epoch == Epoch::ZERO || from < epoch {
+        if epoch == Epoch::ZERO || upto <= epoch {
             return Ok(());
         }
         self.take(state, &mut self.taken.lock())

@@ -90,7 +90,7 @@ impl Run<'_> {
             self.begin_backfill(inputs, upto)?;
             *state = GraphState::new(graph, self.shared.n_workers);
         } else if !graph.is_linear() {
-            self.data.freezing.before_tick(&state, from)?;
+            self.data.freezing.before_tick(&state, upto)?;
         }
         let outcome = self.take_in(graph, inputs, &state, from, upto);
         if outcome.is_ok() {
