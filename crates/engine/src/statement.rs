@@ -75,6 +75,7 @@ impl Session {
                 // The table was changed between planning and commit: the statement is planned again.
                 Err(error)
                     if error.state() == SqlState::SerializationFailure
+                        && matches!(prepared.work, Work::Insert(_) | Work::Modify(_))
                         && self.with_block(|_| ()).is_none()
                         && !Arc::ptr_eq(&prepared.catalog, &self.catalog()) =>
                 {

@@ -90,7 +90,7 @@ async fn check_writes(client: &Client, ledger: &Mutex<Ledger>, tally: &mut Tally
             assert_eq!(found, beside, "write {op} has {n_parts} rows in events, {found} in {name}");
         }
         match write.known {
-            Known::Done => assert!(is_there, "acknowledged write {op} is lost"),
+            Known::Done => assert!(is_there, "acknowledged write {op} is lost: {write:?}"),
             Known::Refused => assert!(!is_there, "refused write {op} is there"),
             Known::Unknown => {
                 tally.unanswered += 1;
