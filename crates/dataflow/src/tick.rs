@@ -188,10 +188,7 @@ impl Run<'_> {
         let next = AtomicUsize::new(0);
         self.on_all_workers(|worker_idx| {
             let mut gathered = Gathered::new(self.graph, self.state);
-            loop {
-                let Some((input, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    break;
-                };
+            while let Some((input, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let origin = Origin::Input(*input);
                 part.read(&mut |delta| {
                     self.take_in(origin, delta, worker_idx, Some(&mut gathered))

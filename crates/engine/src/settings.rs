@@ -349,7 +349,7 @@ fn millis(text: &str) -> Option<u64> {
 /// In the largest unit that shows it whole.
 fn with_unit(ms: u64) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
-    match units.iter().find(|(_, factor)| ms % factor == 0) {
+    match units.iter().find(|(_, factor)| ms.is_multiple_of(*factor)) {
         _ if ms == 0 => "0".to_owned(),
         Some((unit, factor)) => format!("{}{unit}", ms / factor),
         None => format!("{ms}ms"),
