@@ -3,7 +3,6 @@
 //! All of them write to the same file system in the same run, one after the other, with an fsync before
 //! each acknowledgement.
 
-mod disk;
 mod load;
 mod postgres;
 mod raw;
@@ -14,6 +13,7 @@ mod visible;
 use std::path::Path;
 
 use crate::Result;
+use crate::disk;
 use crate::weir::Weir;
 use load::Target;
 use postgres::Postgres;

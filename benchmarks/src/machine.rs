@@ -19,6 +19,12 @@ pub(crate) fn facts(dir: &Path) -> Value {
     })
 }
 
+/// The machine in a few words.
+pub(crate) fn in_words() -> String {
+    let threads = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{threads} threads of {}", processor())
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

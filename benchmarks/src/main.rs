@@ -1,9 +1,14 @@
 //! Programs that measure Weir beside other systems. `cargo xtask bench` builds and runs them.
 
+mod client;
+mod disk;
 #[cfg(feature = "ingest")]
 mod ingest;
+mod latency;
 mod machine;
 mod nexmark;
+mod times;
+mod usage;
 mod weir;
 
 use std::process::ExitCode;
@@ -13,6 +18,7 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 
 const USAGE: &str = "\
 usage: weir-benchmarks ingest WEIR_BINARY DIRECTORY RESULTS_DIRECTORY
+       weir-benchmarks latency WEIR_BINARY DIRECTORY RESULTS_DIRECTORY [SECONDS]
        weir-benchmarks nexmark --weir BINARY --root CHECKOUT --work DIR --cache DIR [OPTIONS]";
 
 fn main() -> ExitCode {
@@ -20,6 +26,7 @@ fn main() -> ExitCode {
     let outcome = match words.split_first() {
         #[cfg(feature = "ingest")]
         Some((name, rest)) if name == "ingest" => ingest::run(rest),
+        Some((name, rest)) if name == "latency" => latency::run(rest),
         Some((name, rest)) if name == "nexmark" => nexmark::run(rest),
         _ => Err(USAGE.into()),
     };

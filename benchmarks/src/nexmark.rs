@@ -19,7 +19,6 @@ mod sql;
 mod store;
 mod streaming;
 mod summary;
-mod usage;
 mod weir;
 
 use std::fs::File;

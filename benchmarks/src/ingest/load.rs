@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, stream};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::rows::{COLUMNS, Row, Rows};
 use crate::Result;
+use crate::client::connect;
 
 /// How long INSERTs are measured.
 pub(crate) const INSERT_TIME: Duration = Duration::from_secs(5);
@@ -37,10 +38,7 @@ pub(crate) struct Rates {
 
 impl Target {
     pub(crate) async fn client(&self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = tokio_postgres::connect(&self.connect, NoTls).await?;
-        // Its error is that of the statement that meets it.
-        tokio::spawn(connection);
-        Ok(client)
+        connect(&self.connect).await
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::disk::Disk;
 use super::load::Rates;
 use super::rows::Rows;
 use super::visible::Visible;
 use crate::Result;
-use crate::machine::processor;
+use crate::disk::Disk;
+use crate::machine::in_words;
 
 /// All that was measured.
 pub(crate) struct Report {
@@ -87,7 +87,7 @@ impl Report {
             "{} rows of {:.0} bytes; every acknowledgement after its fsync; {}.\n",
             self.rows,
             self.row_bytes,
-            machine()
+            in_words()
         )?;
         writeln!(
             out,
@@ -162,7 +162,7 @@ impl Report {
             })
         };
         json!({
-            "machine": machine(),
+            "machine": in_words(),
             "rows": self.rows,
             "row_bytes": self.row_bytes,
             "weir": rates(&self.weir),
@@ -185,10 +185,4 @@ impl Report {
             "bars_met": self.bars().iter().map(|bar| bar.is_met).collect::<Vec<_>>(),
         })
     }
-}
-
-/// The machine in a few words.
-fn machine() -> String {
-    let threads = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{threads} threads of {}", processor())
 }

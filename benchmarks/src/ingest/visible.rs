@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::disk::percentiles;
 use super::load::Target;
 use crate::Result;
+use crate::times::percentiles;
 
 /// Rows a second.
 const RATE: u32 = 1_000;
@@ -85,9 +85,9 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
     if from_acknowledged.len() != ROWS as usize {
         return Err(format!("{} of {ROWS} rows were seen", from_acknowledged.len()).into());
     }
-    let [newest_p50_ms, newest_p99_ms] = percentiles(&mut from_acknowledged);
-    let [sent_p50_ms, sent_p99_ms] = percentiles(&mut from_sent);
-    let [strict_p50_ms, strict_p99_ms] = percentiles(&mut strict);
+    let [newest_p50_ms, newest_p99_ms] = percentiles(&mut from_acknowledged, [50.0, 99.0]);
+    let [sent_p50_ms, sent_p99_ms] = percentiles(&mut from_sent, [50.0, 99.0]);
+    let [strict_p50_ms, strict_p99_ms] = percentiles(&mut strict, [50.0, 99.0]);
     Ok(Visible {
         newest_p50_ms,
         newest_p99_ms,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::plan::Engine;
 use super::store::{Measured, Outcome, Taken};
-use super::usage::Watch;
+use crate::usage::Watch;
 use crate::Result;
 
 /// What a program's lines for this process begin with.

@@ -13,7 +13,7 @@ use super::plan::{ALL_TABLES, Engine, Key, What};
 use super::rows::NULL;
 use super::sql::TABLES;
 use super::store::{Measured, Outcome, Taken, WRONG};
-use super::usage::Watch;
+use crate::usage::Watch;
 use super::{Bench, check, say};
 use crate::Result;
 use crate::weir::Weir;

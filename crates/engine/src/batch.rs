@@ -2,9 +2,11 @@
 
 mod false_join;
 mod null_padding;
+mod threads;
 mod yielding;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -34,6 +36,7 @@ use weir_types::{Error, Result, SqlState};
 use crate::dead_rows::{self, DeadRows};
 use false_join::EmptyFalseJoins;
 use null_padding::ForgetConstants;
+use threads::Threads;
 use yielding::YieldInJoins;
 
 /// Batches that wait between the query's threads and the reader.
@@ -47,10 +50,9 @@ pub(crate) trait Rows: Sync {
 
 /// Runs batch queries.
 pub(crate) struct BatchEngine {
-    /// Threads of statements.
-    runtime: Option<tokio::runtime::Runtime>,
-    /// Threads of views: a view that takes long is in the way of other views alone.
-    of_views: Option<tokio::runtime::Runtime>,
+    of_statements: Threads,
+    /// A view that takes long is in the way of other views alone.
+    of_views: Threads,
     template: SessionState,
     /// As `template`, for plans that operators follow.
     incremental: SessionState,
@@ -65,16 +67,8 @@ impl BatchEngine {
     /// # Errors
     /// Where threads cannot be started.
     pub(crate) fn new(n_threads: usize, memory_bytes: usize) -> Result<Self> {
-        let threads = |name: &str| {
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(n_threads.max(1))
-                .thread_name(name)
-                .thread_stack_size(16 << 20)
-                .enable_time()
-                .build()
-                .map_err(|e| Error::io("cannot start query threads", &e))
-        };
-        let (runtime, of_views) = (Some(threads("weir-query")?), Some(threads("weir-view")?));
+        let of_statements = Threads::start("weir-query", n_threads)?;
+        let of_views = Threads::start("weir-view", n_threads)?;
         let top = std::num::NonZeroUsize::new(5).expect("5 is not 0");
         let pool: Arc<dyn MemoryPool> =
             Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), top));
@@ -93,7 +87,7 @@ impl BatchEngine {
             .with_optimizer_rules(incremental_rules())
             .build();
         let registry = Arc::new(Registry::new());
-        Ok(Self { runtime, of_views, template, incremental, n_threads, registry })
+        Ok(Self { of_statements, of_views, template, incremental, n_threads, registry })
     }
 
     /// The functions that need no session.
@@ -155,7 +149,7 @@ impl BatchEngine {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run_on(self.runtime().handle(), plan, config)
+        self.run_on(self.of_statements.handle(), plan, config)
     }
 
     fn run_on(
@@ -191,9 +185,11 @@ impl BatchEngine {
                     // The task is over: by its end, or by a panic, which must not look like an end.
                     None => match (&mut task.0).await {
                         Ok(()) => None,
-                        Err(error) if error.is_cancelled() => None,
-                        Err(_) => {
-                            let error = Error::internal("the query's execution panicked");
+                        Err(error) => {
+                            let error = match error.is_cancelled() {
+                                true => threads::ended(),
+                                false => Error::internal("the query's execution panicked"),
+                            };
                             Some((Err(error), (receiver, task)))
                         }
                     },
@@ -215,14 +211,14 @@ impl BatchEngine {
         dead: Option<&Arc<DeadRows>>,
         wanted: &Wanted,
     ) -> Result<Vec<RecordBatch>> {
-        let threads = self.of_views.as_ref().expect("taken only when dropped").handle().clone();
+        let threads = self.of_views.handle();
         threads.block_on(async {
             let mut plan = self.plan(plan, rows, config).await?;
             if let Some(dead) = dead {
                 plan = dead_rows::checked(plan, dead)?;
             }
             tokio::select! {
-                rows = collect(self.run_on(&threads, plan, config)) => rows,
+                rows = collect(self.run_on(threads, plan, config)) => rows,
                 () = wanted.ended() => {
                     Err(Error::new(SqlState::QueryCanceled, "the view was dropped meanwhile"))
                 }
@@ -232,7 +228,7 @@ impl BatchEngine {
 
     /// Runs a task on the query threads, until it is dropped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop {
-        AbortOnDrop(self.runtime().spawn(task))
+        AbortOnDrop(self.of_statements.handle().spawn(task))
     }
 
     fn state(&self, config: &ConfigOptions) -> SessionState {
@@ -241,8 +237,11 @@ impl BatchEngine {
         state
     }
 
-    fn runtime(&self) -> &tokio::runtime::Runtime {
-        self.runtime.as_ref().expect("taken only when dropped")
+    /// Ends all queries, and waits until they hold nothing any more; not longer than `patience` for those of each
+    /// kind.
+    pub(crate) fn end(&self, patience: Duration) {
+        self.of_statements.end(patience);
+        self.of_views.end(patience);
     }
 }
 
@@ -264,15 +263,6 @@ impl Wanted {
     async fn ended(&self) {
         // The sender is here: it cannot be gone.
         let _ = self.0.subscribe().wait_for(|wanted| !*wanted).await;
-    }
-}
-
-impl Drop for BatchEngine {
-    fn drop(&mut self) {
-        // A runtime must not be waited for where async code runs.
-        for runtime in [self.runtime.take(), self.of_views.take()].into_iter().flatten() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine of one data directory.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use weir_dataflow::Scheduler;
@@ -21,6 +21,10 @@ use crate::recover;
 use crate::session::{Session, SessionStartup};
 use crate::shared::{Parts, Shared};
 use crate::upkeep::Upkeep;
+
+/// How long the end waits for threads, and for queries of each kind.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const QUERY_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The engine of one data directory. Cheap to clone.
 #[derive(Clone)]
@@ -148,15 +152,15 @@ impl Engine {
             threads.append(&mut shared.scheduler.stop());
             shared.views.all().iter().for_each(|(_, view)| view.wanted.end());
             threads.append(&mut inner.threads.lock());
-            // Requests that wait are committed first, and ticks that run come to their end, so that nothing
+            // Requests that wait are committed first, and ticks and queries come to their end, so that nothing
             // has the directory any more; what takes long does not hold the end up.
+            let deadline = Instant::now() + END_PATIENCE;
             for thread in threads {
-                let mut tries = 0;
-                while !thread.is_finished() && tries < 200 {
-                    std::thread::sleep(Duration::from_millis(10));
-                    tries += 1;
+                while !thread.is_finished() && Instant::now() < deadline {
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             }
+            shared.batch.end(QUERY_PATIENCE);
             shared.log.close()
         };
         tokio::task::spawn_blocking(close)

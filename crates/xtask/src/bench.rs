@@ -20,6 +20,15 @@ pub(crate) fn ingest() -> Result<()> {
     progress::run("benchmark", &mut run)
 }
 
+/// How soon rows are visible in views, with idle views beside and without.
+pub(crate) fn latency(arguments: &[&str]) -> Result<()> {
+    setup::provide(&[Need::Libclang, Need::CppCompiler])?;
+    let weir = build_weir()?;
+    let mut run = benchmark("latency", "")?;
+    run.arg(weir).arg(DIRECTORY).arg(workspace::root().join("benchmarks/results"));
+    progress::run("benchmark", run.args(arguments))
+}
+
 /// Weir, Flink, Spark and DuckDB on queries of Nexmark; the program itself reads `arguments`, and of an
 /// option that is given twice the last counts.
 pub(crate) fn nexmark(arguments: &[&str]) -> Result<()> {

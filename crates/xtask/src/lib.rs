@@ -28,6 +28,8 @@ usage: cargo xtask <command>
                      run the equality harness alone, 2,000 rounds if nothing else is said
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
   bench ingest       rows in, beside PostgreSQL; results go to benchmarks/results/
+  bench latency [SECONDS]
+                     from acknowledged to visible in twelve views; results as above
   bench nexmark [--help | OPTIONS]
                      queries of Nexmark, beside Flink, Spark and DuckDB; results as above
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
@@ -44,6 +46,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
         ["harness", rest @ ..] => harness::run(rest),
         ["lint"] => lint::run(),
         ["bench", "ingest"] => bench::ingest(),
+        ["bench", "latency"] => bench::latency(&[]),
+        ["bench", "latency", seconds] => bench::latency(&[seconds]),
         ["bench", "nexmark", rest @ ..] => bench::nexmark(rest),
         ["demo"] => demo::run(demo::Mode::Stay),
         ["demo", "--once"] => demo::run(demo::Mode::Once),

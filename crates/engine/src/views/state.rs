@@ -22,11 +22,24 @@ pub(crate) struct Freezing {
     taken: Mutex<Taken>,
 }
 
-#[derive(Default)]
-struct Taken {
-    frozen: Option<Frozen>,
-    /// Only what changed since the last checkpoint is to be taken.
-    has_base: bool,
+/// Where the state of the checkpoint is. It is taken once: what is noted as changed from then on is for the next
+/// checkpoint.
+enum Taken {
+    /// With the operators.
+    NotYet {
+        /// All of it is to be taken, or what changed since the last checkpoint.
+        all: bool,
+    },
+    /// Here, until the checkpoint asks for it.
+    Here(Frozen),
+    /// With the checkpoint.
+    HandedOver,
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self::NotYet { all: true }
+    }
 }
 
 impl Freezing {
@@ -38,7 +51,7 @@ impl Freezing {
     /// The checkpoint is over. `has_base`: the next one needs only what changed since.
     pub(crate) fn end(&self, has_base: bool) {
         self.at.store(0, Ordering::SeqCst);
-        *self.taken.lock() = Taken { frozen: None, has_base };
+        *self.taken.lock() = Taken::NotYet { all: !has_base };
     }
 
     /// Takes the state where a tick up to `upto` would change it too early. A view that nothing touches
@@ -51,19 +64,27 @@ impl Freezing {
         if epoch == Epoch::ZERO || upto <= epoch {
             return Ok(());
         }
-        self.take(state, &mut self.taken.lock())
-    }
-
-    fn take(&self, state: &GraphState, taken: &mut Taken) -> Result<()> {
-        if taken.frozen.is_none() {
-            let all = !taken.has_base;
-            // Taken for good: what comes after is noted anew.
-            taken.has_base = false;
-            let rows = state.stored(all).map_err(semantics::to_error)?;
-            taken.frozen = Some(Frozen { all, rows });
+        let mut taken = self.taken.lock();
+        if let Taken::NotYet { all } = *taken {
+            *taken = Taken::Here(freeze(state, all)?);
         }
         Ok(())
     }
+
+    /// The state, for the checkpoint.
+    fn hand_over(&self, state: &GraphState) -> Result<Option<Frozen>> {
+        let mut taken = self.taken.lock();
+        match std::mem::replace(&mut *taken, Taken::HandedOver) {
+            Taken::NotYet { all } => freeze(state, all).map(Some),
+            Taken::Here(frozen) => Ok(Some(frozen)),
+            Taken::HandedOver => Ok(None),
+        }
+    }
+}
+
+fn freeze(state: &GraphState, all: bool) -> Result<Frozen> {
+    let rows = state.stored(all).map_err(semantics::to_error)?;
+    Ok(Frozen { all, rows })
 }
 
 impl ViewData {
@@ -77,8 +98,124 @@ impl ViewData {
             return Ok(None);
         }
         let state = self.state.lock();
-        let mut taken = self.freezing.taken.lock();
-        self.freezing.take(&state, &mut taken)?;
-        Ok(taken.frozen.take())
+        self.freezing.hand_over(&state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::error::Result as DfResult;
+    use weir_dataflow::{
+        Aggregate, Graph, GraphState, InputPart, Metrics, Origin, Pipeline, Run, Target,
+    };
+    use weir_delta::{Delta, Weights};
+    use weir_types::Epoch;
+
+    use super::Freezing;
+
+    /// The groups of one column of integers.
+    fn groups() -> Graph {
+        let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true)]));
+        let aggregate = Aggregate {
+            keys: vec![0],
+            key_types: vec![DataType::Int64],
+            calls: Vec::new(),
+            filters: Vec::new(),
+            distinct: Vec::new(),
+            only_group: None,
+            append_only: false,
+            schema,
+        };
+        let pipeline = |origin, target| Pipeline { origin, steps: Vec::new(), target };
+        Graph {
+            pipelines: vec![
+                pipeline(Origin::Input(0), Target::Aggregation(0)),
+                pipeline(Origin::Aggregation(0), Target::Content),
+            ],
+            aggregations: vec![Arc::new(aggregate)],
+        }
+    }
+
+    struct Rows(Delta);
+
+    impl InputPart for Rows {
+        fn n_rows(&self) -> usize {
+            self.0.len()
+        }
+
+        fn read(&self, each: &mut dyn FnMut(Delta) -> DfResult<()>) -> DfResult<()> {
+            each(self.0.clone())
+        }
+    }
+
+    fn tick(graph: &Graph, state: &GraphState, keys: &[i64], weights: Weights) {
+        let schema = Arc::clone(&graph.aggregations[0].schema);
+        let column: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
+        let rows = RecordBatch::try_new(schema, vec![column]).unwrap();
+        let run = Run {
+            graph,
+            state,
+            metrics: &Metrics::new(graph, 1),
+            n_workers: 1,
+            skips_errors: false,
+            content: &|_| Ok(()),
+        };
+        let part: Box<dyn InputPart> = Box::new(Rows(Delta::new(rows, weights)));
+        run.run(&[vec![part]], true).unwrap();
+        state.commit();
+    }
+
+    /// What loads as the state of those checkpoints has in its groups: the rows of each.
+    fn n_groups(graph: &Graph, checkpoints: &[super::Frozen]) -> usize {
+        let loaded = GraphState::new(graph, 1);
+        for rows in checkpoints.iter().flat_map(|frozen| &frozen.rows) {
+            loaded.load(rows).unwrap();
+        }
+        loaded.commit();
+        loaded.size_of(0).0
+    }
+
+    #[test]
+    fn what_changes_until_the_checkpoint_ends_is_in_the_next_one() {
+        let graph = groups();
+        let state = GraphState::new(&graph, 1);
+        let freezing = Freezing::default();
+        let take = |state: &GraphState| freezing.hand_over(state).unwrap().unwrap();
+        tick(&graph, &state, &[1, 2], Weights::One);
+
+        freezing.begin(Epoch(1));
+        freezing.before_tick(&state, Epoch(2)).unwrap();
+        tick(&graph, &state, &[3], Weights::One);
+        let first = take(&state);
+        assert_eq!(n_groups(&graph, std::slice::from_ref(&first)), 2);
+        freezing.before_tick(&state, Epoch(3)).unwrap();
+        tick(&graph, &state, &[1], Weights::Neg);
+        freezing.before_tick(&state, Epoch(4)).unwrap();
+        tick(&graph, &state, &[4, 5], Weights::One);
+        freezing.end(true);
+
+        freezing.begin(Epoch(4));
+        let second = take(&state);
+        freezing.end(true);
+        assert!(!second.all);
+        assert_eq!(n_groups(&graph, &[first, second]), 4);
+    }
+
+    #[test]
+    fn a_checkpoint_that_failed_leaves_nothing_to_build_on() {
+        let graph = groups();
+        let state = GraphState::new(&graph, 1);
+        let freezing = Freezing::default();
+        tick(&graph, &state, &[1, 2], Weights::One);
+        for has_base in [false, true] {
+            freezing.begin(Epoch(1));
+            assert!(freezing.hand_over(&state).unwrap().unwrap().all);
+            assert!(freezing.hand_over(&state).unwrap().is_none());
+            freezing.end(has_base);
+        }
     }
 }

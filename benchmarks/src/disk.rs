@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::times::percentiles;
 
 /// Bytes of the long file.
 const SEQUENTIAL_BYTES: usize = 512 << 20;
@@ -46,15 +47,7 @@ pub(crate) fn measure(dir: &Path) -> Result<Disk> {
     }
     let fsyncs_per_second = times.len() as f64 / began.elapsed().as_secs_f64();
     std::fs::remove_file(&path)?;
-    let [fsync_p50_ms, fsync_p99_ms] = percentiles(&mut times);
+    let [fsync_p50_ms, fsync_p99_ms] = percentiles(&mut times, [50.0, 99.0]);
     Ok(Disk { mb_per_second, fsyncs_per_second, fsync_p50_ms, fsync_p99_ms })
 }
 
-/// The 50th and 99th percentile in milliseconds.
-pub(crate) fn percentiles(times: &mut [Duration]) -> [f64; 2] {
-    times.sort();
-    [50, 99].map(|percent| {
-        let at = (times.len() * percent).div_ceil(100).saturating_sub(1);
-        times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-    })
-}
