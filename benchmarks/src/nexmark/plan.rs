@@ -25,6 +25,8 @@ pub(crate) enum What {
     Load,
     /// Weir: over rows in its log, into a sink that drops them.
     FromLogSink,
+    /// The same with one worker.
+    FromLogOneWorker,
     /// Weir: over rows in its log, into a materialized view.
     FromLogView,
     /// Weir: from files through the log into a sink that drops them.
@@ -71,7 +73,7 @@ impl Engine {
     /// The ways in which it runs each query.
     pub(crate) fn whats(self) -> &'static [What] {
         match self {
-            Self::Weir => &[What::FromLogSink, What::FromLogView, What::EndToEnd],
+            Self::Weir => &[What::FromLogSink, What::FromLogOneWorker, What::FromLogView, What::EndToEnd],
             Self::Flink | Self::Spark | Self::DuckDb => &[What::Query],
         }
     }
@@ -83,6 +85,7 @@ impl What {
         match self {
             Self::Load => "load",
             Self::FromLogSink => "from-log-sink",
+            Self::FromLogOneWorker => "from-log-one-worker",
             Self::FromLogView => "from-log-view",
             Self::EndToEnd => "end-to-end",
             Self::Query => "query",

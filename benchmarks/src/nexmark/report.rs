@@ -12,8 +12,9 @@ use super::{Bench, facts, plot};
 use crate::Result;
 
 /// The columns of the tables: an engine's way of running.
-pub(crate) const COLUMNS: [(Engine, What, &str); 6] = [
+pub(crate) const COLUMNS: [(Engine, What, &str); 7] = [
     (Engine::Weir, What::FromLogSink, "Weir, from log"),
+    (Engine::Weir, What::FromLogOneWorker, "Weir, from log, one worker"),
     (Engine::Weir, What::FromLogView, "Weir, from log into a view"),
     (Engine::Weir, What::EndToEnd, "Weir, end to end"),
     (Engine::Flink, What::Query, "Flink"),
@@ -170,6 +171,7 @@ fn ratios(out: &mut String, summary: &Summary) -> Result<()> {
     let view = (Engine::Weir, What::FromLogView);
     let [flink, spark, duckdb] =
         [Engine::Flink, Engine::Spark, Engine::DuckDb].map(|engine| (engine, What::Query));
+    let one_worker = (Engine::Weir, What::FromLogOneWorker);
     let columns = [
         ("Flink / Weir from log", flink, from_log),
         ("Flink / Weir end to end", flink, end_to_end),
@@ -177,6 +179,7 @@ fn ratios(out: &mut String, summary: &Summary) -> Result<()> {
         ("Spark / Weir end to end", spark, end_to_end),
         ("Weir from log / DuckDB", from_log, duckdb),
         ("Weir view / DuckDB", view, duckdb),
+        ("Weir with one worker / all", one_worker, from_log),
     ];
     writeln!(out, "## Ratios\n")?;
     writeln!(out, "| | {} |", columns.map(|(name, ..)| name).join(" | "))?;

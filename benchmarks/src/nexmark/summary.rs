@@ -14,6 +14,8 @@ const FLINK_RATIO_EACH: f64 = 4.0;
 const FLINK_RATIO_MEAN: f64 = 8.0;
 const DUCKDB_RATIO: f64 = 3.0;
 const DUCKDB_LOAD_RATIO: f64 = 1.5;
+/// How many times as fast two workers are as one.
+const WORKERS_RATIO: f64 = 1.7;
 const PEAK_BYTES: u64 = 2 << 30;
 
 /// The measurements of one engine, one way and one query.
@@ -145,6 +147,14 @@ impl Summary {
             measured: mean.map_or("-".to_owned(), |mean| format!("{mean:.2}")),
             wanted: format!("at least {FLINK_RATIO_MEAN}"),
             is_met: self.is_met(mean.map(|mean| mean >= FLINK_RATIO_MEAN), &QUERIES, flink, weir),
+        });
+        let one_worker = (Engine::Weir, What::FromLogOneWorker);
+        let mean = self.mean_ratio(one_worker, weir);
+        bars.push(Bar {
+            name: "Weir from log with one worker / with all, geometric mean".to_owned(),
+            measured: mean.map_or("-".to_owned(), |mean| format!("{mean:.2}")),
+            wanted: format!("at least {WORKERS_RATIO}"),
+            is_met: self.is_met(mean.map(|mean| mean >= WORKERS_RATIO), &QUERIES, one_worker, weir),
         });
         for query in AGGREGATING {
             let duckdb = (Engine::DuckDb, What::Query);

@@ -84,7 +84,10 @@ fn from_log(
     let dir = loaded(bench)?;
     // Until the server has stopped in order, the directory is not what it was.
     std::fs::remove_file(log_mark(bench))?;
-    let object = if key.what == What::FromLogSink { "SINK" } else { "MATERIALIZED VIEW" };
+    let object = match key.what {
+        What::FromLogSink | What::FromLogOneWorker => "SINK",
+        _ => "MATERIALIZED VIEW",
+    };
     let create = create(bench, key, object)?;
     let work = async |client: &Client| -> Result<Value> {
         client.batch_execute(&create).await?;
@@ -124,8 +127,9 @@ fn measure(
     work: impl AsyncFnOnce(&Client) -> Result<Value>,
     after: impl AsyncFnOnce(&Client) -> Result<()>,
 ) -> Result<Measured> {
-    let cores = bench.options.cores.to_string();
-    let flags = [OsStr::new("--workers"), OsStr::new(&cores)];
+    let workers = if key.what == What::FromLogOneWorker { 1 } else { bench.options.cores };
+    let workers = workers.to_string();
+    let flags = [OsStr::new("--workers"), OsStr::new(&workers)];
     let mut server = Weir::start(&bench.options.weir, dir, &flags, Some(&bench.log(key)?))?;
     let watch = Watch::new(server.pid());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -2,7 +2,7 @@
 //!
 //! Few rows go straight into the aggregations. Many are read by several threads: each has gathering shards
 //! of its own, which it merges into the view's where they are full, and at the end. What an aggregation
-//! changed is told shard by shard, when all rows that it gets are in.
+//! changed is told shard by shard, when all rows that it gets are in; that of many groups by several threads, too.
 //!
 //! ```text
 //! parts of inputs -> pipelines -> gathering shards -> (one lock a shard) -> shards -> changes -> pipelines
@@ -256,14 +256,34 @@ impl Run<'_> {
     /// What the aggregation changed goes on.
     fn pass_on(&self, aggregation: usize) -> Result<()> {
         let shards = &self.state.aggregations[aggregation];
-        for shard in shards {
-            let began = Instant::now();
-            let changes = shard.lock().changes()?;
-            let n_rows = changes.iter().map(Delta::len).sum();
-            self.metrics.aggregations[aggregation][0].add(0, n_rows, began);
-            for delta in changes {
-                self.take_in(Origin::Aggregation(aggregation), delta, 0, None)?;
+        let n_touched: usize = shards.iter().map(|shard| shard.lock().n_touched()).sum();
+        if n_touched < parallel_rows() || self.n_workers < 2 || shards.len() < 2 {
+            return shards.iter().try_for_each(|shard| self.pass_on_of(aggregation, shard, 0, None));
+        }
+        let next = AtomicUsize::new(0);
+        self.on_all_workers(|worker_idx| {
+            let mut gathered = Gathered::new(self.graph, self.state);
+            while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.pass_on_of(aggregation, shard, worker_idx, Some(&mut gathered))?;
             }
+            gathered.merge_all(self, worker_idx)
+        })
+    }
+
+    fn pass_on_of(
+        &self,
+        aggregation: usize,
+        shard: &Mutex<Shard>,
+        worker_idx: usize,
+        mut gathered: Option<&mut Gathered>,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let changes = shard.lock().changes()?;
+        let n_rows = changes.iter().map(Delta::len).sum();
+        self.metrics.aggregations[aggregation][worker_idx].add(0, n_rows, began);
+        for delta in changes {
+            let origin = Origin::Aggregation(aggregation);
+            self.take_in(origin, delta, worker_idx, gathered.as_deref_mut())?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! One way to read: a relation `at` an epoch is a DataFusion table provider. Ad-hoc SELECT, Recompute,
 //! backfill and checks all use it.
 
+mod decoded;
 mod overlay;
 mod provider;
 mod stored;

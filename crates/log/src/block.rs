@@ -27,6 +27,9 @@
 //!
 //! The key is part of the checksum, so that a block in the wrong place is found too.
 
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use weir_types::{Epoch, Error, Offset, PartitionId, Result, SqlState, Timestamp, TopicId};
 
@@ -128,6 +131,40 @@ pub struct Block {
     pub partition: PartitionId,
     /// The records. Shares memory with the block that was read.
     pub payload: Bytes,
+    /// What readers have made of the records.
+    pub memo: Memo,
+}
+
+/// What the first reader of a block has made of its payload, for all who have the block from memory: the log
+/// does not know what that is.
+#[derive(Clone, Default)]
+pub struct Memo(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
+
+impl Memo {
+    /// What was made of the block; the first reader makes it.
+    ///
+    /// # Errors
+    /// Those of `make`; the next reader tries again.
+    pub fn get_or_make<T: Any + Send + Sync>(
+        &self,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let known = || self.0.get().cloned().and_then(|known| known.downcast::<T>().ok());
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let made = Arc::new(make()?);
+        let shared: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(&made);
+        // Another reader may have been faster: its work serves as well.
+        let _ = self.0.set(shared);
+        Ok(known().unwrap_or(made))
+    }
+}
+
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Memo").field(&self.0.get().is_some()).finish()
+    }
 }
 
 impl Block {
@@ -196,7 +233,7 @@ pub(crate) fn decode(
     if header.base_offset.0.checked_add(u64::from(header.n_rows) - 1) != Some(last.0) {
         return Err(damaged("its offsets do not fit its place"));
     }
-    Ok(Block { header, topic, partition, payload: bytes.slice(HEADER_BYTES..) })
+    Ok(Block { header, topic, partition, payload: bytes.slice(HEADER_BYTES..), memo: Memo::default() })
 }
 
 fn header(bytes: &[u8]) -> Option<BlockHeader> {
@@ -311,6 +348,18 @@ mod tests {
             assert_eq!(block.n_bytes(), bytes.len() as u64);
             assert_eq!(block.header.end_offset(), Offset(1_005));
         }
+    }
+
+    #[test]
+    fn what_one_reader_made_serves_all_who_have_the_block() {
+        let bytes = encode(&sample(None), TOPIC, PARTITION, b"payload");
+        let block = read(&bytes).expect("decoded");
+        let again = block.clone();
+        assert!(block.memo.get_or_make(|| Err::<u32, _>(Error::internal("no"))).is_err());
+        assert_eq!(*block.memo.get_or_make(|| Ok(1)).expect("made"), 1);
+        assert_eq!(*again.memo.get_or_make(|| Ok(2)).expect("known"), 1);
+        assert_eq!(*again.memo.get_or_make(|| Ok("of another type")).expect("made"), "of another type");
+        assert_eq!(*read(&bytes).expect("decoded").memo.get_or_make(|| Ok(3)).expect("made"), 3);
     }
 
     #[test]

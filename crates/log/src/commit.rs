@@ -7,7 +7,7 @@ use bytes::Bytes;
 use weir_store::TimeIndexEntry;
 use weir_types::{Epoch, Error, Offset, PartitionId, Result, SqlState, Timestamp, TopicId};
 
-use crate::block::{self, Append, Block, BlockHeader, PAYLOAD_BYTES_MAX};
+use crate::block::{self, Append, Block, BlockHeader, Memo, PAYLOAD_BYTES_MAX};
 use crate::topic::{self, Tip, Topic, TopicConfig, Topics};
 
 /// Bytes of blocks between two entries of the time index, and blocks between them: the walk that ends a
@@ -133,7 +133,7 @@ impl Commit {
         tip.byte_pos += stored.len() as u64;
         tip.running_max = header.running_max;
         self.tips.insert((topic, partition), tip);
-        let block = Block { header, topic, partition, payload };
+        let block = Block { header, topic, partition, payload, memo: Memo::default() };
         self.blocks.push(NewBlock { topic: found, block, stored, index });
         Ok(header.base_offset)
     }

@@ -32,7 +32,7 @@ mod tail;
 mod tests;
 mod topic;
 
-pub use block::{Append, Block, BlockHeader, BlockKind, Producer};
+pub use block::{Append, Block, BlockHeader, BlockKind, Memo, Producer};
 pub use commit::Commit;
 pub use dump::LogDump;
 pub use embedded::{EmbeddedLog, LogOptions};

@@ -104,7 +104,7 @@ mod tests {
     use weir_types::{Epoch, Timestamp};
 
     use super::*;
-    use crate::block::{BlockHeader, BlockKind};
+    use crate::block::{BlockHeader, BlockKind, Memo};
 
     fn block(topic: u32, base: u64, n_rows: u32) -> Block {
         let header = BlockHeader {
@@ -120,7 +120,13 @@ mod tests {
             producer: None,
         };
         let payload = vec![0; 1000].into();
-        Block { header, topic: TopicId(topic), partition: PartitionId(0), payload }
+        Block {
+            header,
+            topic: TopicId(topic),
+            partition: PartitionId(0),
+            payload,
+            memo: Memo::default(),
+        }
     }
 
     fn bases(tail: &Tail, topic: u32, from: u64, bytes_max: u64) -> Vec<u64> {

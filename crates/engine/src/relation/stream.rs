@@ -13,6 +13,7 @@ use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
 
 use super::provider::{Batches, RowSource};
+use super::decoded::DecodedBlock;
 use super::stored::{self, StoredColumn};
 
 /// A column of a stream's rows.
@@ -210,7 +211,7 @@ impl BlockRows {
         partition: PartitionId,
     ) -> Result<(RecordBatch, Option<Vec<bool>>)> {
         let rows = decode(block, partition, &self.columns, Arc::clone(&self.schema))?;
-        let weights = Decoder::new(block.payload.clone())?.weights();
+        let weights = DecodedBlock::of(block)?.decoder.weights();
         Ok((rows, weights.map(|weights| weights.into_iter().map(|weight| weight > 0).collect())))
     }
 }
@@ -222,16 +223,15 @@ fn decode(
     columns: &[Part],
     schema: SchemaRef,
 ) -> Result<RecordBatch> {
-    let decoder = Decoder::new(block.payload.clone())?;
-    let n_rows = decoder.n_rows();
+    let decoded = DecodedBlock::of(block)?;
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     for column in columns {
         arrays.push(match column {
-            Part::Stored(column) => column.read(&decoder)?,
-            Part::Record(column) => record_column(*column, block, partition, &decoder)?,
+            Part::Stored(column) => decoded.column(column)?,
+            Part::Record(column) => record_column(*column, block, partition, &decoded.decoder)?,
         });
     }
-    stored::batch(schema, arrays, n_rows)
+    stored::batch(schema, arrays, decoded.decoder.n_rows())
 }
 
 fn record_column(

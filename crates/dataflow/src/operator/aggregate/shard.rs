@@ -89,6 +89,12 @@ impl Shard {
         self.groups.len()
     }
 
+    /// Number of groups that the tick has touched so far.
+    pub(crate) fn n_touched(&self) -> usize {
+        let saved: usize = self.tick.saved.iter().map(|saved| saved.slots.len()).sum();
+        saved + self.tick.created.len()
+    }
+
     /// Number of groups and of values that calls with DISTINCT have seen.
     pub(crate) fn n_gathered(&self) -> usize {
         self.groups.len() + self.distinct.iter().map(DistinctTable::len).sum::<usize>()

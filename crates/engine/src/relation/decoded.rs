@@ -1,0 +1,47 @@
+//! Blocks as columns, decoded once for all who read them while the log has them in memory.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use parking_lot::Mutex;
+use weir_delta::codec::Decoder;
+use weir_log::Block;
+use weir_types::{ColumnId, Result};
+
+use super::stored::StoredColumn;
+
+/// A block whose columns are decoded when the first reader asks for them.
+pub(super) struct DecodedBlock {
+    pub(super) decoder: Decoder,
+    /// A type is not kept beside: a column's never changes.
+    columns: Mutex<Vec<(ColumnId, ArrayRef)>>,
+}
+
+impl DecodedBlock {
+    /// The columns of a block.
+    ///
+    /// # Errors
+    /// XX001 for a block that cannot be read.
+    pub(super) fn of(block: &Block) -> Result<Arc<Self>> {
+        block.memo.get_or_make(|| {
+            Ok(Self { decoder: Decoder::new(block.payload.clone())?, columns: Mutex::default() })
+        })
+    }
+
+    /// A column; what its rows read where the block is older than it.
+    ///
+    /// # Errors
+    /// XX001 for a block that cannot be read.
+    pub(super) fn column(&self, column: &StoredColumn) -> Result<ArrayRef> {
+        if !self.decoder.has(column.id) {
+            return column.filled(self.decoder.n_rows());
+        }
+        let mut columns = self.columns.lock();
+        if let Some((_, known)) = columns.iter().find(|(id, _)| *id == column.id) {
+            return Ok(Arc::clone(known));
+        }
+        let array = column.read(&self.decoder)?;
+        columns.push((column.id, Arc::clone(&array)));
+        Ok(array)
+    }
+}
