@@ -28,13 +28,14 @@ impl Failure {
     }
 }
 
-/// 57P01 ends the connection, every other error only its statement.
+/// 57P01 and 25P03 end the connection, every other error only its statement.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        if error.state() == SqlState::AdminShutdown {
-            Self::Fatal(error)
-        } else {
-            Self::Statement(error)
+        match error.state() {
+            SqlState::AdminShutdown | SqlState::IdleInTransactionSessionTimeout => {
+                Self::Fatal(error)
+            }
+            _ => Self::Statement(error),
         }
     }
 }

@@ -126,6 +126,8 @@ sql_states! {
     NoActiveSqlTransaction = "25P01", Invalid;
     /// The transaction block failed; only ROLLBACK works.
     InFailedSqlTransaction = "25P02", Invalid;
+    /// A session that left a transaction open for too long.
+    IdleInTransactionSessionTimeout = "25P03", Unavailable;
     /// A write in a read-only transaction.
     ReadOnlySqlTransaction = "25006", Invalid;
     /// Unknown prepared statement.

@@ -9,14 +9,33 @@ use crate::dice::Dice;
 /// A batch: one statement, or a transaction of several.
 pub fn batch(dice: &mut Dice, relations: &[Relation]) -> Vec<Step> {
     if dice.percent(65) {
-        return vec![Step::Run(Statement::same(change(dice, relations)))];
+        return vec![run(change(dice, relations))];
     }
-    let mut statements = vec!["BEGIN".to_owned()];
+    let mut steps = vec![run("BEGIN")];
     for _ in 0..dice.between(2, 4) {
-        statements.push(change(dice, relations));
+        steps.push(run(change(dice, relations)));
     }
-    statements.push(if dice.percent(75) { "COMMIT" } else { "ROLLBACK" }.to_owned());
-    statements.into_iter().map(|sql| Step::Run(Statement::same(sql))).collect()
+    steps.push(run(if dice.percent(75) { "COMMIT" } else { "ROLLBACK" }));
+    steps
+}
+
+/// Changes to be made in a transaction with others: none of them ends it.
+pub fn part(dice: &mut Dice, relations: &[Relation]) -> Vec<Step> {
+    (0..dice.between(1, 2)).map(|_| run(change(dice, relations))).collect()
+}
+
+/// Rows that come alone, each by a statement of its own.
+pub fn single_rows(dice: &mut Dice, relations: &[Relation]) -> Vec<Step> {
+    let relation = dice.pick(relations).clone();
+    if relation.kind != Kind::Stream && dice.percent(40) {
+        return vec![run(change(dice, relations))];
+    }
+    let rows: Vec<String> = (0..dice.between(1, 6)).map(|_| relation.row(dice)).collect();
+    rows.into_iter().map(|row| run(insertion(dice, &relation, &row))).collect()
+}
+
+fn run(sql: impl Into<String>) -> Step {
+    Step::Run(Statement::same(sql))
 }
 
 fn change(dice: &mut Dice, relations: &[Relation]) -> String {
@@ -46,6 +65,10 @@ fn rows(dice: &mut Dice, relation: &Relation) -> String {
 
 fn insert(dice: &mut Dice, relation: &Relation) -> String {
     let rows = rows(dice, relation);
+    insertion(dice, relation, &rows)
+}
+
+fn insertion(dice: &mut Dice, relation: &Relation, rows: &str) -> String {
     let conflict =
         if !relation.key().is_empty() && dice.percent(80) { " ON CONFLICT DO NOTHING" } else { "" };
     format!("INSERT INTO {} ({}) VALUES {rows}{conflict}", relation.name, relation.column_list())

@@ -129,7 +129,7 @@ fn error(reason: Reason) -> Error {
             Error::new(SqlState::QueryCanceled, "canceling statement due to statement timeout")
         }
         Reason::Idle => Error::new(
-            SqlState::AdminShutdown,
+            SqlState::IdleInTransactionSessionTimeout,
             "terminating connection due to idle-in-transaction timeout",
         ),
         Reason::Terminate => Error::new(

@@ -34,6 +34,7 @@ async fn a_session_that_idles_in_a_transaction_ends() {
     a.ok("SET idle_in_transaction_session_timeout = 50").await;
     a.ok("BEGIN").await;
     let error = within(a.session.interrupted()).await;
+    assert_eq!(error.state().code(), "25P03");
     assert_eq!(error.message(), "terminating connection due to idle-in-transaction timeout");
     // Later statements do not take that back.
     assert!(a.run("SELECT 1").await.is_err());
