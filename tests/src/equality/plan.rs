@@ -12,7 +12,7 @@ const BATCHES_MIN: usize = 20;
 const COMPARISONS: usize = 5;
 
 /// Mixed into the seed for the cuts, so that they are no part of what else the seed decides.
-const CUTS: u64 = 0x5eed_0f_c075;
+const CUTS: u64 = 0x5eed_c075;
 
 /// What goes into one tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn round(seed: u64) -> Round {
         }
         let kept: Vec<&View> = views.iter().filter(|view| view.materialized).collect();
         if comparisons.contains(&batch_idx) {
-            steps.extend(kept.into_iter().cloned().map(Step::Compare));
+            steps.extend(kept.iter().map(|view| Step::Compare((*view).clone())));
         } else if cuts != Cuts::Everything && !kept.is_empty() && dice.percent(30) {
             let name = dice.pick(&kept).name.clone();
             steps.push(Step::Read(format!("SELECT count(*) FROM {name}")));
