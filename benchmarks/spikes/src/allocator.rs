@@ -44,9 +44,9 @@ const TEXT: &str = "a text that does not lie in its view";
 
 pub(crate) fn run() -> Result<Vec<Table>> {
     let title = format!(
-        "Two threads; each makes {BATCHES} batches (bigint, double precision, text) of 1 to 8,192 rows, and frees \
-         those of the other out of order. *Resident* is the process at the end, when only {} small batches are \
-         left; *needed* is what these have in use.",
+        "Two threads; each makes {BATCHES} batches (bigint, double precision, text) of 1 to 8,192 rows, \
+         and frees those of the other out of order. *Resident* is the process at the end, when only {} \
+         small batches are left; *needed* is what these have in use.",
         2 * STAYING
     );
     let columns = ["ns/batch", "peak, MB", "resident, MB", "needed, MB"];
@@ -120,7 +120,8 @@ fn keep(live: &mut Vec<RecordBatch>, batch: RecordBatch, random: u64) {
 
 /// A batch that costs little but its memory.
 fn make(n_rows: usize) -> Result<RecordBatch> {
-    let mut texts = StringViewBuilder::with_capacity(n_rows);
+    let block = (n_rows * TEXT.len()) as u32;
+    let mut texts = StringViewBuilder::with_capacity(n_rows).with_fixed_block_size(block);
     (0..n_rows).for_each(|_| texts.append_value(TEXT));
     let texts: StringViewArray = texts.finish();
     let columns: [(&str, ArrayRef); 3] = [

@@ -6,8 +6,8 @@
 
 use std::hash::BuildHasher;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
@@ -32,6 +32,9 @@ const QUEUE: usize = 8;
 const PRICE: usize = 2;
 const URL: usize = 4;
 
+/// One for all runs: a new one would have other keys.
+static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+
 pub(crate) fn run() -> Result<Vec<Table>> {
     let batches = bids::batches(BATCHES)?;
     let mut table = Table::new(
@@ -40,7 +43,8 @@ pub(crate) fn run() -> Result<Vec<Table>> {
         &["CPU, ns/row", "of it the sender's", "elapsed, ns/row"],
     );
     for n_shards in SHARDS {
-        let places: Vec<Vec<u32>> = batches.iter().map(|batch| shards_of(batch, n_shards)).collect();
+        let places: Vec<Vec<u32>> =
+            batches.iter().map(|batch| shards_of(batch, n_shards)).collect();
         let mut seen = Vec::new();
         for (name, hand) in WAYS {
             let mut runs = Vec::new();
@@ -120,9 +124,6 @@ fn measure(
 ) -> Result<([f64; 3], Sums)> {
     let (senders, receivers): (Vec<_>, Vec<_>) =
         (0..n_shards).map(|_| sync_channel::<Handed>(QUEUE)).unzip();
-    // One for all runs: a new one would have other keys.
-    static HASHER: std::sync::LazyLock<DefaultHashBuilder> =
-        std::sync::LazyLock::new(DefaultHashBuilder::default);
     std::thread::scope(|scope| {
         let consumers: Vec<_> = receivers
             .into_iter()

@@ -31,18 +31,19 @@ const RUNS: usize = 5;
 pub(crate) fn run() -> Result<Vec<Table>> {
     let sum = bound_sum()?;
     let ways: [(&str, &dyn Fn() -> Result<Box<dyn Sums>>); 3] = [
-        ("exact", &|| Ok(Box::new(Exact(accumulator(&sum)?)))),
         ("plain", &|| Ok(Box::<Plain>::default())),
         ("Kahan", &|| Ok(Box::<Kahan>::default())),
+        ("exact", &|| Ok(Box::new(Exact(accumulator(&sum)?)))),
     ];
     let title = format!(
-        "{VALUES} amounts with two decimals in batches of 8,192, in one thread, with one index of a group a value. \
-         *Memory* is what {MANY_GROUPS} groups of {VALUES_EACH} values add to the process. *Differ* counts groups \
-         whose sum is another when the values come in reverse."
+        "{VALUES} amounts with two decimals in batches of 8,192, in one thread, each with the index of its \
+         group. *Memory* is what {MANY_GROUPS} groups of {VALUES_EACH} values add to the process. *Differ* \
+         counts groups, of 100,000, whose sum is another when the values come in reverse."
     );
-    let columns = ["1 group, ns/value", "100,000 groups, ns/value", "memory, bytes/group", "differ"];
+    let columns =
+        ["1 group, ns/value", "100,000 groups, ns/value", "memory, bytes/group", "differ"];
     let mut table = Table::new(&title, &columns);
-    // Memory first: later, what was freed would be used again.
+    // Memory first, and the most at the end: what was freed would be used again.
     let memory = ways.iter().map(|(_, make)| n_bytes(make)).collect::<Result<Vec<_>>>()?;
     for ((name, make), memory) in ways.iter().zip(memory) {
         let [one, many] = GROUPS.map(|n_groups| ns_a_value(make, n_groups));
@@ -152,7 +153,7 @@ fn n_bytes(make: Make<'_>) -> Result<f64> {
 /// Groups whose sum depends on the order of the values.
 fn n_differ(make: Make<'_>, n_groups: usize) -> Result<usize> {
     let mut batches = batches(VALUES, n_groups);
-    let mut sum = |batches: &[Batch]| -> Result<Vec<f64>> {
+    let sum = |batches: &[Batch]| -> Result<Vec<f64>> {
         let mut sums = make()?;
         batches.iter().try_for_each(|(values, groups)| sums.add(values, groups, n_groups))?;
         sums.results()
@@ -180,7 +181,7 @@ fn bound_sum() -> Result<Arc<AggregateUDF>> {
     loop {
         if let LogicalPlan::Aggregate(aggregate) = plan
             && let Some(Expr::AggregateFunction(call)) =
-                aggregate.aggr_expr.first().map(|expr| expr.clone().unalias_nested().data)
+                aggregate.aggr_expr.first().map(|expr| expr.clone().unalias())
         {
             return Ok(call.func);
         }

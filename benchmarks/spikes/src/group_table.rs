@@ -28,10 +28,10 @@ pub(crate) fn run() -> Result<Vec<Table>> {
          longest batch of new keys, in which a table grows. Texts have 20 bytes. Hashing counts.",
         &["insert, ns/row", "probe, ns/row", "longest, ms", "bytes/group"],
     );
-    let forms = [("bigint", vec![DataType::Int64]), (
-        "(bigint, text)",
-        vec![DataType::Int64, DataType::Utf8View],
-    )];
+    let forms = [
+        ("bigint", vec![DataType::Int64]),
+        ("(bigint, text)", vec![DataType::Int64, DataType::Utf8View]),
+    ];
     for (form, types) in &forms {
         for n_groups in GROUPS {
             let numbers: Vec<u64> = (0..n_groups).collect();
@@ -143,7 +143,8 @@ struct Theirs {
 impl Theirs {
     fn new(types: &[DataType]) -> Result<Self> {
         let fields = types.iter().enumerate();
-        let fields = fields.map(|(n, data_type)| Field::new(format!("c{n}"), data_type.clone(), true));
+        let fields =
+            fields.map(|(n, data_type)| Field::new(format!("c{n}"), data_type.clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let values = new_group_values(schema, &GroupOrdering::None)?;
         Ok(Self { values, groups: Vec::new() })

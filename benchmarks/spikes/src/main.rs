@@ -117,5 +117,7 @@ fn measure_here(name: &str) -> Result<()> {
 fn spike(name: &str) -> Result<fn() -> Result<Vec<Table>>> {
     let found = SPIKES.iter().find(|(known, _)| *known == name);
     let known = || SPIKES.map(|(known, _)| known).join(", ");
-    found.map(|(_, run)| *run).ok_or_else(|| format!("no spike {name}; there are {}", known()).into())
+    found
+        .map(|(_, run)| *run)
+        .ok_or_else(|| format!("no spike {name}; there are {}", known()).into())
 }

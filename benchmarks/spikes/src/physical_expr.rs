@@ -13,10 +13,10 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{Expr, cast, col, lit, when};
 use datafusion::physical_expr::create_physical_expr;
 
+use crate::Result;
 use crate::bids::{self, BATCH_ROWS};
 use crate::measure::ns;
 use crate::report::Table;
-use crate::Result;
 
 const SIZES: [usize; 4] = [1, 64, 1024, BATCH_ROWS];
 

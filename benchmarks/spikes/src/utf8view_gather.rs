@@ -22,9 +22,9 @@ const LISTS: usize = 32;
 
 pub(crate) fn run() -> Result<Vec<Table>> {
     let mut table = Table::new(
-        "8,192 rows at random out of a million in so many arrays of one buffer each. Short texts have 12 bytes \
-         and lie in the views, long ones have 32. *Read* goes over all bytes of the result once. *Alive* is \
-         what the result keeps in memory.",
+        "8,192 rows at random out of a million in so many arrays of one buffer each. Short texts have 12 \
+         bytes and lie in the views, long ones have 32. *Read* goes over all bytes of the result once. \
+         *Alive* is what the result keeps in memory.",
         &["gather, ns/row", "gather and read, ns/row", "alive, bytes/row"],
     );
     for (form, text_len) in [("short", 12), ("long", 32)] {
@@ -45,8 +45,7 @@ fn sources(n_sources: usize, text_len: usize) -> Vec<StringViewArray> {
     let n_rows = ROWS / n_sources;
     let source = |source: usize| {
         // One block that all its texts fill.
-        let mut texts =
-            StringViewBuilder::new().with_fixed_block_size((n_rows * text_len) as u32);
+        let mut texts = StringViewBuilder::new().with_fixed_block_size((n_rows * text_len) as u32);
         for row in 0..n_rows {
             let word = mixed((source * n_rows + row) as u64);
             let text = format!("{word:016x}{word:016x}");

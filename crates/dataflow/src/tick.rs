@@ -258,7 +258,9 @@ impl Run<'_> {
         let shards = &self.state.aggregations[aggregation];
         let n_touched: usize = shards.iter().map(|shard| shard.lock().n_touched()).sum();
         if n_touched < parallel_rows() || self.n_workers < 2 || shards.len() < 2 {
-            return shards.iter().try_for_each(|shard| self.pass_on_of(aggregation, shard, 0, None));
+            return shards
+                .iter()
+                .try_for_each(|shard| self.pass_on_of(aggregation, shard, 0, None));
         }
         let next = AtomicUsize::new(0);
         self.on_all_workers(|worker_idx| {

@@ -233,7 +233,13 @@ pub(crate) fn decode(
     if header.base_offset.0.checked_add(u64::from(header.n_rows) - 1) != Some(last.0) {
         return Err(damaged("its offsets do not fit its place"));
     }
-    Ok(Block { header, topic, partition, payload: bytes.slice(HEADER_BYTES..), memo: Memo::default() })
+    Ok(Block {
+        header,
+        topic,
+        partition,
+        payload: bytes.slice(HEADER_BYTES..),
+        memo: Memo::default(),
+    })
 }
 
 fn header(bytes: &[u8]) -> Option<BlockHeader> {
@@ -358,7 +364,10 @@ mod tests {
         assert!(block.memo.get_or_make(|| Err::<u32, _>(Error::internal("no"))).is_err());
         assert_eq!(*block.memo.get_or_make(|| Ok(1)).expect("made"), 1);
         assert_eq!(*again.memo.get_or_make(|| Ok(2)).expect("known"), 1);
-        assert_eq!(*again.memo.get_or_make(|| Ok("of another type")).expect("made"), "of another type");
+        assert_eq!(
+            *again.memo.get_or_make(|| Ok("of another type")).expect("made"),
+            "of another type"
+        );
         assert_eq!(*read(&bytes).expect("decoded").memo.get_or_make(|| Ok(3)).expect("made"), 3);
     }
 

@@ -2,6 +2,7 @@
 //! parameters typed.
 
 mod hidden;
+mod merged;
 mod origin;
 mod parameters;
 mod provider;
@@ -154,8 +155,15 @@ impl Binder<'_> {
         if !mentioned.is_empty() {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
         }
-        let provider = Provider::new(self, pinned, mentioned, locals);
+        let provider = Provider::new(self, pinned, mentioned.clone(), locals);
         let mut known = parameters::declared(parameters);
+        merged::expand(&mut query, &|mut all: sql::Query| {
+            if !mentioned.is_empty() {
+                hidden::exclude_from_wildcards(&mut all, &mentioned);
+            }
+            let plan = self.to_plan(&provider, all, known.clone())?;
+            Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+        })?;
         let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
         if parameters::has_open(&plan, &known)? {
             // The types of the places are known behind the analysis; what depends on a parameter's type

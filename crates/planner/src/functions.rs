@@ -211,6 +211,12 @@ fn sorted<F>(functions: &HashMap<String, F>) -> Vec<String> {
     names
 }
 
+/// Names of the functions that only work over a window.
+pub(crate) fn window_names() -> impl Iterator<Item = String> {
+    let all = SessionStateDefaults::default_window_functions().into_iter().chain(window::all());
+    all.map(|window| window.name().to_owned())
+}
+
 /// PostgreSQL's `row_number`.
 pub(crate) fn row_number() -> Arc<WindowUDF> {
     window::row_number()

@@ -160,7 +160,8 @@ fn column_name(item: &SelectItem) -> Option<String> {
     }
 }
 
-fn fold(ident: &Ident) -> String {
+/// The name that an identifier means.
+pub(crate) fn fold(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

@@ -96,6 +96,8 @@ sql_states! {
     ArraySubscriptError = "2202E", Invalid;
     /// A bad regular expression.
     InvalidRegularExpression = "2201B", Invalid;
+    /// `ntile` into no or negative buckets.
+    InvalidArgumentForNtile = "22014", Invalid;
     /// A bad LIMIT.
     InvalidRowCountInLimit = "2201W", Invalid;
     /// A bad OFFSET.

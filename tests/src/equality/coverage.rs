@@ -130,11 +130,12 @@ fn percent(part: u64, whole: u64) -> u64 {
 }
 
 /// All kinds of operators that the grammar has.
-pub const KINDS: [&str; 63] = [
+pub const KINDS: [&str; 64] = [
     "inner join",
     "left join",
     "right join",
     "full join",
+    "join using",
     "cross join",
     "non-equi join",
     "null-equal join",

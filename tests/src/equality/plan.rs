@@ -101,7 +101,8 @@ pub fn round(seed: u64) -> Round {
             Cuts::EachRow => {
                 for change in changes::single_rows(&mut dice, &base) {
                     steps.push(change);
-                    let read = |view: &&View| Step::Read(format!("SELECT count(*) FROM {}", view.name));
+                    let read =
+                        |view: &&View| Step::Read(format!("SELECT count(*) FROM {}", view.name));
                     steps.extend(kept.iter().map(read));
                 }
             }

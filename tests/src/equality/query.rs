@@ -52,6 +52,11 @@ pub fn random(dice: &mut Dice, relations: &[Relation]) -> Query {
     }
 }
 
+/// True for the first column of a base relation.
+fn is_k(item: &Item) -> bool {
+    item.sql.ends_with(".k")
+}
+
 /// Output columns: expressions and their types.
 type Outputs = Vec<(String, Ty)>;
 
@@ -383,6 +388,14 @@ impl Gather<'_> {
                 continue;
             }
             let (other, inner) = self.source(depth);
+            if let Some((verb, outer)) = self.merging_join(&scope, &inner) {
+                sql = format!("{sql} {verb} {other} USING (k)");
+                scope = outer;
+                continue;
+            }
+            if inner.items.iter().any(is_k) {
+                scope.items.retain(|item| item.sql != "k");
+            }
             let (join, outer) = self.join(&scope, &inner);
             sql = match join {
                 Some((verb, on)) => format!("{sql} {verb} {other}{on}"),
@@ -415,6 +428,23 @@ impl Gather<'_> {
         }
         let relation = self.relation();
         (format!("{} AS {alias}", relation.name), Scope::of(&relation, &alias))
+    }
+
+    /// A join by the column that all base relations have; sometimes, where each side has one of them.
+    fn merging_join(&mut self, left: &Scope, right: &Scope) -> Option<(&'static str, Scope)> {
+        let n_left = left.items.iter().filter(|item| is_k(item)).count();
+        let is_merged = left.items.iter().any(|item| item.sql == "k");
+        let n_right = right.items.iter().filter(|item| is_k(item)).count();
+        if n_right != 1 || !(n_left == 1 || is_merged) || !self.dice.percent(20) {
+            return None;
+        }
+        self.uses("join using");
+        let verbs = ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"];
+        let verb = *self.dice.pick(&verbs);
+        let mut scope = left.and(right);
+        scope.items.retain(|item| item.sql != "k");
+        scope.items.push(Item { sql: "k".to_owned(), ty: Ty::Int4 });
+        Some((verb, scope))
     }
 
     /// How two sources are joined: the verb and ON; `None` where nothing fits.

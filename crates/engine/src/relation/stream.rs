@@ -12,8 +12,8 @@ use weir_planner::source::RecordColumn;
 use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
 
-use super::provider::{Batches, RowSource};
 use super::decoded::DecodedBlock;
+use super::provider::{Batches, RowSource};
 use super::stored::{self, StoredColumn};
 
 /// A column of a stream's rows.

@@ -153,6 +153,31 @@ fn check_default(session: &Session, column: &Column, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// A generated column may depend on columns that are given, not on generated ones.
+fn check_generated(
+    session: &Session,
+    object: &Object,
+    column: &Column,
+    text: &String,
+    row: &SchemaRef,
+) -> Result<()> {
+    RowExpressions::new(session, std::slice::from_ref(text), row)?;
+    let given = row.fields().iter().zip(object.columns());
+    let given = given.filter(|(_, column)| column.generated.is_none());
+    let given: Vec<_> = given.map(|(field, _)| Arc::clone(field)).collect();
+    let given = Arc::new(arrow::datatypes::Schema::new(given));
+    RowExpressions::new(session, std::slice::from_ref(text), &given).map(|_| ()).map_err(|_| {
+        Error::new(
+            SqlState::InvalidObjectDefinition,
+            format!(
+                "the expression of generated column \"{}\" uses a generated column",
+                column.name
+            ),
+        )
+        .with_hint("Write out what the other column is made of.")
+    })
+}
+
 /// Checks the expressions of a definition: they can be planned over its rows, and fit their columns.
 ///
 /// # Errors
@@ -164,7 +189,7 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
             check_default(session, column, text)?;
         }
         if let Some(text) = column.generated.as_ref() {
-            RowExpressions::new(session, std::slice::from_ref(text), &row)?;
+            check_generated(session, object, column, text, &row)?;
         }
     }
     if let ObjectBody::Table(table) = &object.body {

@@ -117,13 +117,17 @@ async fn a_directory_is_free_as_soon_as_its_engine_has_ended() {
     let a = db.client();
     a.ok("CREATE STREAM s (n int) WITH (partitions = 1)").await;
     for first in [1, 20_001, 40_001] {
-        a.ok(&format!("INSERT INTO s SELECT n FROM generate_series({first}, {first} + 19999) AS g(n)")).await;
+        a.ok(&format!(
+            "INSERT INTO s SELECT n FROM generate_series({first}, {first} + 19999) AS g(n)"
+        ))
+        .await;
     }
     drop(a);
     for _ in 0..3 {
         let a = db.client();
         // Nobody waits for its rows; its threads are amid pairs of rows, and have more of the log to read.
-        let running = a.copy_out("COPY (SELECT count(*) FROM s a, s b WHERE a.n * b.n = -1) TO STDOUT").await;
+        let running =
+            a.copy_out("COPY (SELECT count(*) FROM s a, s b WHERE a.n * b.n = -1) TO STDOUT").await;
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         drop((running, a));
         db = db.restart(None).await;

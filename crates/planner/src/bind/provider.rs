@@ -73,8 +73,7 @@ impl<'a> Provider<'a> {
                 return self.object_source(object, visible);
             }
         }
-        catalog.resolve(name, self.binder.search_path)?;
-        Err(Error::internal(format!("relation \"{name}\" was found and lost")))
+        Err(Error::new(SqlState::UndefinedTable, format!("relation \"{name}\" does not exist")))
     }
 
     fn pinned_source(

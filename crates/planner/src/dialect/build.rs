@@ -2,7 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Query, Select, SelectFlavor, SelectItem, SetExpr, TableWithJoins,
+    GroupByExpr, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    WildcardAdditionalOptions,
 };
 
 /// The query of a body: without WITH, order and limit.
@@ -20,6 +21,14 @@ pub fn plain_query(body: SetExpr) -> Query {
         format_clause: None,
         pipe_operators: Vec::new(),
     }
+}
+
+/// `SELECT * FROM relation`.
+#[must_use]
+pub fn star_query(relation: TableFactor) -> Query {
+    let from = TableWithJoins { relation, joins: Vec::new() };
+    let items = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    plain_query(SetExpr::Select(Box::new(plain_select(items, vec![from]))))
 }
 
 /// `SELECT items FROM from`.

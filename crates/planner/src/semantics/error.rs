@@ -148,13 +148,24 @@ fn of_cast(message: &str) -> Error {
 fn of_schema(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let error = Error::new(
-                SqlState::UndefinedColumn,
-                match &field.relation {
-                    Some(relation) => format!("column {relation}.{} does not exist", field.name),
-                    None => format!("column \"{}\" does not exist", field.name),
-                },
-            );
+            let is_there = |relation| {
+                valid_fields.iter().any(|known| known.relation.as_ref() == Some(relation))
+            };
+            let error = match &field.relation {
+                Some(relation) if !is_there(relation) => Error::new(
+                    SqlState::UndefinedTable,
+                    format!("missing FROM-clause entry for table \"{}\"", relation.table()),
+                ),
+                _ => Error::new(
+                    SqlState::UndefinedColumn,
+                    match &field.relation {
+                        Some(relation) => {
+                            format!("column {relation}.{} does not exist", field.name)
+                        }
+                        None => format!("column \"{}\" does not exist", field.name),
+                    },
+                ),
+            };
             let position = field.spans().first().map(|span| span.start.column as usize);
             let error = match position.filter(|position| *position > 0) {
                 Some(position) => error.with_position(position),
@@ -240,7 +251,19 @@ fn of_plan(message: &str) -> Error {
     if message.to_lowercase().contains("aggregate function calls cannot be nested") {
         return Error::new(SqlState::GroupingError, "aggregate function calls cannot be nested");
     }
+    if message.contains("Aggregate function calls cannot contain window function calls") {
+        return Error::new(
+            SqlState::GroupingError,
+            "aggregate function calls cannot contain window function calls",
+        );
+    }
     if let Some(name) = between(message, "Invalid function '", "'") {
+        if window_names().contains(name) {
+            return Error::new(
+                SqlState::WrongObjectType,
+                format!("window function {name} requires an OVER clause"),
+            );
+        }
         return Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
             .with_hint("No function matches the given name and argument types.");
     }
@@ -266,8 +289,35 @@ fn of_plan(message: &str) -> Error {
     if message.starts_with("LIMIT must be >= 0") {
         return Error::new(SqlState::InvalidRowCountInLimit, "LIMIT must not be negative");
     }
-    if message.starts_with("OFFSET must be >= 0") {
+    if message.starts_with("OFFSET must be >=") {
         return Error::new(SqlState::InvalidRowCountInOffset, "OFFSET must not be negative");
+    }
+    if let Some(position) = between(message, "Order by column out of bounds, specified: ", ",") {
+        return Error::new(
+            SqlState::InvalidColumnReference,
+            format!("ORDER BY position {position} is not in select list"),
+        );
+    }
+    if message.contains("ORDER BY expressions") && message.contains("must appear in select list") {
+        return Error::new(
+            SqlState::InvalidColumnReference,
+            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+        );
+    }
+    if let Some(name) = between(message, "WITH query name \"", "\" specified more than once") {
+        return Error::new(
+            SqlState::DuplicateAlias,
+            format!("WITH query name \"{name}\" specified more than once"),
+        );
+    }
+    if let (Some(available), Some(given)) = (
+        between(message, "Source table contains ", " columns but only "),
+        between(message, " columns but only ", " names given as column alias"),
+    ) {
+        return Error::new(
+            SqlState::InvalidColumnReference,
+            format!("{available} columns are available, and {given} column names specified"),
+        );
     }
     of_plan_types(message)
 }
@@ -275,6 +325,9 @@ fn of_plan(message: &str) -> Error {
 fn of_missing(message: &str) -> Error {
     if message.starts_with("Decimal ") && message.contains(" exceeds the ") {
         return Error::new(SqlState::NumericValueOutOfRange, "value overflows numeric format");
+    }
+    if message.contains("does not support logical expression AggregateFunction") {
+        return Error::new(SqlState::GroupingError, "aggregate functions are not allowed here");
     }
     Error::unsupported(first_line(message))
 }
@@ -285,6 +338,13 @@ fn set_operation(message: &str) -> Option<&'static str> {
     ["UNION", "INTERSECT", "EXCEPT"]
         .into_iter()
         .find(|operation| is_about_columns && message.contains(operation))
+}
+
+/// Functions that only work over a window.
+fn window_names() -> &'static std::collections::BTreeSet<String> {
+    static NAMES: std::sync::LazyLock<std::collections::BTreeSet<String>> =
+        std::sync::LazyLock::new(|| crate::functions::window_names().collect());
+    &NAMES
 }
 
 /// Errors of types and of forms, whose words are DataFusion's.
@@ -309,6 +369,14 @@ fn of_plan_types(message: &str) -> Error {
         || message.contains("Cannot find column with position")
     {
         SqlState::InvalidColumnReference
+    } else if message.contains("SELECT DISTINCT ON expressions must match") {
+        SqlState::InvalidColumnReference
+    } else if message.contains("window frame") || message.contains("RANGE requires exactly one") {
+        SqlState::WindowingError
+    } else if message.contains("unnest() can only be applied to") {
+        SqlState::UndefinedFunction
+    } else if message.contains("Percentile value must be between") {
+        SqlState::NumericValueOutOfRange
     } else if message.contains("not supported") || message.contains("Unsupported") {
         SqlState::FeatureNotSupported
     } else {
@@ -326,6 +394,12 @@ fn of_execution(message: &str) -> Error {
     }
     if message.contains("Divide by zero") {
         return Error::new(SqlState::DivisionByZero, "division by zero");
+    }
+    if message.contains("NTILE requires a positive integer") {
+        return Error::new(
+            SqlState::InvalidArgumentForNtile,
+            "argument of ntile must be greater than zero",
+        );
     }
     if message.contains("was not provided a value for execution") {
         return Error::new(SqlState::UndefinedParameter, first_line(message));

@@ -1,0 +1,513 @@
+//! `JOIN .. USING` and `NATURAL JOIN` as joins with a condition.
+//!
+//! Both merge columns: unqualified, the name of a merged column means the left one, in a RIGHT JOIN the right
+//! one, and in a FULL JOIN whichever is there; `*` has it once, before the others. DataFusion takes the left
+//! one in any join, and does not find it in WHERE. So before planning the joins get conditions, and the
+//! references what they mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self as sql, Cte, Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
+    SetExpr, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+};
+use weir_types::{Error, Result, SqlState};
+
+use crate::names::{self, fold};
+
+/// The names of a query's output columns, as its plan has them.
+pub(super) type ColumnsOf<'a> = &'a dyn Fn(Query) -> Result<Vec<String>>;
+
+/// Gives all joins of a query and its subqueries conditions.
+///
+/// # Errors
+/// 42703 and 42702 for a name of USING that is not one column of either side.
+pub(super) fn expand(query: &mut Query, columns_of: ColumnsOf<'_>) -> Result<()> {
+    if merges(query) {
+        Expander { columns_of }.query(query, &Visible::default())?;
+    }
+    Ok(())
+}
+
+/// True where a join anywhere in it merges columns.
+fn merges(node: &impl Visit) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let mut bodies = vec![query.body.as_ref()];
+            while let Some(body) = bodies.pop() {
+                match body {
+                    SetExpr::Select(select) if select.from.iter().any(tree_merges) => {
+                        return ControlFlow::Break(());
+                    }
+                    SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                    _ => {}
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    node.visit(&mut Finder).is_break()
+}
+
+fn tree_merges(tree: &TableWithJoins) -> bool {
+    let of_factor = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin { table_with_joins, .. } => tree_merges(table_with_joins),
+        _ => false,
+    };
+    let of_join = |join: &sql::Join| {
+        let constraint = constraint(&join.join_operator);
+        matches!(constraint, Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
+            || of_factor(&join.relation)
+    };
+    of_factor(&tree.relation) || tree.joins.iter().any(of_join)
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// The same join with that constraint.
+fn with_constraint(operator: &JoinOperator, constraint: JoinConstraint) -> JoinOperator {
+    match operator {
+        JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => JoinOperator::Left(constraint),
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => JoinOperator::Right(constraint),
+        JoinOperator::FullOuter(_) => JoinOperator::FullOuter(constraint),
+        _ => JoinOperator::Inner(constraint),
+    }
+}
+
+/// A column of FROM.
+#[derive(Clone, Debug)]
+struct Column {
+    name: String,
+    /// What it means.
+    expr: Expr,
+    /// Made of two columns: a reference to it is replaced by what it means.
+    is_merged: bool,
+}
+
+/// The WITH queries that a query sees, expanded.
+#[derive(Clone, Default)]
+struct Visible {
+    queries: Vec<Cte>,
+    recursive: bool,
+}
+
+impl Visible {
+    fn add(&mut self, cte: Cte) {
+        self.queries.retain(|known| fold(&known.alias.name) != fold(&cte.alias.name));
+        self.queries.push(cte);
+    }
+}
+
+struct Expander<'a> {
+    columns_of: ColumnsOf<'a>,
+}
+
+impl Expander<'_> {
+    /// Expands the joins of a query that sees those WITH queries.
+    fn query(&self, query: &mut Query, outer: &Visible) -> Result<()> {
+        let mut visible = outer.clone();
+        if let Some(with) = &mut query.with {
+            for cte in &mut with.cte_tables {
+                let mut own = visible.clone();
+                if with.recursive {
+                    own.add(self.first_term(cte, &visible)?);
+                }
+                self.query(&mut cte.query, &own)?;
+                visible.add(cte.clone());
+            }
+            visible.recursive |= with.recursive;
+        }
+        let scope = self.body(&mut query.body, &visible)?;
+        if let (Some(merged), SetExpr::Select(select)) = (scope, query.body.as_ref())
+            && let Some(order_by) = &mut query.order_by
+        {
+            self.expand_order(order_by, select, &merged, &visible)?;
+        }
+        Ok(())
+    }
+
+    /// A query that has the columns of a recursive one: its first term.
+    fn first_term(&self, cte: &Cte, visible: &Visible) -> Result<Cte> {
+        let mut first = cte.clone();
+        if let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() {
+            first.query.body.clone_from(left);
+        }
+        self.query(&mut first.query, visible)?;
+        Ok(first)
+    }
+
+    /// What merged columns mean in the ORDER BY of a query with that body.
+    fn body(&self, body: &mut SetExpr, visible: &Visible) -> Result<Option<Merged>> {
+        match body {
+            SetExpr::Select(select) => self.select(select, visible),
+            SetExpr::Query(query) => self.query(query, visible).map(|()| None),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left, visible)?;
+                self.body(right, visible)?;
+                Ok(None)
+            }
+            other => self.subqueries(other, visible).map(|()| None),
+        }
+    }
+
+    fn select(&self, select: &mut Select, visible: &Visible) -> Result<Option<Merged>> {
+        self.subqueries(select, visible)?;
+        if !select.from.iter().any(tree_merges) {
+            return Ok(None);
+        }
+        let mut columns = Vec::new();
+        for tree in &mut select.from {
+            columns.extend(self.tree(tree, visible)?);
+        }
+        let merged = merged(&columns);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+                && let Some(expr) = merged.get(&fold(ident))
+            {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: ident.clone() };
+            }
+        }
+        self.replace(select, &merged, visible)?;
+        expand_wildcards(select, &columns);
+        Ok(Some(merged))
+    }
+
+    /// Expands the queries inside of a part of a query.
+    fn subqueries(&self, node: &mut impl VisitMut, visible: &Visible) -> Result<()> {
+        struct Outermost<'a, 'b> {
+            expander: &'a Expander<'b>,
+            visible: &'a Visible,
+            depth: usize,
+        }
+        impl VisitorMut for Outermost<'_, '_> {
+            type Break = Error;
+
+            fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+                self.depth += 1;
+                match self.depth {
+                    1 => to_flow(self.expander.query(query, self.visible)),
+                    _ => ControlFlow::Continue(()),
+                }
+            }
+
+            fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+                self.depth -= 1;
+                ControlFlow::Continue(())
+            }
+        }
+        of_flow(VisitMut::visit(node, &mut Outermost { expander: self, visible, depth: 0 }))
+    }
+
+    /// Gives the joins of a tree their conditions; its columns, in the order of `*`.
+    fn tree(&self, tree: &mut TableWithJoins, visible: &Visible) -> Result<Vec<Column>> {
+        let mut left = self.factor(&mut tree.relation, visible)?;
+        for join in &mut tree.joins {
+            let right = self.factor(&mut join.relation, visible)?;
+            let names = match constraint(&join.join_operator) {
+                Some(JoinConstraint::Using(names)) => using_names(names),
+                Some(JoinConstraint::Natural) => common_names(&left, &right),
+                _ => {
+                    left.extend(right);
+                    continue;
+                }
+            };
+            let (condition, columns) = merge(&join.join_operator, &names, left, right)?;
+            join.join_operator =
+                with_constraint(&join.join_operator, JoinConstraint::On(condition));
+            left = columns;
+        }
+        Ok(left)
+    }
+
+    fn factor(&self, factor: &mut TableFactor, visible: &Visible) -> Result<Vec<Column>> {
+        if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+            return self.tree(table_with_joins, visible);
+        }
+        let Some(alias) = alias_of(factor) else {
+            return Err(Error::unsupported(
+                "a relation without a name cannot be joined with USING",
+            )
+            .with_hint("Give it an alias."));
+        };
+        let names = (self.columns_of)(all_of(factor, visible))?;
+        let column = |planned: String| Column {
+            name: names::wire_name(&planned).to_owned(),
+            expr: Expr::CompoundIdentifier(vec![alias.clone(), Ident::with_quote('"', planned)]),
+            is_merged: false,
+        };
+        Ok(names.into_iter().map(column).collect())
+    }
+
+    /// Puts what they mean in the place of merged columns, also in subqueries that have no column of the
+    /// name themselves.
+    fn replace(&self, node: &mut impl VisitMut, merged: &Merged, visible: &Visible) -> Result<()> {
+        if merged.is_empty() {
+            return Ok(());
+        }
+        let replacer = &mut Replacer { expander: self, merged, visible, hidden: Vec::new() };
+        of_flow(VisitMut::visit(node, replacer))
+    }
+
+    /// The columns of the relations in a query's FROM; `None` where they cannot be told without the query
+    /// around.
+    fn names_in(&self, query: &Query, visible: &Visible) -> Option<BTreeSet<String>> {
+        let mut visible = visible.clone();
+        if let Some(with) = &query.with {
+            with.cte_tables.iter().for_each(|cte| visible.add(cte.clone()));
+            visible.recursive |= with.recursive;
+        }
+        let mut names = BTreeSet::new();
+        let mut bodies = vec![query.body.as_ref()];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Select(select) => {
+                    for tree in &select.from {
+                        let columns = self.tree(&mut tree.clone(), &visible).ok()?;
+                        names.extend(columns.into_iter().map(|column| column.name));
+                    }
+                }
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                _ => {}
+            }
+        }
+        Some(names)
+    }
+
+    /// A bare name in ORDER BY means an output, where there is one of that name.
+    fn expand_order(
+        &self,
+        order_by: &mut sql::OrderBy,
+        select: &Select,
+        merged: &Merged,
+        visible: &Visible,
+    ) -> Result<()> {
+        let sql::OrderByKind::Expressions(keys) = &mut order_by.kind else { return Ok(()) };
+        let outputs: BTreeSet<String> = select
+            .projection
+            .iter()
+            .filter_map(|item| match item {
+                SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(fold),
+                _ => None,
+            })
+            .collect();
+        for key in keys {
+            let is_output =
+                matches!(&key.expr, Expr::Identifier(ident) if outputs.contains(&fold(ident)));
+            if !is_output {
+                self.replace(&mut key.expr, merged, visible)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What merged columns mean, by name.
+type Merged = BTreeMap<String, Expr>;
+
+/// A name of two columns is ambiguous, merged or not.
+fn merged(columns: &[Column]) -> Merged {
+    let is_only = |name: &str| columns.iter().filter(|other| other.name == name).count() == 1;
+    let only = columns.iter().filter(|column| column.is_merged && is_only(&column.name));
+    only.map(|column| (column.name.clone(), column.expr.clone())).collect()
+}
+
+fn using_names(names: &[sql::ObjectName]) -> Vec<Ident> {
+    names.iter().filter_map(|name| name.0.last()?.as_ident().cloned()).collect()
+}
+
+fn common_names(left: &[Column], right: &[Column]) -> Vec<Ident> {
+    let is_right = |column: &&Column| right.iter().any(|other| other.name == column.name);
+    let common = left.iter().filter(is_right);
+    common.map(|column| Ident::with_quote('"', column.name.clone())).collect()
+}
+
+/// The condition of a join that merges those columns, and its columns.
+fn merge(
+    operator: &JoinOperator,
+    names: &[Ident],
+    mut left: Vec<Column>,
+    mut right: Vec<Column>,
+) -> Result<(Expr, Vec<Column>)> {
+    let mut columns = Vec::new();
+    let mut condition: Option<Expr> = None;
+    for name in names {
+        let (l, r) = (take(&mut left, name, "left")?, take(&mut right, name, "right")?);
+        let equal = binary(l.expr.clone(), sql::BinaryOperator::Eq, r.expr.clone());
+        condition = Some(match condition {
+            None => equal,
+            Some(condition) => binary(condition, sql::BinaryOperator::And, equal),
+        });
+        let expr = match operator {
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => r.expr,
+            JoinOperator::FullOuter(_) => coalesce(l.expr, r.expr),
+            _ => l.expr,
+        };
+        columns.push(Column { name: l.name, expr, is_merged: true });
+    }
+    columns.append(&mut left);
+    columns.append(&mut right);
+    let always = || Expr::Value(sql::Value::Boolean(true).with_empty_span());
+    Ok((condition.unwrap_or_else(always), columns))
+}
+
+/// Takes the one column of that name out of a side.
+fn take(side: &mut Vec<Column>, name: &Ident, which: &str) -> Result<Column> {
+    let wanted = fold(name);
+    let mut places = (0..side.len()).filter(|place| side[*place].name == wanted);
+    let (first, second) = (places.next(), places.next());
+    let error = match (first, second) {
+        (Some(place), None) => return Ok(side.remove(place)),
+        (Some(_), _) => Error::new(
+            SqlState::AmbiguousColumn,
+            format!("common column name \"{wanted}\" appears more than once in {which} table"),
+        ),
+        (None, _) => Error::new(
+            SqlState::UndefinedColumn,
+            format!(
+                "column \"{wanted}\" specified in USING clause does not exist in {which} table"
+            ),
+        ),
+    };
+    Err(match name.span.start.column as usize {
+        0 => error,
+        position => error.with_position(position),
+    })
+}
+
+fn binary(left: Expr, op: sql::BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn coalesce(left: Expr, right: Expr) -> Expr {
+    let argument = |expr| sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(expr));
+    let arguments = sql::FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![argument(left), argument(right)],
+        clauses: Vec::new(),
+    };
+    Expr::Function(sql::Function {
+        name: Ident::new("coalesce").into(),
+        uses_odbc_syntax: false,
+        parameters: sql::FunctionArguments::None,
+        args: sql::FunctionArguments::List(arguments),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// The name under which columns of a relation in FROM are known.
+fn alias_of(factor: &TableFactor) -> Option<Ident> {
+    let (alias, name) = match factor {
+        TableFactor::Table { alias, name, .. } => (alias, Some(name)),
+        TableFactor::Derived { alias, .. }
+        | TableFactor::TableFunction { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::NestedJoin { alias, .. } => (alias, None),
+        _ => return None,
+    };
+    match alias {
+        Some(alias) => Some(alias.name.clone()),
+        None => name?.0.last()?.as_ident().cloned(),
+    }
+}
+
+/// `SELECT *` of that relation.
+fn all_of(factor: &TableFactor, visible: &Visible) -> Query {
+    let mut query = crate::dialect::star_query(factor.clone());
+    if !visible.queries.is_empty() {
+        query.with = Some(sql::With {
+            with_token: sql::helpers::attached_token::AttachedToken::empty(),
+            recursive: visible.recursive,
+            cte_tables: visible.queries.clone(),
+        });
+    }
+    query
+}
+
+/// Puts the columns in the place of `*`.
+fn expand_wildcards(select: &mut Select, columns: &[Column]) {
+    let mut items = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        match item {
+            SelectItem::Wildcard(_) => {
+                let item = |column: &Column| SelectItem::ExprWithAlias {
+                    expr: column.expr.clone(),
+                    alias: Ident::with_quote('"', column.name.clone()),
+                };
+                items.extend(columns.iter().map(item));
+            }
+            other => items.push(other),
+        }
+    }
+    select.projection = items;
+    names::name_select(select);
+}
+
+struct Replacer<'a, 'b> {
+    expander: &'a Expander<'b>,
+    merged: &'a Merged,
+    visible: &'a Visible,
+    /// For each query that is being visited, the names that mean its own columns; `None`: any may.
+    hidden: Vec<Option<BTreeSet<String>>>,
+}
+
+impl VisitorMut for Replacer<'_, '_> {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.hidden.push(self.expander.names_in(query, self.visible));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.hidden.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Identifier(ident) = expr
+            && let Some(meaning) = self.merged.get(&fold(ident))
+        {
+            let is_own = |names: &Option<BTreeSet<String>>| {
+                names.as_ref().is_none_or(|names| names.contains(&fold(ident)))
+            };
+            if !self.hidden.iter().any(is_own) {
+                *expr = meaning.clone();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn to_flow(outcome: Result<()>) -> ControlFlow<Error> {
+    match outcome {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn of_flow(flow: ControlFlow<Error>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
