@@ -9,6 +9,7 @@ mod explain;
 mod insert;
 mod modify;
 pub(crate) mod query;
+mod returning;
 mod row;
 mod setting;
 mod show;

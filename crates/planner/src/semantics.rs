@@ -74,11 +74,12 @@ pub fn apply_for_columns(
 }
 
 fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
-    let plan = set_operation::rewrite(plan)?;
+    let settings = settings::of(config)?;
+    let plan = set_operation::rewrite(plan, &settings)?;
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
     let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
-    let plan = equal_groups::rewrite(plan, &settings::of(config)?)?;
+    let plan = equal_groups::rewrite(plan, &settings)?;
     let plan = null_equal::rewrite(plan).map_err(to_error)?;
     if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }
 }

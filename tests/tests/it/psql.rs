@@ -224,6 +224,11 @@ fn several_statements_of_one_message_are_one_transaction() {
     assert!(complaint(&process, both).contains("division by zero"));
     let counted = shown(&process, &["-At"], "SELECT 1\\; SELECT count(*) FROM clicks;");
     assert_eq!(counted, "1\n0\n");
+    // What a COMMIT between them has ended stays; what comes behind it is another transaction.
+    let parts = "INSERT INTO clicks VALUES (now(), 'kept')\\; COMMIT\\; \
+                 INSERT INTO clicks VALUES (now(), 'lost')\\; SELECT 1/0;\n";
+    assert!(complaint(&process, parts).contains("division by zero"));
+    assert_eq!(shown(&process, &["-At"], "SELECT url FROM clicks;"), "kept\n");
 }
 
 #[test]

@@ -1,18 +1,19 @@
-//! Joins whose condition is never met.
+//! Joins and filters whose condition is never met.
 //!
-//! DataFusion makes `ON false` a filter of one side and pushes it below an aggregate, where it empties the input: but an
-//! aggregate over no rows has a row for the grouping set `()`.
+//! DataFusion makes `ON false` a filter of one side, and pushes it and other conditions without a column below an
+//! aggregate, where they empty the input: but an aggregate over no rows has a row for the grouping set `()`.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{EmptyRelation, Expr, Join, JoinType, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 
-/// Takes the side out that a never met condition leaves without a match. To run before filters are pushed down.
+/// Takes out what a never met condition leaves without a match. To run before filters are pushed down.
 #[derive(Debug)]
 pub(super) struct EmptyFalseJoins;
 
@@ -31,14 +32,23 @@ impl OptimizerRule for EmptyFalseJoins {
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         Ok(match plan {
-            LogicalPlan::Join(join) if is_never_met(join.filter.as_ref()) => emptied(join),
+            LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(is_never_met) => {
+                emptied(join)
+            }
+            LogicalPlan::Filter(filter) if is_never_met(&filter.predicate) => {
+                Transformed::yes(empty_like(&filter.input))
+            }
             other => Transformed::no(other),
         })
     }
 }
 
-fn is_never_met(condition: Option<&Expr>) -> bool {
-    matches!(condition, Some(Expr::Literal(ScalarValue::Boolean(None | Some(false)), _)))
+/// True where a part that must be met is false or NULL.
+fn is_never_met(condition: &Expr) -> bool {
+    split_conjunction(condition).into_iter().any(|part| match part {
+        Expr::Literal(value, _) => value.is_null() || *value == ScalarValue::Boolean(Some(false)),
+        _ => false,
+    })
 }
 
 fn emptied(mut join: Join) -> Transformed<LogicalPlan> {

@@ -3,21 +3,20 @@
 mod conflict;
 mod values;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_delta::{Delta, rows};
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{Insert, OnConflict};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, SqlType};
 
+use super::returning::{Returning, Written, plan_returning};
 use super::{assign, encode_append, encode_change, query, row};
 use crate::commit::{Submitted, WriteSet};
 use crate::relation::{Overlay, TableData};
-use crate::session::{Execution, OutputColumn, Prepared, RowTag, Session};
+use crate::session::{Execution, OutputColumn, Prepared, Session};
 use crate::tables::{duplicate_key, lost_race};
 use values::Source;
 pub(super) use values::{cast_unknown, data_type};
@@ -116,28 +115,6 @@ pub(super) fn column_position(object: &Object, name: &str) -> Result<usize> {
     })
 }
 
-/// The plan of RETURNING, over rows that are local under the table's alias.
-pub(super) fn plan_returning(
-    session: &Session,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    alias: &str,
-    items: &[sql::SelectItem],
-) -> Result<Option<BoundQuery>> {
-    if items.is_empty() {
-        return Ok(None);
-    }
-    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
-    let text = format!("SELECT {} FROM {}", list.join(", "), quoted(alias));
-    let parsed = weir_planner::dialect::parse_query(&text)?;
-    let visible = object.columns().iter().filter(|column| !column.hidden);
-    let schema = weir_planner::source::schema_of(visible);
-    let locals = [(alias.to_owned(), schema)];
-    let bound =
-        query::with_binder(session, catalog, |binder| binder.query_over(&parsed, &[], &locals))?;
-    Ok(Some(bound))
-}
-
 /// A name as SQL text.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -153,14 +130,26 @@ pub(super) async fn run(
     session.check_writable("INSERT")?;
     let object = Arc::clone(prepared.catalog.require(plan.table)?);
     let batch = gather(session, plan, prepared, &object, &values).await?;
+    let catalog = &prepared.catalog;
+    let returning = Returning {
+        session,
+        catalog,
+        object: &object,
+        alias: &plan.alias,
+        query: plan.returning.as_ref(),
+    };
     let written = match &object.body {
         ObjectBody::Stream(_) => {
+            let written = returning.of(&batch).await?;
             append(session, &object, &batch).await?;
-            batch
+            written
         }
-        _ => write(session, plan, &prepared.catalog, &object, batch).await?,
+        _ => write(session, plan, &returning, &batch).await?,
     };
-    answer(session, &prepared.catalog, &object, plan, written).await
+    Ok(match written.rows {
+        None => Execution::Done { tag: format!("INSERT 0 {}", written.n_rows) },
+        Some(_) => returning.answer(written, "INSERT"),
+    })
 }
 
 /// The new rows: all columns, checked.
@@ -211,31 +200,30 @@ pub(super) async fn begin_append(
     session.shared.committer()?.submit(writes).await.map(Some)
 }
 
-/// Writes rows to a table, conflicts resolved; returns the rows as RETURNING shows them.
+/// Writes rows to a table, conflicts resolved.
 async fn write(
     session: &Session,
     plan: &InsertPlan,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    batch: RecordBatch,
-) -> Result<RecordBatch> {
-    if batch.num_rows() == 0 {
-        return Ok(batch);
-    }
-    let Some(on_conflict) = &plan.on_conflict else {
+    returning: &Returning<'_>,
+    batch: &RecordBatch,
+) -> Result<Written> {
+    let (catalog, object) = (returning.catalog, returning.object);
+    let Some(on_conflict) = plan.on_conflict.as_ref().filter(|_| batch.num_rows() > 0) else {
+        let written = returning.of(batch).await?;
         let none = RecordBatch::new_empty(batch.schema());
-        apply(session, object, &none, &batch, Epoch::MAX).await?;
-        return Ok(batch);
+        apply(session, object, &none, batch, Epoch::MAX).await?;
+        return Ok(written);
     };
     session.with_block(|block| block.has_upserts = true);
     super::modify::retrying(session, || async {
         let read_epoch = session.shared.log.newest_epoch();
         let resolved =
-            conflict::resolve(session, catalog, object, &plan.alias, on_conflict, &batch).await?;
+            conflict::resolve(session, catalog, object, &plan.alias, on_conflict, batch).await?;
+        let written = returning.of(&resolved.new).await?;
         match apply(session, object, &resolved.old, &resolved.new, read_epoch).await {
             // Another took the key meanwhile: there is a conflict now.
             Err(error) if error.state() == SqlState::UniqueViolation => Err(lost_race()),
-            outcome => outcome.map(|()| resolved.new),
+            outcome => outcome.map(|()| written),
         }
     })
     .await
@@ -290,50 +278,6 @@ fn key_in_table(overlay: &Overlay, table: &TableData, new: &RecordBatch) -> Opti
     let removed = overlay.is_removed(&key);
     let mut found = table.segments.lookup(&key).into_iter().zip(removed);
     found.position(|(found, is_removed)| found.is_some() && !is_removed)
-}
-
-async fn answer(
-    session: &Session,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    plan: &InsertPlan,
-    written: RecordBatch,
-) -> Result<Execution> {
-    let n_rows = written.num_rows();
-    match &plan.returning {
-        None => Ok(Execution::Done { tag: format!("INSERT 0 {n_rows}") }),
-        Some(bound) => {
-            returning(session, catalog, object, bound, &plan.alias, &written, "INSERT").await
-        }
-    }
-}
-
-/// The rows of RETURNING.
-pub(super) async fn returning(
-    session: &Session,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    bound: &BoundQuery,
-    alias: &str,
-    written: &RecordBatch,
-    verb: &'static str,
-) -> Result<Execution> {
-    let visible: Vec<usize> = object
-        .columns()
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| !column.hidden)
-        .map(|(column_idx, _)| column_idx)
-        .collect();
-    let local = rows::project(written, &visible)?;
-    let locals = HashMap::from([(alias.to_owned(), local)]);
-    let pin = session.shared.pins.pin(session.shared.durable.newest());
-    let stream = query::stream_plan(session, catalog, bound.plan.clone(), &pin, locals).await?;
-    Ok(Execution::Rows {
-        columns: query::output_columns(catalog, &bound.columns),
-        rows: stream,
-        tag: RowTag(verb),
-    })
 }
 
 /// Values for a column from values of another type, with the type's own name for errors.

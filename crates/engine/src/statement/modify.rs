@@ -13,8 +13,9 @@ use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{self, Assignment, Statement};
 use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
-use super::insert::{apply, assigned, column_position, plan_returning, quoted, returning};
+use super::insert::{apply, assigned, column_position, quoted};
 use super::insert::{cast_unknown, data_type};
+use super::returning::{Returning, Written, plan_returning};
 use super::{query, row};
 use crate::session::{Execution, OutputColumn, Prepared, Session};
 
@@ -76,6 +77,7 @@ pub(super) fn plan(
     };
     let object = catalog.resolve(parts.table, &session.search_path())?;
     check_target(object, parts.verb)?;
+    check_returning(object, &parts)?;
     let alias = parts.alias.cloned().unwrap_or_else(|| object.name.clone());
     let (text, targets) = select_text(catalog, object, &alias, &parts)?;
     let parsed = dialect::parse_query(&text)?;
@@ -112,6 +114,17 @@ fn check_target(object: &Object, verb: &str) -> Result<()> {
             format!("cannot {verb} {} \"{}\"", object.kind(), object.name),
         )),
     }
+}
+
+/// `*` would mean the columns of the other relations, too, which are not there any more.
+fn check_returning(object: &Object, parts: &Parts<'_>) -> Result<()> {
+    let is_all = |item: &sql::SelectItem| matches!(item, sql::SelectItem::Wildcard(_));
+    if parts.others.is_empty() || !parts.returning.iter().any(is_all) {
+        return Ok(());
+    }
+    Err(Error::unsupported("RETURNING * is not supported beside other relations").with_hint(
+        format!("Name the columns of \"{}\"; those of the others cannot be returned.", object.name),
+    ))
 }
 
 /// The SELECT that gives old rows and new values, and the assigned columns.
@@ -181,25 +194,27 @@ pub(super) async fn run(
     let verb = if plan.is_update { "UPDATE" } else { "DELETE" };
     session.check_writable(verb)?;
     let object = Arc::clone(prepared.catalog.require(plan.table)?);
-    let shown = retrying(session, || once(session, plan, prepared, &object, &values)).await?;
-    match &plan.returning {
-        None => Ok(Execution::Done { tag: format!("{verb} {}", shown.num_rows()) }),
-        Some(bound) => {
-            let catalog = &prepared.catalog;
-            returning(session, catalog, &object, bound, &plan.alias, &shown, verb).await
-        }
-    }
+    let returning = Returning {
+        session,
+        catalog: &prepared.catalog,
+        object: &object,
+        alias: &plan.alias,
+        query: plan.returning.as_ref(),
+    };
+    let written = retrying(session, || once(plan, &returning, &values)).await?;
+    Ok(match written.rows {
+        None => Execution::Done { tag: format!("{verb} {}", written.n_rows) },
+        Some(_) => returning.answer(written, verb),
+    })
 }
 
-/// One try; the rows that RETURNING shows.
+/// One try.
 async fn once(
-    session: &Session,
     plan: &ModifyPlan,
-    prepared: &Arc<Prepared>,
-    object: &Object,
+    returning: &Returning<'_>,
     values: &[ArrayRef],
-) -> Result<RecordBatch> {
-    let catalog = &prepared.catalog;
+) -> Result<Written> {
+    let Returning { session, catalog, object, .. } = *returning;
     let relations = query::read_set(catalog, &plan.found.relations);
     let pin = session.read_at(catalog, &relations).await?;
     let logical = query::with_values(plan.found.plan.clone(), values)?;
@@ -211,9 +226,10 @@ async fn once(
     let old: Vec<usize> = (0..n_columns).collect();
     let old = rows::with_schema(&rows::project(&found, &old)?, &stored)?;
     if !plan.is_update {
+        let written = returning.of(&old).await?;
         let none = RecordBatch::new_empty(stored);
         apply(session, object, &old, &none, pin.epoch()).await?;
-        return Ok(old);
+        return Ok(written);
     }
     let mut given: HashMap<usize, ArrayRef> = HashMap::new();
     for (column_idx, column) in object.columns().iter().enumerate() {
@@ -229,8 +245,9 @@ async fn once(
         }
     }
     let new = row::finish(session, object, given, old.num_rows())?;
+    let written = returning.of(&new).await?;
     apply(session, object, &old, &new, pin.epoch()).await?;
-    Ok(new)
+    Ok(written)
 }
 
 /// A row that the other tables match several times is changed once, by the first match.

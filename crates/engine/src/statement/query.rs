@@ -64,6 +64,7 @@ pub(crate) fn with_binder<T>(
 pub(crate) fn config(session: &Session) -> ConfigOptions {
     let mut config = session.shared.batch.config();
     config.execution.time_zone = Some(session.time_zone());
+    config.extensions.insert(semantics::TextFormats(session.format_settings()));
     config
 }
 

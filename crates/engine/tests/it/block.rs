@@ -100,3 +100,26 @@ async fn a_violated_constraint_is_named() {
     assert_eq!(subject("INSERT INTO app.t VALUES (1, 1)").await, ("23505", None, name("t_pkey")));
     a.ok("ROLLBACK").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_returning_fails_has_written_nothing() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE z (k int PRIMARY KEY, v int)").await;
+    a.ok("CREATE STREAM s (v int)").await;
+    a.ok("INSERT INTO z VALUES (1, 10), (2, 20), (3, 30)").await;
+    for statement in [
+        "DELETE FROM z RETURNING 1 / (v - 20)",
+        "UPDATE z SET v = v + 1 RETURNING 1 / (v - 21)",
+        "INSERT INTO z VALUES (4, 4) RETURNING 1 / (v - 4)",
+        "INSERT INTO z VALUES (1, 4) ON CONFLICT (k) DO UPDATE SET v = 0 RETURNING 1 / v",
+        "INSERT INTO s VALUES (4) RETURNING 1 / (v - 4)",
+    ] {
+        assert_eq!(a.error(statement).await, "22012 division by zero", "{statement}");
+    }
+    assert_eq!(a.rows("SELECT k, v FROM z ORDER BY k").await, ["1|10", "2|20", "3|30"]);
+    assert_eq!(a.rows("SELECT count(*) FROM s").await, ["0"]);
+    assert_eq!(a.rows("DELETE FROM z WHERE v > 10 RETURNING k").await.len(), 2);
+    let error = a.error("UPDATE z SET v = s.v FROM s RETURNING *").await;
+    assert!(error.starts_with("0A000 RETURNING *"), "{error}");
+}

@@ -18,6 +18,17 @@ async fn times_are_shown_with_their_unit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dates_are_read_in_the_order_of_the_setting() {
+    let db = Db::new();
+    let a = db.client();
+    assert_eq!(a.rows("SELECT '01/02/2003'::date").await, ["2003-01-02"]);
+    a.ok("SET datestyle = 'ISO, DMY'").await;
+    assert_eq!(a.rows("SELECT '01/02/2003'::date, date '04/05/2003'").await, ["2003-02-01|2003-05-04"]);
+    a.ok("SET datestyle = 'ISO, YMD'").await;
+    assert_eq!(a.rows("SELECT '01/02/03'::date").await, ["2001-02-03"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tag_repeats_how_a_transaction_was_begun() {
     let db = Db::new();
     let a = db.client();

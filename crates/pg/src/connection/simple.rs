@@ -22,10 +22,11 @@ impl Connection {
             self.complete(Completion::Empty);
             return Ok(());
         };
-        if last > 0 {
-            session.begin_implicit_block();
-        }
         for (n, statement) in statements.into_iter().enumerate() {
+            // One for all of them, and another one for those behind a COMMIT.
+            if last > 0 {
+                session.begin_implicit_block();
+            }
             let prepared = self.finish(session.prepare(statement, Vec::new())).await?;
             if !prepared.parameters().is_empty() {
                 return Err(no_parameter().into());

@@ -155,7 +155,11 @@ fn known_tests(condition: &Expr) -> Vec<InSubquery> {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
                 open.extend([(left.as_ref(), false), (right.as_ref(), false)]);
             }
-            Expr::InSubquery(test) if must_be_met || !test.negated => known.push(test.clone()),
+            Expr::InSubquery(test) if !test.negated => known.push(test.clone()),
+            // DataFusion's join for NOT IN knows NULLs of a column, not that a constant meets one.
+            Expr::InSubquery(test) if must_be_met && test.expr.any_column_refs() => {
+                known.push(test.clone());
+            }
             _ => {}
         }
     }

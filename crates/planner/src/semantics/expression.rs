@@ -30,6 +30,7 @@ use crate::functions::arithmetic::numeric::integer_digits;
 use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
 use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
 use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
+use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
@@ -102,7 +103,7 @@ impl Resolver<'_> {
             Expr::Case(case) => self.case(case)?,
             Expr::AggregateFunction(call) => Expr::AggregateFunction(self.aggregate(call)?),
             Expr::WindowFunction(call) => Expr::WindowFunction(Box::new(self.window(*call)?)),
-            Expr::ScalarSubquery(subquery) => Expr::ScalarSubquery(self.subquery(subquery)?),
+            Expr::ScalarSubquery(subquery) => self.scalar_subquery(subquery)?,
             Expr::Exists(mut exists) => {
                 exists.subquery = self.subquery(exists.subquery)?;
                 Expr::Exists(exists)
@@ -111,6 +112,14 @@ impl Resolver<'_> {
             Expr::SetComparison(comparison) => self.set_comparison(comparison)?,
             other => other,
         })
+    }
+
+    /// A subquery without rows is NULL, whatever its column may be.
+    fn scalar_subquery(&self, subquery: Subquery) -> Result<Expr> {
+        let subquery = self.subquery(subquery)?;
+        let can_be_null = subquery.subquery.schema().field(0).is_nullable();
+        let expr = Expr::ScalarSubquery(subquery);
+        if can_be_null { Ok(expr) } else { self.call(AS_NULLABLE, vec![expr]) }
     }
 
     /// A literal of unknown type as text, where its place asks for nothing else.

@@ -6,7 +6,9 @@
 
 mod build;
 mod expression;
+mod grouping;
 mod relation;
+mod rows;
 mod set_returning;
 mod sublink;
 
@@ -58,6 +60,8 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         step(fetch_as_limit(query))?;
         set_returning::apart_from_columns(query);
+        rows::as_selects(&mut query.body);
+        step(positions(&mut query.body))?;
         lists(&mut query.body);
         ControlFlow::Continue(())
     }
@@ -101,6 +105,17 @@ fn fetch_as_limit(query: &mut Query) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn positions(body: &mut SetExpr) -> Result<()> {
+    match body {
+        SetExpr::Select(select) => grouping::name_positions(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            positions(left)?;
+            positions(right)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Marks the items of VALUES, as DataFusion would bring them to a common type by its own rules.

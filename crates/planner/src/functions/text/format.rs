@@ -106,7 +106,13 @@ fn specifier(
     }
     if chars.next_if_eq(&'*').is_some() {
         let argument = match take_number(chars)? {
-            Some(position) if chars.next_if_eq(&'$').is_some() => position as usize - 1,
+            Some(position) if chars.next_if_eq(&'$').is_some() => {
+                (position as usize).checked_sub(1).ok_or_else(|| {
+                    invalid_parameter(
+                        "format specifies argument 0, but arguments are numbered from 1",
+                    )
+                })?
+            }
             Some(_) => {
                 return Err(invalid_parameter("width argument position must be ended by \"$\""));
             }

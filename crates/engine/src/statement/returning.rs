@@ -1,0 +1,93 @@
+//! RETURNING: a query over the rows that a statement writes.
+//!
+//! It runs before the rows are written: where it fails, nothing of the statement is there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::sql::sqlparser::ast as sql;
+use futures::StreamExt;
+use weir_catalog::{Catalog, Object};
+use weir_delta::rows;
+use weir_planner::bind::BoundQuery;
+use weir_types::Result;
+
+use super::{query, quoted};
+use crate::session::{Execution, RowTag, Session};
+
+/// The plan of RETURNING, over rows that are local under the table's alias.
+pub(super) fn plan_returning(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    alias: &str,
+    items: &[sql::SelectItem],
+) -> Result<Option<BoundQuery>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
+    let text = format!("SELECT {} FROM {}", list.join(", "), quoted(alias));
+    let parsed = weir_planner::dialect::parse_query(&text)?;
+    let visible = object.columns().iter().filter(|column| !column.hidden);
+    let schema = weir_planner::source::schema_of(visible);
+    let locals = [(alias.to_owned(), schema)];
+    let bound =
+        query::with_binder(session, catalog, |binder| binder.query_over(&parsed, &[], &locals))?;
+    Ok(Some(bound))
+}
+
+/// The RETURNING of a statement.
+pub(super) struct Returning<'a> {
+    pub(super) session: &'a Session,
+    pub(super) catalog: &'a Arc<Catalog>,
+    pub(super) object: &'a Object,
+    /// The name under which it knows the table.
+    pub(super) alias: &'a str,
+    /// `None` without RETURNING.
+    pub(super) query: Option<&'a BoundQuery>,
+}
+
+/// What a statement has written.
+pub(super) struct Written {
+    pub(super) n_rows: usize,
+    /// What RETURNING gives of it.
+    pub(super) rows: Option<Vec<RecordBatch>>,
+}
+
+impl Returning<'_> {
+    /// What it gives of rows that are about to be written.
+    ///
+    /// # Errors
+    /// Of running the query.
+    pub(super) async fn of(&self, written: &RecordBatch) -> Result<Written> {
+        let n_rows = written.num_rows();
+        let Some(bound) = self.query else { return Ok(Written { n_rows, rows: None }) };
+        let visible: Vec<usize> = self
+            .object
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| !column.hidden)
+            .map(|(column_idx, _)| column_idx)
+            .collect();
+        let local = rows::project(written, &visible)?;
+        let locals = HashMap::from([(self.alias.to_owned(), local)]);
+        let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
+        let plan = bound.plan.clone();
+        let rows = query::collect_plan(self.session, self.catalog, plan, &pin, locals).await?;
+        Ok(Written { n_rows, rows: Some(rows) })
+    }
+
+    /// The answer of a statement with RETURNING.
+    pub(super) fn answer(&self, written: Written, verb: &'static str) -> Execution {
+        let columns = self.query.map(|bound| bound.columns.as_slice()).unwrap_or_default();
+        let rows = written.rows.unwrap_or_default();
+        Execution::Rows {
+            columns: query::output_columns(self.catalog, columns),
+            rows: futures::stream::iter(rows.into_iter().map(Ok)).boxed(),
+            tag: RowTag(verb),
+        }
+    }
+}
