@@ -218,8 +218,8 @@ fn offset_digits(seconds: u32) -> String {
     }
 }
 
-/// POSIX's form without daylight saving: an abbreviation (`UTC`, `<+02>`) and the offset *west* of
-/// UTC.
+/// POSIX's form without daylight saving: an abbreviation (`UTC`, `<+02>`), which may be left out, and the
+/// offset *west* of UTC.
 fn posix(text: &str) -> Option<TimeZone> {
     let (abbreviation, offset) = if let Some(rest) = text.strip_prefix('<') {
         rest.split_once('>')?
@@ -227,9 +227,9 @@ fn posix(text: &str) -> Option<TimeZone> {
         let end = text.find(|c: char| !c.is_ascii_alphabetic())?;
         text.split_at(end)
     };
-    if abbreviation.len() < 3
-        || !abbreviation.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
-    {
+    let has_name =
+        abbreviation.len() >= 3 || abbreviation.is_empty() && text.starts_with(['+', '-']);
+    if !has_name || !abbreviation.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b)) {
         return None;
     }
     let (west, digits) = match offset.as_bytes().first()? {
@@ -269,6 +269,9 @@ mod tests {
         assert_eq!(zone("-3.5").name(), "<-03:30>+03:30");
         assert_eq!(zone("UTC+3").offset_at(0), -10_800);
         assert_eq!(zone("<+02>-02").offset_at(0), 7200);
+        assert_eq!(zone("+02:00").offset_at(0), -7200);
+        assert_eq!(zone("-04:30").offset_at(0), 16_200);
+        assert_eq!(TimeZone::lookup("+02").expect("a zone").offset_at(0), -7200);
         for name in
             ["Europe/Atlantis", "", "24", "UTC+", "UTC+1:2:3:4", "UT+1", "nan", "<\u{e9}>+1"]
         {

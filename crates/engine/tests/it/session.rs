@@ -23,7 +23,10 @@ async fn dates_are_read_in_the_order_of_the_setting() {
     let a = db.client();
     assert_eq!(a.rows("SELECT '01/02/2003'::date").await, ["2003-01-02"]);
     a.ok("SET datestyle = 'ISO, DMY'").await;
-    assert_eq!(a.rows("SELECT '01/02/2003'::date, date '04/05/2003'").await, ["2003-02-01|2003-05-04"]);
+    assert_eq!(
+        a.rows("SELECT '01/02/2003'::date, date '04/05/2003'").await,
+        ["2003-02-01|2003-05-04"]
+    );
     a.ok("SET datestyle = 'ISO, YMD'").await;
     assert_eq!(a.rows("SELECT '01/02/03'::date").await, ["2001-02-03"]);
 }

@@ -1,5 +1,8 @@
 //! Values by which others compare, where PostgreSQL's order is not that of their Arrow form: -0.0 is 0.0, any NaN is
-//! NaN, a month is 30 days and a day 24 hours, a NULL in an array is greater than other elements.
+//! NaN, a month is 30 days and a day 24 hours, a NULL in an array is greater than other elements, `jsonb` compares by
+//! kind and size first.
+
+mod json_key;
 
 use std::sync::Arc;
 
@@ -31,7 +34,7 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     })
     .returns(|_, _| numeric_of(KEY_DIGITS.into(), 0))
     .total(),
-    declare("comparison_key(jsonb) -> text", json).total(),
+    declare("comparison_key(jsonb) -> bytea", json).total(),
     declare("comparison_key(anyarray) -> bytea", array).total(),
 ];
 
@@ -82,48 +85,12 @@ where
     call.each::<T>(|row| Ok(float_key(operand.at(row))))
 }
 
-/// The text without zeros at the end of fractions, which `jsonb` keeps and does not compare.
 fn json(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
-    call.each_text(|row, out| {
-        shorten_numbers(texts.at(row), out);
+    call.each_bytes(|row, out| {
+        json_key::write(texts.at(row), out);
         Ok(())
     })
-}
-
-fn shorten_numbers(text: &str, out: &mut String) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let start = at;
-        match bytes[at] {
-            b'"' => {
-                at += 1;
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                at = (at + 1).min(bytes.len());
-                out.push_str(&text[start..at]);
-            }
-            b'-' | b'0'..=b'9' => {
-                while at < bytes.len() && matches!(bytes[at], b'-' | b'.' | b'0'..=b'9') {
-                    at += 1;
-                }
-                let number = &text[start..at];
-                let short = match number.contains('.') {
-                    true => number.trim_end_matches('0').trim_end_matches('.'),
-                    false => number,
-                };
-                out.push_str(if short == "-0" { "0" } else { short });
-            }
-            _ => {
-                while at < bytes.len() && !matches!(bytes[at], b'"' | b'-' | b'0'..=b'9') {
-                    at += 1;
-                }
-                out.push_str(&text[start..at]);
-            }
-        }
-    }
 }
 
 /// The keys of the elements, one behind the other, so that their bytes compare as the arrays do: a NULL is behind all

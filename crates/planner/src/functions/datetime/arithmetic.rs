@@ -194,8 +194,12 @@ fn in_zone(call: &Call<'_>, change: fn(i64, &TimeZone) -> Result<i64>) -> Result
 /// # Errors
 /// 22023 for an unknown one.
 pub(super) fn zone_named(name: &str) -> Result<TimeZone> {
-    TimeZone::parse(name)
-        .map_err(|_| invalid_parameter(format!("time zone \"{name}\" not recognized")))
+    // POSIX's, where a sign means "west of": SET takes a bare number for hours east.
+    let found = match name.starts_with(['+', '-']) {
+        true => TimeZone::lookup(name),
+        false => TimeZone::parse(name).ok(),
+    };
+    found.ok_or_else(|| invalid_parameter(format!("time zone \"{name}\" not recognized")))
 }
 
 fn at_offset(call: &Call<'_>, sign: i64) -> Result<ArrayRef> {
