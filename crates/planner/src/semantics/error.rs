@@ -367,9 +367,8 @@ fn of_plan_types(message: &str) -> Error {
     } else if message.contains("GROUP BY position")
         || message.contains("ORDER BY position")
         || message.contains("Cannot find column with position")
+        || message.contains("SELECT DISTINCT ON expressions must match")
     {
-        SqlState::InvalidColumnReference
-    } else if message.contains("SELECT DISTINCT ON expressions must match") {
         SqlState::InvalidColumnReference
     } else if message.contains("window frame") || message.contains("RANGE requires exactly one") {
         SqlState::WindowingError
