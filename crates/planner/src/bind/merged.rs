@@ -244,7 +244,10 @@ impl Expander<'_> {
             )
             .with_hint("Give it an alias."));
         };
-        let names = (self.columns_of)(all_of(factor, visible))?;
+        let names = match named_columns(factor) {
+            Some(names) => names,
+            None => (self.columns_of)(all_of(factor, visible))?,
+        };
         let column = |planned: String| Column {
             name: names::wire_name(&planned).to_owned(),
             expr: Expr::CompoundIdentifier(vec![alias.clone(), Ident::with_quote('"', planned)]),
@@ -428,6 +431,33 @@ fn alias_of(factor: &TableFactor) -> Option<Ident> {
         Some(alias) => Some(alias.name.clone()),
         None => name?.0.last()?.as_ident().cloned(),
     }
+}
+
+/// The columns of a derived table, where its text tells them: it may refer to queries around it, without which it
+/// cannot be planned.
+fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
+    let TableFactor::Derived { subquery, alias, .. } = factor else { return None };
+    let mut body = subquery.body.as_ref();
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &query.body,
+            _ => return None,
+        }
+    };
+    let name = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(fold),
+        _ => None,
+    };
+    let mut names = select.projection.iter().map(name).collect::<Option<Vec<String>>>()?;
+    let given = alias.iter().flat_map(|alias| &alias.columns);
+    for (name, column) in names.iter_mut().zip(given) {
+        *name = fold(&column.name);
+    }
+    Some(names)
 }
 
 /// `SELECT *` of that relation.
