@@ -351,6 +351,8 @@ impl State {
                 self.plan(user);
             }
             self.settle();
+            // There may be a later cut, or commits behind this one.
+            self.plan(id);
             return;
         }
         entry.queued = true;

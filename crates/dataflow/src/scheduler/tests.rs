@@ -65,6 +65,12 @@ fn wait(scheduler: &Scheduler, views: &[ObjectId]) -> (Epoch, Receiver<Result<()
     (scheduler.wait_at_newest(views, &[], waiter), receiver)
 }
 
+fn until_running(scheduler: &Scheduler, id: ObjectId) {
+    while !scheduler.status(id).expect("added").running {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_lagging_view_takes_all_that_waited_in_one_tick_but_stops_at_a_cut() {
     let scheduler = Scheduler::start(1, Epoch(1));
@@ -72,9 +78,7 @@ fn a_lagging_view_takes_all_that_waited_in_one_tick_but_stops_at_a_cut() {
     let gate = probe.gate.lock();
     scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&probe) as Arc<dyn Maintained>);
     commit(&scheduler, 2);
-    while !scheduler.status(A).expect("added").running {
-        std::thread::yield_now();
-    }
+    until_running(&scheduler, A);
     commit(&scheduler, 3);
     commit(&scheduler, 4);
     let (epoch, done) = wait(&scheduler, &[A]);
@@ -189,6 +193,7 @@ fn a_view_that_lags_touches_its_reader_before_a_newer_commit_did() {
     scheduler.add(B, inputs, Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
     let gate = lower.gate.lock();
     commit(&scheduler, 2);
+    until_running(&scheduler, A);
     scheduler.committed(Epoch(3), &BTreeSet::from([other]), false);
     // Somebody needs the epoch between: the reader stops there, with what the lagging view gives.
     let (sender, stopped) = channel();
@@ -201,6 +206,37 @@ fn a_view_that_lags_touches_its_reader_before_a_newer_commit_did() {
     stopped.recv().expect("the scheduler answers").expect("no tick fails");
     newest.recv().expect("the scheduler answers").expect("no tick fails");
     assert_eq!(upper.ticks(), [(1, 2), (2, 3)]);
+    scheduler.stop();
+}
+
+#[test]
+fn a_view_goes_on_from_a_cut_that_it_reached_without_a_tick() {
+    let scheduler = Scheduler::start(1, Epoch(1));
+    let [lower, upper, busy] = [(); 3].map(|()| Probe::new(Epoch::ZERO));
+    let (other, third, c) = (TopicId(2), TopicId(3), ObjectId(102));
+    let inputs = ViewInputs { topics: BTreeSet::from([other]), ..on_view(A) };
+    let on_third = ViewInputs { topics: BTreeSet::from([third]), ..ViewInputs::default() };
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, inputs, Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    scheduler.add(c, on_third, Epoch(1), Arc::clone(&busy) as Arc<dyn Maintained>);
+    // The only worker is busy until both commits are there: the lower view goes past the first one.
+    let (busy_gate, lower_gate) = (busy.gate.lock(), lower.gate.lock());
+    scheduler.committed(Epoch(2), &BTreeSet::from([third]), false);
+    until_running(&scheduler, c);
+    commit(&scheduler, 3);
+    scheduler.committed(Epoch(4), &BTreeSet::from([other]), false);
+    drop(busy_gate);
+    until_running(&scheduler, A);
+    let (sender, stopped) = channel();
+    let waiter = Box::new(move |outcome| {
+        let _ = sender.send(outcome);
+    });
+    scheduler.wait_at(Epoch(3), &[B], waiter);
+    let (_, newest) = wait(&scheduler, &[B]);
+    drop(lower_gate);
+    stopped.recv().expect("the scheduler answers").expect("no tick fails");
+    newest.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(upper.ticks(), [(3, 4)]);
     scheduler.stop();
 }
 
