@@ -80,7 +80,7 @@ fn by_lists(batch: &RecordBatch, shards: &[u32], n_shards: usize) -> Result<Vec<
 }
 
 fn by_take(batch: &RecordBatch, shards: &[u32], n_shards: usize) -> Result<Vec<Handed>> {
-    let taken = lists(shards, n_shards).into_iter().map(|rows| {
+    let taken = lists(shards, n_shards).into_iter().map(|rows| -> Result<Handed> {
         let batch = take_record_batch(batch, &UInt32Array::from(rows))?;
         Ok(Handed { batch, rows: None })
     });

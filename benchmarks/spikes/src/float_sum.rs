@@ -107,7 +107,10 @@ impl Sum for Exact {
     }
 
     fn result(&self) -> f64 {
-        self.sum.total().to_double()
+        match (self.count, self.not_finite) {
+            (1.., [0, 0, 0]) => self.sum.total().to_double(),
+            _ => f64::NAN,
+        }
     }
 }
 
@@ -138,7 +141,8 @@ fn batches(n_values: usize, n_groups: usize) -> Vec<Batch> {
     let numbers: Vec<u64> = (0..n_values as u64).collect();
     let value = |n: &u64| (mixed(*n) >> 40) as f64 / 100.0;
     let group = |n: &u64| (mixed(!n) % n_groups as u64) as usize;
-    let batch = |n: &[u64]| (n.iter().map(value).collect(), n.iter().map(group).collect());
+    let batch =
+        |n: &[u64]| -> Batch { (n.iter().map(value).collect(), n.iter().map(group).collect()) };
     numbers.chunks(BATCH_ROWS).map(batch).collect()
 }
 

@@ -63,7 +63,9 @@ fn batches(types: &[DataType], numbers: &[u64]) -> Vec<Vec<ArrayRef>> {
             _ => Arc::new(StringViewArray::from_iter_values(keys.map(|key| format!("{key:020}")))),
         }
     };
-    let columns = |numbers| types.iter().map(|data_type| column(data_type, numbers)).collect();
+    let columns = |numbers: &[u64]| -> Vec<ArrayRef> {
+        types.iter().map(|data_type| column(data_type, numbers)).collect()
+    };
     numbers.chunks(BATCH_ROWS).map(columns).collect()
 }
 

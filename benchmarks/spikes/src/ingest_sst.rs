@@ -84,7 +84,10 @@ fn rows(
 ) -> Result<()> {
     let mut value: Vec<u8> = (0..VALUE_BYTES as u64).map(|n| mixed(n) as u8).collect();
     value[..8].copy_from_slice(&round.to_le_bytes());
-    numbers.into_iter().try_for_each(|number| put(number.to_be_bytes(), &value))
+    for number in numbers {
+        put(number.to_be_bytes(), &value)?;
+    }
+    Ok(())
 }
 
 fn ingest(db: &DB, dir: &Path, round: u64, n_rows: u64) -> Result<[f64; 3]> {

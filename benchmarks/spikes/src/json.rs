@@ -20,7 +20,7 @@ use crate::report::Table;
 
 const ROWS: usize = 100_000;
 /// Columns of a bid, the first two for a query that wants no more.
-const COLUMNS: [(&str, SqlType); 7] = [
+static COLUMNS: [(&str, SqlType); 7] = [
     ("auction", SqlType::Int8),
     ("price", SqlType::Int8),
     ("bidder", SqlType::Int8),
@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<Vec<Table>> {
     let mut table = Table::new(&title, &["MB/s", "ns/row"]);
     for n_columns in [7, 2] {
         let columns = &COLUMNS[..n_columns];
-        for (name, decode) in [("Weir", weir as Decode), ("arrow-json", arrow_json)] {
+        for (name, decode) in [("Weir", weir as Decode), ("arrow-json", arrow_json as Decode)] {
             let took = ns(|| {
                 let batches = decode(black_box(&lines), columns)?;
                 check(&batches, n_columns)?;

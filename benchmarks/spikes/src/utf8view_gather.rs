@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<Vec<Table>> {
         for n_sources in SOURCES {
             let sources = sources(n_sources, text_len);
             let lists = row_lists(n_sources, sources[0].len());
-            for (name, gather) in [("interleave", share as Gather), ("copy", copy)] {
+            for (name, gather) in [("interleave", share as Gather), ("copy", copy as Gather)] {
                 let numbers = measure(&sources, &lists, gather)?;
                 let buffers = if n_sources == 1 { "source" } else { "sources" };
                 table.row(format!("{form}, {n_sources} {buffers}, {name}"), &numbers);
