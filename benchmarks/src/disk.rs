@@ -50,4 +50,3 @@ pub(crate) fn measure(dir: &Path) -> Result<Disk> {
     let [fsync_p50_ms, fsync_p99_ms] = percentiles(&mut times, [50.0, 99.0]);
     Ok(Disk { mb_per_second, fsyncs_per_second, fsync_p50_ms, fsync_p99_ms })
 }
-

@@ -48,7 +48,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut measured = Vec::new();
     for n_idle in [0, IDLE_VIEWS] {
         eprintln!("benchmark: {} views, {n_idle} idle ones beside", views::VIEWS.len());
-        let weir = Weir::start(Path::new(binary), &dir.path().join(format!("{n_idle}")), &[], None)?;
+        let weir =
+            Weir::start(Path::new(binary), &dir.path().join(format!("{n_idle}")), &[], None)?;
         measured.push(runtime.block_on(measure(&weir, n_idle, time))?);
         weir.stop()?;
     }

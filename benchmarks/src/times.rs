@@ -18,7 +18,10 @@ mod tests {
     #[test]
     fn a_percentile_is_the_smallest_time_that_so_many_do_not_exceed() {
         let mut times: Vec<Duration> = (1..=1000).rev().map(Duration::from_millis).collect();
-        assert_eq!(percentiles(&mut times, [50.0, 99.0, 99.9, 100.0]), [500.0, 990.0, 999.0, 1000.0]);
+        assert_eq!(
+            percentiles(&mut times, [50.0, 99.0, 99.9, 100.0]),
+            [500.0, 990.0, 999.0, 1000.0]
+        );
         assert!(percentiles(&mut [], [50.0])[0].is_nan());
     }
 }

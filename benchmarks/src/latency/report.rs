@@ -102,7 +102,9 @@ impl Report {
         for measured in &self.measured {
             let name = match measured.n_idle {
                 0 => "p99 in ms: 10 and an fsync".to_owned(),
-                n_idle => format!("p99 in ms with {n_idle} idle views: no worse, but for {SPREAD} times"),
+                n_idle => {
+                    format!("p99 in ms with {n_idle} idle views: no worse, but for {SPREAD} times")
+                }
             };
             let bar = match (measured.n_idle, alone) {
                 (1.., Some(alone)) => alone * SPREAD,
@@ -127,8 +129,11 @@ impl Report {
         )?;
         writeln!(
             out,
-            "The disk alone: an fsync takes {:.2} ms (p50), {:.2} ms (p99).\n",
-            self.disk.fsync_p50_ms, self.disk.fsync_p99_ms
+            "The disk alone: an fsync takes {:.2} ms (p50), {:.2} ms (p99), {:.0} of them a second; {:.0} MB/s in sequence.\n",
+            self.disk.fsync_p50_ms,
+            self.disk.fsync_p99_ms,
+            self.disk.fsyncs_per_second,
+            self.disk.mb_per_second
         )?;
         for measured in &self.measured {
             let Measured { n_idle, idle_seconds, cores, peak_bytes, times } = measured;
@@ -166,9 +171,7 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let times = |[p50, p99, p999, max]: [f64; 4]| {
-            json!({ "p50": p50, "p99": p99, "p99.9": p999, "max": max })
-        };
+        let times = |[p50, p99, p999, max]: [f64; 4]| json!({ "p50": p50, "p99": p99, "p99.9": p999, "max": max });
         let run = |measured: &Measured| {
             let views: serde_json::Map<String, Value> = VIEWS
                 .iter()

@@ -16,8 +16,16 @@ const fn view(name: &'static str, kind: &'static str, query: &'static str) -> Vi
 /// Each has `writer` and `seq`, by which rows are known; the last row of an INSERT, whose `seq` is 24 modulo
 /// 25, is in all of them.
 pub(crate) const VIEWS: [View; 12] = [
-    view("dear", "filter", "SELECT writer, seq, price FROM ticks WHERE seq % 25 = 24 OR price > 990"),
-    view("one_item", "filter", "SELECT writer, seq, item FROM ticks WHERE seq % 25 = 24 OR item % 100 = 7"),
+    view(
+        "dear",
+        "filter",
+        "SELECT writer, seq, price FROM ticks WHERE seq % 25 = 24 OR price > 990",
+    ),
+    view(
+        "one_item",
+        "filter",
+        "SELECT writer, seq, item FROM ticks WHERE seq % 25 = 24 OR item % 100 = 7",
+    ),
     view(
         "cheap_of_a_kind",
         "filter",
@@ -29,7 +37,11 @@ pub(crate) const VIEWS: [View; 12] = [
         "SELECT writer, seq, item, price FROM ticks WHERE seq % 25 = 24 OR item BETWEEN 10 AND 19",
     ),
     view("in_euros", "projection", "SELECT writer, seq, price * 0.908 AS euros FROM ticks"),
-    view("labels", "projection", "SELECT writer, seq, upper(kind) || '-' || item AS label FROM ticks"),
+    view(
+        "labels",
+        "projection",
+        "SELECT writer, seq, upper(kind) || '-' || item AS label FROM ticks",
+    ),
     view(
         "classes",
         "projection",

@@ -37,7 +37,8 @@ pub(crate) async fn write(
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for statement_idx in 0..n_statements {
         let due = pace.tick().await.into_std();
-        let rows: Vec<_> = (0..ROWS).map(|row| row_of(writer, (statement_idx * ROWS + row) as i64)).collect();
+        let rows: Vec<_> =
+            (0..ROWS).map(|row| row_of(writer, (statement_idx * ROWS + row) as i64)).collect();
         let values: Vec<&(dyn ToSql + Sync)> = rows
             .iter()
             .flat_map(|(writer, seq, item, kind, price)| {
@@ -55,8 +56,15 @@ fn insert() -> String {
     for row in 0..ROWS {
         let first = row * 5 + 1;
         let comma = if row == 0 { "" } else { ", " };
-        write!(sql, "{comma}(${first}, ${}, ${}, ${}, ${})", first + 1, first + 2, first + 3, first + 4)
-            .expect("a string takes all");
+        write!(
+            sql,
+            "{comma}(${first}, ${}, ${}, ${}, ${})",
+            first + 1,
+            first + 2,
+            first + 3,
+            first + 4
+        )
+        .expect("a string takes all");
     }
     sql
 }

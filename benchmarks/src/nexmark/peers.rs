@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::plan::Engine;
 use super::store::{Measured, Outcome, Taken};
-use crate::usage::Watch;
 use crate::Result;
+use crate::usage::Watch;
 
 /// What a program's lines for this process begin with.
 const MARK: &str = "@weir ";

@@ -73,7 +73,9 @@ impl Engine {
     /// The ways in which it runs each query.
     pub(crate) fn whats(self) -> &'static [What] {
         match self {
-            Self::Weir => &[What::FromLogSink, What::FromLogOneWorker, What::FromLogView, What::EndToEnd],
+            Self::Weir => {
+                &[What::FromLogSink, What::FromLogOneWorker, What::FromLogView, What::EndToEnd]
+            }
             Self::Flink | Self::Spark | Self::DuckDb => &[What::Query],
         }
     }

@@ -16,7 +16,8 @@ const TOP: f64 = 64.0;
 const BOTTOM: f64 = 28.0;
 const WIDTH: f64 = 860.0;
 /// One color for each column of the report: told apart by people who do not see all colors (Okabe and Ito).
-const COLORS: [&str; 7] = ["#0072b2", "#cc79a7", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#999999"];
+const COLORS: [&str; 7] =
+    ["#0072b2", "#cc79a7", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#999999"];
 
 /// The plot as a file.
 pub(crate) fn svg(summary: &Summary) -> Result<String> {

@@ -13,9 +13,9 @@ use super::plan::{ALL_TABLES, Engine, Key, What};
 use super::rows::NULL;
 use super::sql::TABLES;
 use super::store::{Measured, Outcome, Taken, WRONG};
-use crate::usage::Watch;
 use super::{Bench, check, say};
 use crate::Result;
+use crate::usage::Watch;
 use crate::weir::Weir;
 
 /// Between two looks at how far a source is: small beside the seconds that it takes.
