@@ -155,7 +155,7 @@ mod tests {
     fn tick(graph: &Graph, state: &GraphState, keys: &[i64], weights: Weights) {
         let schema = Arc::clone(&graph.aggregations[0].schema);
         let column: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
-        let rows = RecordBatch::try_new(schema, vec![column]).unwrap();
+        let rows = RecordBatch::try_new(schema, vec![column]).expect("one column of integers");
         let run = Run {
             graph,
             state,
@@ -165,15 +165,19 @@ mod tests {
             content: &|_| Ok(()),
         };
         let part: Box<dyn InputPart> = Box::new(Rows(Delta::new(rows, weights)));
-        run.run(&[vec![part]], true).unwrap();
+        run.run(&[vec![part]], true).expect("no operator fails");
         state.commit();
+    }
+
+    fn hand_over(freezing: &Freezing, state: &GraphState) -> Option<super::Frozen> {
+        freezing.hand_over(state).expect("states can be written")
     }
 
     /// What loads as the state of those checkpoints has in its groups: the rows of each.
     fn n_groups(graph: &Graph, checkpoints: &[super::Frozen]) -> usize {
         let loaded = GraphState::new(graph, 1);
         for rows in checkpoints.iter().flat_map(|frozen| &frozen.rows) {
-            loaded.load(rows).unwrap();
+            loaded.load(rows).expect("rows of the same graph");
         }
         loaded.commit();
         loaded.size_of(0).0
@@ -184,17 +188,17 @@ mod tests {
         let graph = groups();
         let state = GraphState::new(&graph, 1);
         let freezing = Freezing::default();
-        let take = |state: &GraphState| freezing.hand_over(state).unwrap().unwrap();
+        let take = |state: &GraphState| hand_over(&freezing, state).expect("not taken yet");
         tick(&graph, &state, &[1, 2], Weights::One);
 
         freezing.begin(Epoch(1));
-        freezing.before_tick(&state, Epoch(2)).unwrap();
+        freezing.before_tick(&state, Epoch(2)).expect("states can be written");
         tick(&graph, &state, &[3], Weights::One);
         let first = take(&state);
         assert_eq!(n_groups(&graph, std::slice::from_ref(&first)), 2);
-        freezing.before_tick(&state, Epoch(3)).unwrap();
+        freezing.before_tick(&state, Epoch(3)).expect("states can be written");
         tick(&graph, &state, &[1], Weights::Neg);
-        freezing.before_tick(&state, Epoch(4)).unwrap();
+        freezing.before_tick(&state, Epoch(4)).expect("states can be written");
         tick(&graph, &state, &[4, 5], Weights::One);
         freezing.end(true);
 
@@ -213,8 +217,8 @@ mod tests {
         tick(&graph, &state, &[1, 2], Weights::One);
         for has_base in [false, true] {
             freezing.begin(Epoch(1));
-            assert!(freezing.hand_over(&state).unwrap().unwrap().all);
-            assert!(freezing.hand_over(&state).unwrap().is_none());
+            assert!(hand_over(&freezing, &state).expect("not taken yet").all);
+            assert!(hand_over(&freezing, &state).is_none());
             freezing.end(has_base);
         }
     }
