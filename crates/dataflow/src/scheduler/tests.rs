@@ -65,6 +65,19 @@ fn wait(scheduler: &Scheduler, views: &[ObjectId]) -> (Epoch, Receiver<Result<()
     (scheduler.wait_at_newest(views, &[], waiter), receiver)
 }
 
+fn wait_at(
+    scheduler: &Scheduler,
+    epoch: Epoch,
+    views: &[ObjectId],
+) -> Receiver<Result<(), Failure>> {
+    let (sender, receiver) = channel();
+    let waiter = Box::new(move |outcome| {
+        let _ = sender.send(outcome);
+    });
+    scheduler.wait_at(epoch, views, waiter);
+    receiver
+}
+
 fn until_running(scheduler: &Scheduler, id: ObjectId) {
     while !scheduler.status(id).expect("added").running {
         std::thread::yield_now();
@@ -196,11 +209,7 @@ fn a_view_that_lags_touches_its_reader_before_a_newer_commit_did() {
     until_running(&scheduler, A);
     scheduler.committed(Epoch(3), &BTreeSet::from([other]), false);
     // Somebody needs the epoch between: the reader stops there, with what the lagging view gives.
-    let (sender, stopped) = channel();
-    let waiter = Box::new(move |outcome| {
-        let _ = sender.send(outcome);
-    });
-    scheduler.wait_at(Epoch(2), &[B], waiter);
+    let stopped = wait_at(&scheduler, Epoch(2), &[B]);
     let (_, newest) = wait(&scheduler, &[B]);
     drop(gate);
     stopped.recv().expect("the scheduler answers").expect("no tick fails");
@@ -227,11 +236,7 @@ fn a_view_goes_on_from_a_cut_that_it_reached_without_a_tick() {
     scheduler.committed(Epoch(4), &BTreeSet::from([other]), false);
     drop(busy_gate);
     until_running(&scheduler, A);
-    let (sender, stopped) = channel();
-    let waiter = Box::new(move |outcome| {
-        let _ = sender.send(outcome);
-    });
-    scheduler.wait_at(Epoch(3), &[B], waiter);
+    let stopped = wait_at(&scheduler, Epoch(3), &[B]);
     let (_, newest) = wait(&scheduler, &[B]);
     drop(lower_gate);
     stopped.recv().expect("the scheduler answers").expect("no tick fails");
