@@ -15,8 +15,9 @@ pub use catalog::Catalog;
 pub use column::Column;
 pub use name::{ObjectName, SearchPath};
 pub use object::{
-    Check, Durability, MaterializedView, Object, ObjectBody, ObjectKind, OnError, Schema, Sink,
-    SourceDefinition, StoredQuery, StoredRelation, Stream, StreamOptions, Table, View,
+    Check, Durability, MaterializedView, Object, ObjectBody, ObjectKind, OnError, OperatorKind,
+    Schema, Sink, SourceDefinition, StoredQuery, StoredRelation, Stream, StreamOptions, Table,
+    View,
 };
 pub use record::{decode_object, encode_object};
 

@@ -1,6 +1,6 @@
 //! What the catalog holds: one [`Object`] for each named thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use weir_types::{ColumnId, Epoch, ObjectId, SqlType, TopicId};
@@ -273,6 +273,44 @@ pub struct MaterializedView {
     /// What happens to a row for which the query fails; `Fail` keeps the last good content and
     /// makes reads raise the error.
     pub on_error: OnError,
+    /// Operators that are not to follow changes: with one of them the query runs again instead. To find the operator
+    /// that is to blame for a wrong row, or for a slow one.
+    #[serde(default)]
+    pub force_recompute: BTreeSet<OperatorKind>,
+}
+
+/// A kind of operators that can follow changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorKind {
+    /// `WHERE`, `HAVING`.
+    Filter,
+    /// Computed columns.
+    Projection,
+    /// `unnest`.
+    Unnest,
+    /// `UNION ALL`.
+    Union,
+    /// `GROUP BY`, `DISTINCT` and aggregates.
+    Aggregate,
+}
+
+impl OperatorKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Filter, Self::Projection, Self::Unnest, Self::Union, Self::Aggregate];
+
+    /// Its name in SQL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Projection => "projection",
+            Self::Unnest => "unnest",
+            Self::Union => "union",
+            Self::Aggregate => "aggregate",
+        }
+    }
 }
 
 /// A query whose changes leave Weir.

@@ -2,6 +2,7 @@
 
 mod false_join;
 mod null_padding;
+mod shared_keys;
 mod threads;
 mod yielding;
 
@@ -36,6 +37,7 @@ use weir_types::{Error, Result, SqlState};
 use crate::dead_rows::{self, DeadRows};
 use false_join::EmptyFalseJoins;
 use null_padding::ForgetConstants;
+use shared_keys::ComputeSharedKeys;
 use threads::Threads;
 use yielding::YieldInJoins;
 
@@ -266,11 +268,15 @@ impl Wanted {
     }
 }
 
-/// DataFusion's logical rules, and one of ours before it pushes filters down.
+/// DataFusion's logical rules, and ours before two of them that take plans for what they are not.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
-    let pushing = rules.iter().position(|rule| rule.name() == "push_down_filter");
-    rules.insert(pushing.unwrap_or(0), Arc::new(EmptyFalseJoins));
+    let mut insert_before = |name: &str, rule: Arc<dyn OptimizerRule + Send + Sync>| {
+        let position = rules.iter().position(|rule| rule.name() == name);
+        rules.insert(position.expect("DataFusion has the rule"), rule);
+    };
+    insert_before("eliminate_cross_join", Arc::new(ComputeSharedKeys));
+    insert_before("push_down_filter", Arc::new(EmptyFalseJoins));
     rules
 }
 
@@ -282,15 +288,16 @@ fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's physical rules, between one that mends what they know of outer joins and one that makes joins yield, and
-/// without those that push filters
-/// through physical plans. Those find columns by name, and so take
+/// DataFusion's physical rules, with one that mends what they know of joins and one that makes joins yield, and without
+/// those that push filters through physical plans. Those find columns by name, and so take
 /// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
 /// filters, and no relation here takes any.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
-    rules.insert(0, Arc::new(ForgetConstants));
+    // Behind the rule that swaps the sides of joins.
+    let swaps = rules.iter().position(|rule| rule.name() == "join_selection");
+    rules.insert(swaps.expect("DataFusion has the rule") + 1, Arc::new(ForgetConstants));
     rules.push(Arc::new(YieldInJoins));
     rules
 }
@@ -330,6 +337,8 @@ fn config(n_threads: usize) -> ConfigOptions {
     config.sql_parser.map_string_types_to_utf8view = true;
     config.sql_parser.parse_float_as_decimal = true;
     config.sql_parser.default_null_ordering = "nulls_max".to_owned();
+    // What LIMIT or array_agg above a subquery give depends on its order.
+    config.sql_parser.enable_subquery_sort_elimination = false;
     config.optimizer.enable_round_robin_repartition = false;
     // It takes a cast of a column without NULLs for a difference: the logical cast has none, the physical
     // one may have.

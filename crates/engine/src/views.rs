@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::{Mutex, RwLock};
-use weir_catalog::{Catalog, Object, ObjectBody, OnError, StoredQuery};
+use weir_catalog::{Catalog, Object, ObjectBody, OnError, OperatorKind, StoredQuery};
 use weir_dataflow::{GraphState, Maintained, Metrics, ViewInputs};
 use weir_delta::segments::{Key, Segments};
 use weir_planner::bind::{Binder, NoSystemRelations};
@@ -226,7 +226,12 @@ impl Views {
         let catalog = shared.catalog();
         // Rows for which a query fails are found by its linear operators, or by the batch.
         let is_dead_rows = object.part_of.is_some();
-        let (dataflow, clock) = plan(shared, &catalog, query, !is_dead_rows)?;
+        let mut recomputed = match &object.body {
+            ObjectBody::MaterializedView(view) => view.force_recompute.clone(),
+            _ => BTreeSet::new(),
+        };
+        recomputed.extend(is_dead_rows.then_some(OperatorKind::Aggregate));
+        let (dataflow, clock) = plan(shared, &catalog, query, &recomputed)?;
         let n_workers = shared.n_workers;
         let (state, metrics) = match &dataflow {
             Dataflow::Incremental { graph, .. } => {
@@ -320,7 +325,7 @@ fn plan(
     shared: &Shared,
     catalog: &Catalog,
     query: &StoredQuery,
-    stateful: bool,
+    recomputed: &BTreeSet<OperatorKind>,
 ) -> Result<(Dataflow, bool)> {
     let config = view_config(shared, query);
     let path = weir_catalog::SearchPath::default();
@@ -334,10 +339,10 @@ fn plan(
     };
     let bound = binder.stored(query)?;
     let clock = semantics::uses_now(&bound.plan);
-    Ok((dataflow(shared, catalog, bound.plan, &config, stateful)?, clock))
+    Ok((dataflow(shared, catalog, bound.plan, &config, recomputed)?, clock))
 }
 
-/// How a query is maintained.
+/// How a query is maintained, without following changes by operators of the kinds `recomputed`.
 ///
 /// # Errors
 /// Of the optimizer.
@@ -346,19 +351,22 @@ pub(crate) fn dataflow(
     catalog: &Catalog,
     plan: LogicalPlan,
     config: &ConfigOptions,
-    stateful: bool,
+    recomputed: &BTreeSet<OperatorKind>,
 ) -> Result<Dataflow> {
     let is_stream =
         |id| catalog.get(id).is_some_and(|object| matches!(object.body, ObjectBody::Stream(_)));
-    if stateful {
-        let choice = Choice { append_only: &is_stream, stateful };
+    if !recomputed.contains(&OperatorKind::Aggregate) {
+        let choice = Choice { append_only: &is_stream, recomputed };
         let plan = shared.batch.optimize_incremental(plan.clone(), config)?;
         let dataflow = incremental::split(&plan, choice)?;
         if matches!(dataflow, Dataflow::Incremental { .. }) {
             return Ok(dataflow);
         }
     }
-    let choice = Choice { append_only: &is_stream, stateful: false };
+    // Plans for batches have forms of their own for aggregates.
+    let mut recomputed = recomputed.clone();
+    recomputed.insert(OperatorKind::Aggregate);
+    let choice = Choice { append_only: &is_stream, recomputed: &recomputed };
     let plan = shared.batch.optimize(plan, config)?;
     incremental::split(&plan, choice)
 }

@@ -4,6 +4,7 @@
 mod aggregation;
 mod touched;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -13,6 +14,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan, Unnest};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use weir_catalog::OperatorKind;
 use weir_dataflow::{Graph, Origin, Pipeline, Step, Target as End, UnnestColumns};
 use weir_types::{ColumnId, ObjectId, Result};
 
@@ -42,8 +44,8 @@ pub struct InputRelation {
 pub struct Choice<'a> {
     /// True for a relation of which no row is ever taken back.
     pub append_only: &'a dyn Fn(ObjectId) -> bool,
-    /// Operators with a state of their own may be used; else what is not linear runs again.
-    pub stateful: bool,
+    /// Operators that are not to follow changes, though they could.
+    pub recomputed: &'a BTreeSet<OperatorKind>,
 }
 
 /// How a view is maintained.
@@ -100,7 +102,12 @@ fn note_others(plan: &LogicalPlan, choice: Choice<'_>, because: &mut Vec<String>
             because.push(reason.to_owned());
         }
     };
+    let may_follow = |kind| !choice.recomputed.contains(&kind);
     match plan {
+        LogicalPlan::Projection(_) if !may_follow(OperatorKind::Projection) => note("Projection"),
+        LogicalPlan::Filter(_) if !may_follow(OperatorKind::Filter) => note("Filter"),
+        LogicalPlan::Unnest(_) if !may_follow(OperatorKind::Unnest) => note("Unnest"),
+        LogicalPlan::Union(_) if !may_follow(OperatorKind::Union) => note("Union"),
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => note_exprs(plan, &mut note),
         LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {}
         LogicalPlan::Unnest(unnest) => {
@@ -116,16 +123,18 @@ fn note_others(plan: &LogicalPlan, choice: Choice<'_>, because: &mut Vec<String>
         }
         LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {}
         LogicalPlan::Aggregate(aggregate)
-            if choice.stateful
+            if may_follow(OperatorKind::Aggregate)
                 && aggregation::is_native(aggregate, is_append_only(&aggregate.input, choice)) =>
         {
             note_exprs(plan, &mut note);
         }
         LogicalPlan::Aggregate(_) => note("Aggregate"),
-        LogicalPlan::Distinct(Distinct::All(_)) if choice.stateful => {}
+        LogicalPlan::Distinct(Distinct::All(_)) if may_follow(OperatorKind::Aggregate) => {}
         LogicalPlan::Join(_) => note("Join"),
         LogicalPlan::Window(_) => note("Window"),
         LogicalPlan::Distinct(_) => note("Distinct"),
+        // A view has no order, and what depends on one has it told.
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => {}
         LogicalPlan::Sort(_) => note("Sort"),
         LogicalPlan::Limit(_) => note("Limit"),
         LogicalPlan::RecursiveQuery(_) => note("RecursiveQuery"),

@@ -7,9 +7,11 @@ use crate::{Result, cargo, progress};
 const ROUNDS: &str = "2000";
 
 /// Runs the rounds; `arguments` are `--rounds N`, `--seed N`, `--go-on`, which does not end at the first
-/// difference, and `--small`, which makes much of few rows: hashes of 4 bits, threads for two rows.
+/// difference, `--small`, which makes much of few rows: hashes of 4 bits, threads for two rows, and
+/// `--force-recompute KINDS`, which makes views that do not follow changes by these operators.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let (mut rounds, mut seed, mut goes_on, mut small) = (None, None, false, false);
+    let (mut rounds, mut seed, mut recomputed) = (None, None, None);
+    let (mut goes_on, mut small) = (false, false);
     let mut rest = arguments;
     loop {
         rest = match rest {
@@ -19,6 +21,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             }
             ["--seed", n, rest @ ..] => {
                 seed = Some(number(n)?);
+                rest
+            }
+            ["--force-recompute", kinds, rest @ ..] => {
+                recomputed = Some(*kinds);
                 rest
             }
             ["--go-on", rest @ ..] => {
@@ -48,6 +54,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     }
     if small {
         command.env("WEIR_SMALL", "1");
+    }
+    if let Some(kinds) = recomputed {
+        command.env("WEIR_FORCE_RECOMPUTE", kinds);
     }
     progress::run("equality harness", &mut command)
 }

@@ -138,8 +138,13 @@ impl View {
     pub fn create(&self) -> Statement {
         let Self { name, query, materialized } = self;
         let kind = if *materialized { "MATERIALIZED VIEW" } else { "VIEW" };
+        // To see which operator is to blame for a difference.
+        let options = match std::env::var("WEIR_FORCE_RECOMPUTE") {
+            Ok(kinds) if *materialized => format!(" WITH (force_recompute = '{kinds}')"),
+            _ => String::new(),
+        };
         Statement {
-            weir: format!("CREATE {kind} {name} AS {}", query.sql),
+            weir: format!("CREATE {kind} {name}{options} AS {}", query.sql),
             postgres: format!("CREATE VIEW {name} AS {}", query.sql),
         }
     }

@@ -269,6 +269,11 @@ impl Gather<'_> {
         } else {
             String::new()
         };
+        let ordered = format!("SELECT {list} FROM {table}{order}");
+        let is_below = !order.is_empty() && self.dice.percent(35);
+        if is_below && self.dice.percent(50) {
+            return self.gathered_in_order(&ordered, columns);
+        }
         let offset = if self.dice.percent(40) {
             self.mentions("offset");
             format!(" OFFSET {}", self.dice.between(0, 3))
@@ -276,7 +281,41 @@ impl Gather<'_> {
             String::new()
         };
         let limit = self.dice.between(2, 9);
-        (format!("SELECT {list} FROM {table}{order} LIMIT {limit}{offset}"), columns)
+        let ordered = if is_below {
+            self.mentions("limit of an ordered table");
+            format!("SELECT * FROM ({ordered}) AS {}", self.name())
+        } else {
+            ordered
+        };
+        (format!("{ordered} LIMIT {limit}{offset}"), columns)
+    }
+
+    /// The rows of an ordered query in lists and numbers, which follow its order.
+    fn gathered_in_order(&mut self, sql: &str, columns: Vec<Column>) -> (String, Vec<Column>) {
+        let alias = self.name();
+        if self.dice.percent(40) {
+            self.mentions("number of an ordered table");
+            let mut outputs: Outputs =
+                columns.iter().map(|c| (format!("{alias}.{}", c.name), c.ty)).collect();
+            outputs.push(("row_number() OVER ()".to_owned(), Ty::Int8));
+            let (list, columns) = named(&outputs);
+            return (format!("SELECT {list} FROM ({sql}) AS {alias}"), columns);
+        }
+        self.mentions("list of an ordered table");
+        let outputs: Outputs = columns
+            .iter()
+            .filter_map(|column| {
+                let ty = match column.ty {
+                    Ty::Int4 => Ty::IntArray,
+                    Ty::Text => Ty::TextArray,
+                    _ => return None,
+                };
+                Some((format!("array_agg({alias}.{})", column.name), ty))
+            })
+            .chain([("count(*)".to_owned(), Ty::Int8)])
+            .collect();
+        let (list, columns) = named(&outputs);
+        (format!("SELECT {list} FROM ({sql}) AS {alias}"), columns)
     }
 
     fn distinct_on(&mut self, depth: usize) -> (String, Vec<Column>) {

@@ -6,10 +6,7 @@ use weir_tests::equality::{self, OnDifference};
 use weir_tests::postgres::Postgres;
 
 /// The rounds of the test command. `cargo xtask harness` plays others.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=202;
-/// Rounds that meet defects which are known and not mended: a correlated scalar subquery over an outer join (28),
-/// and a plan that DataFusion's own check refuses (194). To be empty.
-const KNOWN_DIFFERENCES: [u64; 2] = [28, 194];
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=200;
 /// Rounds from which on the shares of the coverage must be met.
 const ROUNDS_OF_SHARES: u64 = 200;
 /// Rounds from which on each kind of operator must have come often enough.
@@ -29,12 +26,7 @@ fn views_equal_their_queries_and_postgres() {
     let postgres: Option<Arc<Postgres>> = postgres.ok();
     let replay = number("WEIR_SEED");
     let seeds: Vec<u64> = match (replay, number("WEIR_ROUNDS")) {
-        (None, None) => {
-            eprintln!(
-                "EQUALITY: ROUNDS {KNOWN_DIFFERENCES:?} ARE NOT PLAYED: THEIR DEFECTS ARE KNOWN"
-            );
-            SEEDS.filter(|seed| !KNOWN_DIFFERENCES.contains(seed)).collect()
-        }
+        (None, None) => SEEDS.collect(),
         (seed, n_rounds) => {
             let first =
                 seed.unwrap_or_else(|| weir_env::Rng::from_os().next_u64() % 1_000_000_000_000);

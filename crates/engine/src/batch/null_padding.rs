@@ -25,8 +25,9 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 
-/// Puts a [`Padded`] above each input that can be filled with NULLs and has constants or an order. To run before all
-/// rules that look at orders.
+/// Puts a [`Padded`] above each input that can be filled with NULLs and has constants or an order, and above the right
+/// inputs of inner joins that have constants: a join does not tell them of its right side, so that a sort pushed below
+/// it would leave them out and not pass for the one that was asked for. To run before all rules that look at orders.
 #[derive(Debug)]
 pub(super) struct ForgetConstants;
 
@@ -37,13 +38,10 @@ impl PhysicalOptimizerRule for ForgetConstants {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let pads = padded_inputs(node.as_ref());
-            if !pads.contains(&true) {
-                return Ok(Transformed::no(node));
-            }
+            let forgotten = forgotten_of(node.as_ref());
             let mut is_changed = false;
-            let children = node.children().into_iter().zip(pads).map(|(child, is_padded)| {
-                if is_padded && knows_something(child.as_ref()) {
+            let children = node.children().into_iter().zip(forgotten).map(|(child, forgotten)| {
+                if knows(child.as_ref(), forgotten) {
                     is_changed = true;
                     return Arc::new(Padded::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>;
                 }
@@ -68,14 +66,29 @@ impl PhysicalOptimizerRule for ForgetConstants {
     }
 }
 
-fn knows_something(plan: &dyn ExecutionPlan) -> bool {
-    let known = plan.equivalence_properties();
-    !known.constants().is_empty() || !known.oeq_class().is_empty()
+/// What of an input does not hold for the operator's own rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forgotten {
+    Nothing,
+    Constants,
+    /// Constants and orders.
+    All,
 }
 
-/// Whether the operator fills columns of each input: a join its left and right side, an aggregate with several grouping
-/// sets its one input.
-fn padded_inputs(node: &dyn ExecutionPlan) -> Vec<bool> {
+fn knows(plan: &dyn ExecutionPlan, what: Forgotten) -> bool {
+    let known = plan.equivalence_properties();
+    let has_constants = !known.constants().is_empty();
+    match what {
+        Forgotten::Nothing => false,
+        Forgotten::Constants => has_constants,
+        Forgotten::All => has_constants || !known.oeq_class().is_empty(),
+    }
+}
+
+/// What the operator forgets of each input, or should: a join of its left and right side, an aggregate with several
+/// grouping sets of its one input.
+fn forgotten_of(node: &dyn ExecutionPlan) -> Vec<Forgotten> {
+    use Forgotten::{All, Constants, Nothing};
     let node: &dyn Any = node;
     let join_type = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
         *join.join_type()
@@ -84,14 +97,15 @@ fn padded_inputs(node: &dyn ExecutionPlan) -> Vec<bool> {
     } else if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
         join.join_type()
     } else if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-        return vec![!aggregate.group_expr().is_single()];
+        return vec![if aggregate.group_expr().is_single() { Nothing } else { All }];
     } else {
         return Vec::new();
     };
     match join_type {
-        JoinType::Left => vec![false, true],
-        JoinType::Right => vec![true, false],
-        JoinType::Full => vec![true, true],
+        JoinType::Inner => vec![Nothing, Constants],
+        JoinType::Left => vec![Nothing, All],
+        JoinType::Right => vec![All, Constants],
+        JoinType::Full => vec![All, All],
         _ => Vec::new(),
     }
 }

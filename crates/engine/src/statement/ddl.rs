@@ -10,6 +10,7 @@ mod table_as;
 mod view;
 
 pub(crate) use view::bind as bind_stored;
+pub(super) use view::force_recompute;
 
 use std::sync::Arc;
 

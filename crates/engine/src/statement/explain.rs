@@ -1,9 +1,10 @@
 //! EXPLAIN: the batch plan of a query, the incremental plan of a view.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast as sql;
-use weir_catalog::{Catalog, ObjectBody, ObjectName};
+use weir_catalog::{Catalog, ObjectBody, ObjectName, OperatorKind};
 use weir_dataflow::{Aggregate, Counted, Counter, Graph, GraphState, Metrics, Origin, Target};
 use weir_planner::bind::{BoundColumn, BoundQuery};
 use weir_planner::dialect::Statement;
@@ -11,6 +12,7 @@ use weir_planner::incremental::{Dataflow, InputRelation, Keys};
 use weir_planner::semantics;
 use weir_types::{Error, Result, SqlState};
 
+use super::ddl::force_recompute;
 use super::insert::quoted;
 use super::{query, show};
 use crate::read::EpochRows;
@@ -49,12 +51,13 @@ async fn explained(session: &Session, statement: &Statement, analyze: bool) -> R
             session,
             &view.query,
             "Materialize: rows of the view, state O(view)",
-            true,
+            &force_recompute(view.options.get("force_recompute").map(String::as_str))?,
         ),
         Statement::Subscribe(_) if analyze => refuse("SUBSCRIBE"),
         Statement::Subscribe(subscribe) => {
             let head = "Subscribe: changes leave as they are made, no state";
-            incremental_plan(session, &subscribe.query, head, false)
+            let stateful = BTreeSet::from([OperatorKind::Aggregate]);
+            incremental_plan(session, &subscribe.query, head, &stateful)
         }
         Statement::CreateTable(_) if analyze => refuse("CREATE TABLE AS"),
         Statement::CreateTable(table) => match &table.query {
@@ -162,14 +165,14 @@ fn incremental_plan(
     session: &Session,
     ast: &sql::Query,
     head: &str,
-    stateful: bool,
+    recomputed: &BTreeSet<OperatorKind>,
 ) -> Result<Vec<String>> {
     let catalog = session.catalog();
     let bound = crate::stack::on_planner_stack(|| query::bind(session, &catalog, ast, &[]))?;
     let config = query::config(session);
     let BoundQuery { plan, columns, .. } = bound;
     let mut lines = Vec::new();
-    match views::dataflow(&session.shared, &catalog, plan, &config, stateful)? {
+    match views::dataflow(&session.shared, &catalog, plan, &config, recomputed)? {
         Dataflow::Incremental { graph, inputs } => {
             lines.push(head.to_owned());
             let inputs: Vec<String> =

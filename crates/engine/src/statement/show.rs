@@ -203,9 +203,18 @@ pub(crate) fn create_statement(catalog: &Catalog, object: &Object) -> String {
             format!("CREATE VIEW {name} ({}) AS\n{}", names(&view.columns), query(&view.query))
         }
         ObjectBody::MaterializedView(view) => {
-            let options = match view.on_error {
-                OnError::Fail => String::new(),
-                other => format!(" WITH (on_error = '{}')", on_error(other)),
+            let mut options = Vec::new();
+            if view.on_error != OnError::Fail {
+                options.push(format!("on_error = '{}'", on_error(view.on_error)));
+            }
+            if !view.force_recompute.is_empty() {
+                let kinds: Vec<&str> =
+                    view.force_recompute.iter().map(|kind| kind.as_str()).collect();
+                options.push(format!("force_recompute = '{}'", kinds.join(", ")));
+            }
+            let options = match options.is_empty() {
+                true => String::new(),
+                false => format!(" WITH ({})", options.join(", ")),
             };
             let columns = names(&view.columns);
             let query = query(&view.query);

@@ -34,7 +34,8 @@ const OBJECTS: [(&str, &str, &str); 11] = [
     (
         "MATERIALIZED VIEW",
         "n",
-        "CREATE MATERIALIZED VIEW n (x) WITH (on_error = 'skip') AS SELECT 1 / k FROM public.t",
+        "CREATE MATERIALIZED VIEW n (x) WITH (on_error = 'skip', force_recompute = 'filter, aggregate') \
+         AS SELECT 1 / k FROM public.t",
     ),
     ("SINK", "k", "CREATE SINK k FROM public.plain WITH (connector = 'blackhole')"),
     (

@@ -121,6 +121,61 @@ async fn a_failed_view_is_named_to_all_who_read_above_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operators_are_told_to_recompute() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, v int)").await;
+    let query = "SELECT v % 2 AS p, count(*) AS n FROM t WHERE v > 1 GROUP BY v % 2";
+    let explained = async |kinds: &str| {
+        let options = format!("WITH (force_recompute = '{kinds}')");
+        let sql = format!("EXPLAIN CREATE MATERIALIZED VIEW v {options} AS {query}");
+        a.rows(&sql).await.remove(0)
+    };
+    assert!(explained("").await.starts_with("Materialize"));
+    assert!(explained("unnest, union").await.starts_with("Materialize"));
+    for (kinds, because) in [
+        ("aggregate", "because of Aggregate"),
+        ("filter", "because of Aggregate, Filter"),
+        ("projection,filter", "Projection"),
+        ("all", "Projection"),
+    ] {
+        let first = explained(kinds).await;
+        assert!(first.starts_with("Recompute") && first.contains(because), "{kinds}: {first}");
+    }
+    for (name, options) in [("a", ""), ("b", "WITH (force_recompute = 'aggregate')")] {
+        a.ok(&format!("CREATE MATERIALIZED VIEW {name} {options} AS {query}")).await;
+    }
+    a.ok("INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)").await;
+    a.ok("DELETE FROM t WHERE k = 2").await;
+    let followed = a.rows("SELECT * FROM a ORDER BY p").await;
+    assert_eq!(followed, ["0|1", "1|1"]);
+    assert_eq!(a.rows("SELECT * FROM b ORDER BY p").await, followed);
+    let measured = a.rows("EXPLAIN ANALYZE MATERIALIZED VIEW b").await;
+    assert!(measured.join("\n").contains("Recompute"), "{measured:?}");
+    let wrong = "CREATE MATERIALIZED VIEW c WITH (force_recompute = 'join') AS SELECT v FROM t";
+    let error = a.error(wrong).await;
+    assert_eq!(error, "22023 invalid value for option \"force_recompute\": \"join\"");
+}
+
+/// A view has no order: one in its query costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_with_an_order_follows_changes() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (k int PRIMARY KEY, v int)").await;
+    for (query, head) in [
+        ("SELECT v FROM t ORDER BY k DESC", "Materialize"),
+        ("SELECT v + 1 AS w FROM (SELECT * FROM t ORDER BY v) AS s", "Materialize"),
+        ("SELECT v, count(*) FROM t GROUP BY v ORDER BY 2", "Materialize"),
+        ("SELECT v FROM t ORDER BY k DESC LIMIT 3", "Recompute"),
+    ] {
+        let sql = format!("EXPLAIN CREATE MATERIALIZED VIEW v AS {query}");
+        let first = a.rows(&sql).await.remove(0);
+        assert!(first.starts_with(head), "{query}: {first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_tells_of_each_statement() {
     let db = Db::new();
     let a = db.client();

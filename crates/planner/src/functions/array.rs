@@ -60,31 +60,43 @@ const READS: &[Declaration] = &[
     declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
     declare("&&(anyarray, anyarray) -> bool", overlap).total(),
     // `x = ANY (array)` and so on. A "char" compares with texts as one.
-    declare("any =(char, text[]) -> bool", |call| any(call, Ordering::is_eq)).total(),
-    declare("all <>(char, text[]) -> bool", |call| all(call, Ordering::is_ne)).total(),
+    declare("any =(char, text[]) -> bool", |call| any(call, Ordering::is_eq)).takes_null().total(),
+    declare("all <>(char, text[]) -> bool", |call| all(call, Ordering::is_ne)).takes_null().total(),
     declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq))
+        .takes_null()
         .total(),
     declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne))
+        .takes_null()
         .total(),
     declare("any <(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_lt))
+        .takes_null()
         .total(),
     declare("any <=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_le))
+        .takes_null()
         .total(),
     declare("any >(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_gt))
+        .takes_null()
         .total(),
     declare("any >=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ge))
+        .takes_null()
         .total(),
     declare("all =(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_eq))
+        .takes_null()
         .total(),
     declare("all <>(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ne))
+        .takes_null()
         .total(),
     declare("all <(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_lt))
+        .takes_null()
         .total(),
     declare("all <=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_le))
+        .takes_null()
         .total(),
     declare("all >(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_gt))
+        .takes_null()
         .total(),
     declare("all >=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ge))
+        .takes_null()
         .total(),
 ];
 
@@ -230,12 +242,15 @@ fn all(call: &Call<'_>, holds: fn(Ordering) -> bool) -> Result<ArrayRef> {
 }
 
 /// A comparison with each element: the first that says `decisive` decides; else NULL if an element is
-/// NULL, else the opposite.
+/// NULL, else the opposite. A NULL compares so with each element, too, and there may be none.
 fn quantified(call: &Call<'_>, holds: fn(Ordering) -> bool, decisive: bool) -> Result<ArrayRef> {
     let lists = call.lists(1);
     let keys = Keys::of([&call.arguments[0].array, lists.elements()])?;
     call.each_maybe_bool(|row| {
         let Some(range) = lists.range(row) else { return Ok(None) };
+        if call.arguments[0].is_null(row) {
+            return Ok(range.is_empty().then_some(!decisive));
+        }
         let value = keys[0].at(value_index(&call.arguments[0], row));
         let mut has_null = false;
         for index in range {

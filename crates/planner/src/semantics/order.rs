@@ -4,53 +4,82 @@
 //! as they come. To give the same result in batch and in a view, on any number of workers, ties are
 //! broken by the remaining columns; of rows that agree in all of them it does not matter which is taken.
 
+mod window;
+
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, ExprFunctionExt, ExprSchemable, Limit, LogicalPlan,
-    LogicalPlanBuilder, Projection, Sort, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition,
+    Aggregate, Distinct, DistinctOn, Expr, ExprSchemable, Filter, Limit, LogicalPlan, Projection,
+    Sort, SubqueryAlias,
 };
-use datafusion::scalar::ScalarValue;
 use weir_types::Result;
 
 use super::error::to_error;
 use crate::decorrelate::key_of;
 use crate::functions::aggregate::BoundAggregate;
-use crate::functions::aggregate::row_at::{Place, row_at};
-use crate::functions::row_number;
 
 /// The plan with every order told that its results depend on.
 pub(super) fn make_canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
     canonical(plan).map_err(to_error)
 }
 
+/// The plan of a whole query, whose rows come in the order that it tells.
 fn canonical(plan: LogicalPlan) -> DfResult<LogicalPlan> {
-    plan.transform_up(|node| {
-        let node = node.map_expressions(|expr| expr.transform_up(in_subquery))?.data;
-        Ok(Transformed::yes(match node {
-            LogicalPlan::Limit(limit) => LogicalPlan::Limit(of_limit(limit)?),
-            LogicalPlan::Distinct(Distinct::On(distinct)) => {
-                LogicalPlan::Distinct(Distinct::On(of_distinct(distinct)?))
+    match plan {
+        LogicalPlan::Sort(_) => {
+            let LogicalPlan::Sort(mut sort) = with_subqueries(plan)? else {
+                unreachable!("subqueries do not change the node")
+            };
+            sort.input = unordered(sort.input)?;
+            Ok(LogicalPlan::Sort(sort))
+        }
+        // The sort is below the projection where it needs columns that are no outputs.
+        LogicalPlan::Projection(ref projection) if is_over_sort(&projection.input) => {
+            with_subqueries(plan)?
+                .map_children(|input| canonical(input).map(Transformed::yes))
+                .data()
+        }
+        // Its rows are sorted below it.
+        LogicalPlan::Limit(_) => Ordered::of(plan)?.unordered(),
+        other => {
+            let mut ordered = Ordered::of(other)?;
+            let keys = std::mem::take(&mut ordered.keys);
+            if !keys.is_empty() {
+                let input = Arc::new(ordered.plan);
+                ordered.plan = LogicalPlan::Sort(Sort { expr: keys, input, fetch: None });
             }
-            LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate)?,
-            LogicalPlan::Window(window) => of_window(window)?,
-            other => other,
-        }))
-    })
-    .data()
+            ordered.unordered()
+        }
+    }
 }
 
-/// Subqueries too; but which row lets EXISTS be true does not matter.
+fn is_over_sort(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
+        _ => false,
+    }
+}
+
+/// The plan of a part of a query of which the order does not matter.
+fn unordered(plan: Arc<LogicalPlan>) -> DfResult<Arc<LogicalPlan>> {
+    Ordered::of(Arc::unwrap_or_clone(plan))?.unordered().map(Arc::new)
+}
+
+/// The node with its subqueries in order; which row lets EXISTS be true does not matter.
+fn with_subqueries(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    plan.map_expressions(|expr| expr.transform_up(in_subquery)).data()
+}
+
 fn in_subquery(expr: Expr) -> DfResult<Transformed<Expr>> {
     let with = |mut subquery: datafusion::logical_expr::Subquery| -> DfResult<_> {
-        subquery.subquery = Arc::new(canonical(Arc::unwrap_or_clone(subquery.subquery))?);
+        subquery.subquery = unordered(subquery.subquery)?;
         Ok(subquery)
     };
     Ok(match expr {
@@ -65,6 +94,110 @@ fn in_subquery(expr: Expr) -> DfResult<Transformed<Expr>> {
         }
         other => Transformed::no(other),
     })
+}
+
+/// A part of a plan whose rows are meant to come in an order. A sort in the middle of a plan is not one that the rows
+/// above it keep: what depends on the order takes its keys.
+struct Ordered {
+    /// The columns of the part, then those that only the order needs.
+    plan: LogicalPlan,
+    /// How many columns the part has.
+    n_columns: usize,
+    /// The order, of columns of the plan; empty where it is open.
+    keys: Vec<SortKey>,
+}
+
+impl Ordered {
+    fn of(plan: LogicalPlan) -> DfResult<Self> {
+        let n_columns = plan.schema().fields().len();
+        match with_subqueries(plan)? {
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                let plan = Arc::unwrap_or_clone(unordered(sort.input)?);
+                Ok(Self { plan, n_columns, keys: sort.expr })
+            }
+            LogicalPlan::Projection(projection) => of_projection(projection),
+            LogicalPlan::Filter(filter) => {
+                let input = Self::of(Arc::unwrap_or_clone(filter.input))?;
+                let filter = Filter::try_new(filter.predicate, Arc::new(input.plan))?;
+                Ok(Self { plan: LogicalPlan::Filter(filter), ..input })
+            }
+            LogicalPlan::SubqueryAlias(alias) => of_alias(alias),
+            LogicalPlan::Limit(limit) => of_limit(limit),
+            LogicalPlan::Window(window) => window::of_window(window),
+            LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate).map(Self::open),
+            LogicalPlan::Distinct(Distinct::On(distinct)) => of_distinct(distinct).map(Self::open),
+            other => other
+                .map_children(|input| {
+                    unordered(Arc::new(input)).map(Arc::unwrap_or_clone).map(Transformed::yes)
+                })
+                .data()
+                .map(Self::open),
+        }
+    }
+
+    /// A plan that tells no order.
+    fn open(plan: LogicalPlan) -> Self {
+        Self { n_columns: plan.schema().fields().len(), plan, keys: Vec::new() }
+    }
+
+    /// The part without what its order needs.
+    fn unordered(self) -> DfResult<LogicalPlan> {
+        if self.plan.schema().fields().len() == self.n_columns {
+            return Ok(self.plan);
+        }
+        let own = columns_of(&self.plan).take(self.n_columns).collect();
+        Projection::try_new(own, Arc::new(self.plan)).map(LogicalPlan::Projection)
+    }
+}
+
+/// The keys are told by outputs, and by further columns for those that are none.
+fn of_projection(projection: Projection) -> DfResult<Ordered> {
+    let Ordered { plan, keys, .. } = Ordered::of(Arc::unwrap_or_clone(projection.input))?;
+    with_key_columns(plan, projection.expr, keys)
+}
+
+/// The projection of a plan, which comes in the order of the keys.
+fn with_key_columns(
+    plan: LogicalPlan,
+    mut exprs: Vec<Expr>,
+    mut keys: Vec<SortKey>,
+) -> DfResult<Ordered> {
+    let n_columns = exprs.len();
+    let mut columns = Vec::with_capacity(keys.len());
+    for (i, key) in keys.iter().enumerate() {
+        let is_key = |expr: &Expr| expr.clone().unalias() == key.expr;
+        let position = exprs.iter().position(is_key).unwrap_or(exprs.len());
+        columns.push(position);
+        if position == exprs.len() {
+            exprs.push(key.expr.clone().alias(format!("__order_{i}")));
+        }
+    }
+    let projection = Projection::try_new(exprs, Arc::new(plan))?;
+    let shown = projection.schema.columns();
+    for (key, position) in keys.iter_mut().zip(columns) {
+        key.expr = Expr::Column(shown[position].clone());
+    }
+    Ok(Ordered { plan: LogicalPlan::Projection(projection), n_columns, keys })
+}
+
+fn of_alias(alias: SubqueryAlias) -> DfResult<Ordered> {
+    let n_columns = alias.schema.fields().len();
+    let mut input = Ordered::of(Arc::unwrap_or_clone(alias.input))?;
+    if input.keys.iter().any(|key| !matches!(key.expr, Expr::Column(_))) {
+        let columns = columns_of(&input.plan).collect();
+        input = with_key_columns(input.plan, columns, input.keys)?;
+    }
+    let inside = input.plan.schema().columns();
+    let plan =
+        LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input.plan), alias.alias)?);
+    let outside = plan.schema().columns();
+    let mut keys = input.keys;
+    for key in &mut keys {
+        let position = inside.iter().position(|column| key.expr == Expr::Column(column.clone()));
+        let position = position.expect("each key is a column of the plan");
+        key.expr = Expr::Column(outside[position].clone());
+    }
+    Ok(Ordered { plan, n_columns, keys })
 }
 
 /// Keys for those expressions that are none yet.
@@ -109,44 +242,21 @@ fn column_keys(plan: &LogicalPlan) -> Vec<Expr> {
         .collect()
 }
 
-fn of_limit(mut limit: Limit) -> DfResult<Limit> {
-    limit.input = Arc::new(sorted(Arc::unwrap_or_clone(limit.input))?);
-    Ok(limit)
+/// LIMIT takes of rows in a total order, which begins with the one that they come in, if any.
+fn of_limit(mut limit: Limit) -> DfResult<Ordered> {
+    let Ordered { plan, n_columns, keys } = Ordered::of(Arc::unwrap_or_clone(limit.input))?;
+    let mut total = keys.clone();
+    total.extend(missing_keys(&keys, column_keys(&plan)));
+    limit.input = Arc::new(if total.is_empty() {
+        plan
+    } else {
+        LogicalPlan::Sort(Sort { expr: total, input: Arc::new(plan), fetch: None })
+    });
+    Ok(Ordered { plan: LogicalPlan::Limit(limit), n_columns, keys })
 }
 
-/// The rows in a total order, which begins with the one that the query tells, if any.
-fn sorted(plan: LogicalPlan) -> DfResult<LogicalPlan> {
-    match plan {
-        LogicalPlan::Sort(mut sort) => {
-            let missing = missing_keys(&sort.expr, column_keys(&sort.input));
-            sort.expr.extend(missing);
-            Ok(LogicalPlan::Sort(sort))
-        }
-        // The sort is below the projection where it needs columns that are no outputs.
-        LogicalPlan::Projection(projection) if is_over_sort(&projection.input) => {
-            let Projection { expr, input, .. } = projection;
-            let input = Arc::new(sorted(Arc::unwrap_or_clone(input))?);
-            Projection::try_new(expr, input).map(LogicalPlan::Projection)
-        }
-        other => {
-            let keys = missing_keys(&[], column_keys(&other));
-            if keys.is_empty() {
-                return Ok(other);
-            }
-            Ok(LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(other), fetch: None }))
-        }
-    }
-}
-
-fn is_over_sort(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Sort(_) => true,
-        LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
-        _ => false,
-    }
-}
-
-fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
+fn of_distinct(mut distinct: DistinctOn) -> DfResult<LogicalPlan> {
+    distinct.input = unordered(distinct.input)?;
     let mut keys = match &distinct.sort_expr {
         Some(keys) => without_repeated(keys.clone()),
         None => {
@@ -154,11 +264,13 @@ fn of_distinct(distinct: DistinctOn) -> DfResult<DistinctOn> {
         }
     };
     keys.extend(missing_keys(&keys, column_keys(&distinct.input)));
-    distinct.with_sort_expr(keys)
+    distinct.with_sort_expr(keys).map(|distinct| LogicalPlan::Distinct(Distinct::On(distinct)))
 }
 
 fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {
     let Aggregate { input, group_expr, aggr_expr, .. } = aggregate;
+    let Ordered { plan, keys: told, .. } = Ordered::of(Arc::unwrap_or_clone(input))?;
+    let input = Arc::new(plan);
     let names = NamePreserver::new_for_projection();
     let aggr_expr = aggr_expr
         .into_iter()
@@ -167,6 +279,9 @@ fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {
             expr.transform_up(|expr| match expr {
                 Expr::AggregateFunction(mut call) if depends_on_order(&call) => {
                     call.params.order_by = without_repeated(call.params.order_by);
+                    if call.params.order_by.is_empty() && !call.params.distinct {
+                        call.params.order_by.clone_from(&told);
+                    }
                     Ok(Transformed::yes(Expr::AggregateFunction(ordered(call, input.schema())?)))
                 }
                 other => Ok(Transformed::no(other)),
@@ -202,151 +317,4 @@ fn ordered(mut call: AggregateFunction, schema: &DFSchema) -> DfResult<Aggregate
     let missing = missing_keys(&call.params.order_by, keys);
     call.params.order_by.extend(missing);
     Ok(call)
-}
-
-fn of_window(window: Window) -> DfResult<LogicalPlan> {
-    let Window { mut input, window_expr, .. } = window;
-    let columns: Vec<Expr> = columns_of(&input).collect();
-    let keys = column_keys(&input);
-    let mut numbers: Vec<Expr> = Vec::new();
-    let names = NamePreserver::new_for_projection();
-    let mut is_changed = false;
-    let mut plain = Vec::with_capacity(window_expr.len());
-    let mut aliases = Vec::with_capacity(window_expr.len());
-    for expr in window_expr {
-        let name = names.save(&expr);
-        let Expr::WindowFunction(mut call) = expr.unalias() else {
-            return datafusion::common::internal_err!("a window expression is no window function");
-        };
-        let n_keys = call.params.order_by.len();
-        call.params.order_by = without_repeated(call.params.order_by);
-        is_changed |= call.params.order_by.len() < n_keys;
-        is_changed |= frame_by_groups(&mut call, input.schema())?;
-        if let Some(place) = place_among_peers(&call) {
-            is_changed = true;
-            let number = row_number_of(&call, &keys)?;
-            let number_column = Expr::Column(Column::from_name(number.schema_name().to_string()));
-            if !numbers.contains(&number) {
-                numbers.push(number);
-            }
-            call.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(row_at(place)));
-            call.params.args.truncate(1);
-            call.params.args.push(number_column);
-        } else if let Some(missing) = window_keys(&call, &keys) {
-            is_changed |= !missing.is_empty();
-            call.params.order_by.extend(missing);
-        }
-        let expr = Expr::WindowFunction(call);
-        aliases.push(name.restore(Expr::Column(Column::from_name(expr.schema_name().to_string()))));
-        plain.push(expr);
-    }
-    if !is_changed {
-        let restored = plain.into_iter().zip(aliases).map(|(expr, alias)| match alias {
-            Expr::Alias(alias) => expr.alias_qualified(alias.relation, alias.name),
-            _ => expr,
-        });
-        return Window::try_new(restored.collect(), input).map(LogicalPlan::Window);
-    }
-    if !numbers.is_empty() {
-        input = Arc::new(LogicalPlanBuilder::window_plan(Arc::unwrap_or_clone(input), numbers)?);
-    }
-    // Functions over different orders are computed by different nodes.
-    let mut unique: Vec<Expr> = Vec::new();
-    for expr in plain {
-        if !unique.contains(&expr) {
-            unique.push(expr);
-        }
-    }
-    let plan = LogicalPlanBuilder::window_plan(Arc::unwrap_or_clone(input), unique)?;
-    LogicalPlanBuilder::from(plan).project(columns.into_iter().chain(aliases))?.build()
-}
-
-/// A frame of whole peer groups is told in groups where DataFusion has no ranges over the type of the order: it
-/// asks for the type of a distance, though there is none in the frame. True where the frame was changed.
-fn frame_by_groups(call: &mut WindowFunction, schema: &DFSchema) -> DfResult<bool> {
-    let params = &mut call.params;
-    let frame = &params.window_frame;
-    let is_far = |bound: &WindowFrameBound| match bound {
-        WindowFrameBound::CurrentRow => true,
-        other => other.is_unbounded(),
-    };
-    let Some(first) = params.order_by.first() else { return Ok(false) };
-    let has_no_range =
-        matches!(first.expr.get_type(schema)?, DataType::Time64(_) | DataType::Binary);
-    if frame.units != WindowFrameUnits::Range
-        || !has_no_range
-        || !is_far(&frame.start_bound)
-        || !is_far(&frame.end_bound)
-    {
-        return Ok(false);
-    }
-    let (start, end) = (frame.start_bound.clone(), frame.end_bound.clone());
-    params.window_frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
-    Ok(true)
-}
-
-/// Which row of its frame a function gives, where the frame is told in peers, and it is open which of them is meant.
-fn place_among_peers(call: &WindowFunction) -> Option<Place> {
-    let WindowFunctionDefinition::WindowUDF(function) = &call.fun else { return None };
-    if is_by_rows(call) {
-        return None;
-    }
-    let frame = &call.params.window_frame;
-    match function.name() {
-        "first_value" if !frame.start_bound.is_unbounded() => Some(Place::First),
-        "last_value" => Some(Place::Last),
-        "nth_value" => match call.params.args.get(1)? {
-            Expr::Literal(nth, _) => {
-                let ScalarValue::Int64(Some(nth)) = nth.cast_to(&DataType::Int64).ok()? else {
-                    return None;
-                };
-                // DataFusion counts from the end for a number below 0, and tells of 0.
-                (nth > 0).then_some(Place::Nth(nth as usize))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The numbers of the rows of each partition, in an order without ties.
-fn row_number_of(call: &WindowFunction, keys: &[Expr]) -> DfResult<Expr> {
-    let params = &call.params;
-    let is_partition = |expr: &&Expr| !params.partition_by.contains(expr);
-    let open = keys.iter().filter(is_partition).cloned();
-    let mut order = params.order_by.clone();
-    order.extend(missing_keys(&params.order_by, open));
-    row_number().call(Vec::new()).partition_by(params.partition_by.clone()).order_by(order).build()
-}
-
-/// Keys that break the ties of a window function whose result depends on them; `None` for one whose
-/// result does not.
-fn window_keys(call: &WindowFunction, keys: &[Expr]) -> Option<Vec<SortKey>> {
-    let params = &call.params;
-    let depends = match &call.fun {
-        WindowFunctionDefinition::WindowUDF(function) => match function.name() {
-            "row_number" | "lag" | "lead" | "ntile" => true,
-            // Of a frame of whole peer groups, the first row is that of the order all the same.
-            "first_value" => params.window_frame.start_bound.is_unbounded() || is_by_rows(call),
-            "last_value" | "nth_value" => is_by_rows(call),
-            _ => false,
-        },
-        WindowFunctionDefinition::AggregateUDF(_) => is_by_rows(call) && !is_whole(call),
-    };
-    depends.then(|| {
-        let partition = params.partition_by.iter();
-        let is_partition = |expr: &Expr| partition.clone().any(|key| key == expr);
-        let open = keys.iter().filter(|expr| !is_partition(expr)).cloned();
-        missing_keys(&params.order_by, open)
-    })
-}
-
-fn is_by_rows(call: &WindowFunction) -> bool {
-    call.params.window_frame.units == WindowFrameUnits::Rows
-}
-
-/// True for a frame that is the whole partition.
-fn is_whole(call: &WindowFunction) -> bool {
-    let frame = &call.params.window_frame;
-    frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded()
 }

@@ -1,13 +1,14 @@
 //! CREATE VIEW, CREATE MATERIALIZED VIEW, CREATE SINK.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use weir_catalog::{
-    Catalog, Column, DLQ_ID, MaterializedView, Object, ObjectBody, OnError, Sink, StoredQuery, View,
+    Catalog, Column, DLQ_ID, MaterializedView, Object, ObjectBody, OnError, OperatorKind, Sink,
+    StoredQuery, View,
 };
 use weir_planner::bind::{Binder, BoundQuery};
 use weir_planner::dialect::{CreateSink, CreateView};
@@ -133,9 +134,11 @@ pub(super) async fn create_view(session: &Session, create: &CreateView) -> Resul
     let query = stored(session, &create.query_text, &bound);
     let mut options = create.options.clone();
     let body = if create.materialized {
-        notices(session, &bound)?;
         let on_error = on_error(options.remove("on_error").as_deref())?;
-        ObjectBody::MaterializedView(MaterializedView { query, columns, on_error })
+        let force_recompute = force_recompute(options.remove("force_recompute").as_deref())?;
+        notices(session, &bound, &force_recompute)?;
+        let view = MaterializedView { query, columns, on_error, force_recompute };
+        ObjectBody::MaterializedView(view)
     } else {
         ObjectBody::View(View { query, columns })
     };
@@ -178,6 +181,7 @@ pub(super) fn keep_dead_rows(
         query: view.query.clone(),
         columns: numbered(columns.to_vec()),
         on_error: OnError::Fail,
+        force_recompute: BTreeSet::new(),
     };
     context.put(Object {
         id: dead_id,
@@ -198,7 +202,11 @@ fn check_inputs(catalog: &Catalog, object: &Object) -> Result<()> {
 }
 
 /// Refuses what cannot be maintained, and says what costs more than the change.
-fn notices(session: &Session, bound: &BoundQuery) -> Result<()> {
+fn notices(
+    session: &Session,
+    bound: &BoundQuery,
+    recomputed: &BTreeSet<OperatorKind>,
+) -> Result<()> {
     if let Some(function) = semantics::volatility_problem(&bound.plan) {
         return Err(Error::unsupported(format!(
             "function {function}() cannot be used in a materialized view"
@@ -208,7 +216,7 @@ fn notices(session: &Session, bound: &BoundQuery) -> Result<()> {
     }
     let config = query::config(session);
     let (shared, catalog) = (&session.shared, session.catalog());
-    let dataflow = views::dataflow(shared, &catalog, bound.plan.clone(), &config, true)?;
+    let dataflow = views::dataflow(shared, &catalog, bound.plan.clone(), &config, recomputed)?;
     if let Dataflow::Recompute { because, keys, .. } = dataflow {
         let because = because.join(", ");
         let what = match touched_columns(&bound.columns, keys.as_ref()) {
@@ -235,6 +243,30 @@ pub(super) fn on_error(text: Option<&str>) -> Result<OnError> {
         )
         .with_hint("Use 'fail' or 'skip'.")),
     }
+}
+
+/// The kinds of operators of a list of names, which `all` stands for.
+///
+/// # Errors
+/// 22023 for another name.
+pub(in crate::statement) fn force_recompute(text: Option<&str>) -> Result<BTreeSet<OperatorKind>> {
+    let mut kinds = BTreeSet::new();
+    for name in text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if name == "all" {
+            kinds.extend(OperatorKind::ALL);
+            continue;
+        }
+        let kind = OperatorKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        kinds.insert(kind.ok_or_else(|| {
+            let known = OperatorKind::ALL.map(OperatorKind::as_str).join(", ");
+            Error::new(
+                SqlState::InvalidParameterValue,
+                format!("invalid value for option \"force_recompute\": \"{name}\""),
+            )
+            .with_hint(format!("Name operators, separated by commas: {known}, or all."))
+        })?);
+    }
+    Ok(kinds)
 }
 
 /// CREATE OR REPLACE: the same columns may only be followed by further ones.
@@ -344,7 +376,7 @@ pub(super) async fn create_sink(session: &Session, create: &CreateSink) -> Resul
     }
     let bound = bind(session, &catalog, &create.query_text)?;
     let columns = view_columns(&bound, &[])?;
-    notices(session, &bound)?;
+    notices(session, &bound, &BTreeSet::new())?;
     let query = stored(session, &create.query_text, &bound);
     let id = session.shared.allocate_id();
     let body = ObjectBody::Sink(Sink { query, columns, connector, options });
