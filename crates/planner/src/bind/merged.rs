@@ -238,6 +238,14 @@ impl Expander<'_> {
         if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
             return self.tree(table_with_joins, visible);
         }
+        if let TableFactor::NestedJoin { alias, .. } = factor {
+            // Its name hides those inside.
+            let alias = alias.take();
+            let mut query = crate::dialect::star_query(factor.clone());
+            self.query(&mut query, visible)?;
+            let subquery = Box::new(query);
+            *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+        }
         let Some(alias) = alias_of(factor) else {
             return Err(Error::unsupported(
                 "a relation without a name cannot be joined with USING",
@@ -433,9 +441,13 @@ fn alias_of(factor: &TableFactor) -> Option<Ident> {
     }
 }
 
-/// The columns of a derived table, where its text tells them: it may refer to queries around it, without which it
-/// cannot be planned.
+/// The columns of a derived table or an unnested array, where its text tells them: it may refer to what is around it,
+/// without which it cannot be planned.
 fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
+    if let TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } = factor {
+        let names: Vec<String> = alias.columns.iter().map(|column| fold(&column.name)).collect();
+        return (names.len() == array_exprs.len()).then_some(names);
+    }
     let TableFactor::Derived { subquery, alias, .. } = factor else { return None };
     let mut body = subquery.body.as_ref();
     let select = loop {

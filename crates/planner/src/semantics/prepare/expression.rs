@@ -27,6 +27,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     *expr = match taken {
         Expr::Nested(inner) if matches!(*inner, Expr::Tuple(_)) => *inner,
         Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![*time_zone, *timestamp]),
+        // DataFusion plans the elements of an array apart from the query around: without its columns and WITH queries.
+        Expr::Array(array) if !array.elem.is_empty() => call("array", array.elem),
         Expr::Interval(interval) => of_interval(interval),
         Expr::UnaryOp { op, expr } => of_unary(op, expr),
         Expr::BinaryOp { left, op, right } => of_binary(*left, op, *right)?,
