@@ -98,6 +98,7 @@ sql_states! {
     InvalidRegularExpression = "2201B", Invalid;
     /// `ntile` into no or negative buckets.
     InvalidArgumentForNtile = "22014", Invalid;
+    InvalidArgumentForNthValue = "22016", Invalid;
     /// A bad LIMIT.
     InvalidRowCountInLimit = "2201W", Invalid;
     /// A bad OFFSET.

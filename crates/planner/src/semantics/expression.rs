@@ -1,5 +1,7 @@
 //! Brings an expression to PostgreSQL's types, from its leaves up.
 
+mod window;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
@@ -8,7 +10,7 @@ use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, Placeholder, ScalarFunction,
-    SetComparison, Sort as SortKey, WindowFunction, WindowFunctionDefinition,
+    SetComparison, Sort as SortKey, WindowFunction,
 };
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, not,
@@ -601,49 +603,6 @@ impl Resolver<'_> {
             arguments = vec![self.call(row_function, arguments)?];
         }
         Ok((Arc::new(AggregateUDF::new_from_impl(bound)), arguments))
-    }
-
-    fn window(&self, call: WindowFunction) -> Result<WindowFunction> {
-        let WindowFunction { mut fun, mut params } = call;
-        match fun {
-            WindowFunctionDefinition::AggregateUDF(func) => {
-                let (func, args) = self.bind_aggregate(func, params.args)?;
-                (fun, params.args) = (WindowFunctionDefinition::AggregateUDF(func), args);
-            }
-            WindowFunctionDefinition::WindowUDF(func) => {
-                params.args = self.window_arguments(func.name(), params.args)?;
-                fun = WindowFunctionDefinition::WindowUDF(func);
-            }
-        }
-        params.partition_by = params
-            .partition_by
-            .into_iter()
-            .map(|expr| self.keyed(expr))
-            .collect::<Result<Vec<_>>>()?;
-        params.order_by = self.sort_keys(params.order_by)?;
-        if let Some(filter) = params.filter.take() {
-            params.filter = Some(self.boxed_condition(*filter, "FILTER")?);
-        }
-        Ok(WindowFunction { fun, params })
-    }
-
-    /// `lag` and `lead` give their third argument in the type of the first one.
-    fn window_arguments(&self, name: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
-        let mut args = args.into_iter();
-        let Some(value) = args.next() else { return Ok(Vec::new()) };
-        let value = self.settled(value)?;
-        let mut arguments = vec![value];
-        let sql_type = type_of(&arguments[0], self.schema)?;
-        for (place, argument) in args.enumerate() {
-            let typed = self.typed(argument)?;
-            let is_default = place == 1 && matches!(name, "lag" | "lead");
-            arguments.push(if is_default {
-                into_exactly(typed, &sql_type, self.settings)?
-            } else {
-                self.literal_as(typed, &SqlType::Int4)?.expr
-            });
-        }
-        Ok(arguments)
     }
 
     /// A subquery, over the final types of the columns that it takes from outside.
