@@ -98,6 +98,7 @@ sql_states! {
     InvalidRegularExpression = "2201B", Invalid;
     /// `ntile` into no or negative buckets.
     InvalidArgumentForNtile = "22014", Invalid;
+    /// The place that `nth_value` is asked for is not one of a row.
     InvalidArgumentForNthValue = "22016", Invalid;
     /// A bad LIMIT.
     InvalidRowCountInLimit = "2201W", Invalid;

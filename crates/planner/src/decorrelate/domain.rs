@@ -212,6 +212,11 @@ impl<'n> Domain<'n> {
     }
 
     fn push_into_aggregate(&mut self, node: Aggregate) -> Result<(LogicalPlan, Vec<Column>)> {
+        if node.aggr_expr.iter().any(is_of_outer) {
+            return not_impl_err!(
+                "an aggregate in a subquery over columns of the outer query alone is not supported"
+            );
+        }
         let columns = node.schema.columns();
         let (input, keys) = self.push_into(Arc::unwrap_or_clone(node.input))?;
         let is_scalar = node.group_expr.is_empty();
@@ -441,6 +446,11 @@ fn is_over_sort(plan: &LogicalPlan) -> bool {
         LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
         _ => false,
     }
+}
+
+/// True for an aggregate of outer columns alone: it is one of the outer query.
+fn is_of_outer(call: &Expr) -> bool {
+    call.contains_outer() && !call.any_column_refs()
 }
 
 /// The value of an aggregate over no rows.

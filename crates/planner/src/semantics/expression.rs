@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, Placeholder, ScalarFunction,
-    SetComparison, Sort as SortKey, WindowFunction,
+    SetComparison, Sort as SortKey,
 };
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, not,

@@ -11,6 +11,7 @@ mod relation;
 mod rows;
 mod set_returning;
 mod sublink;
+mod whole_row;
 
 use std::ops::ControlFlow;
 
@@ -61,7 +62,7 @@ impl VisitorMut for Rewriter {
         step(fetch_as_limit(query))?;
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
-        step(positions(&mut query.body))?;
+        step(selects(&mut query.body))?;
         lists(&mut query.body);
         ControlFlow::Continue(())
     }
@@ -107,12 +108,16 @@ fn fetch_as_limit(query: &mut Query) -> Result<()> {
     Ok(())
 }
 
-fn positions(body: &mut SetExpr) -> Result<()> {
+/// What is refused or rewritten in each SELECT of a query.
+fn selects(body: &mut SetExpr) -> Result<()> {
     match body {
-        SetExpr::Select(select) => grouping::name_positions(select),
+        SetExpr::Select(select) => {
+            whole_row::check(select)?;
+            grouping::name_positions(select)
+        }
         SetExpr::SetOperation { left, right, .. } => {
-            positions(left)?;
-            positions(right)
+            selects(left)?;
+            selects(right)
         }
         _ => Ok(()),
     }

@@ -38,6 +38,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         Expr::AllOp { left, compare_op, right } if !is_query(&right) => {
             call(&format!("all {}", symbol(&compare_op)), vec![*left, *right])
         }
+        Expr::IsNull(inner) => of_null_test(inner, Expr::IsNull),
+        Expr::IsNotNull(inner) => of_null_test(inner, Expr::IsNotNull),
         Expr::InList { expr, list, negated } => of_in_list(*expr, list, negated)?,
         Expr::Cast { kind, expr, data_type, array, format } => {
             match object_cast(&expr, &data_type) {
@@ -184,6 +186,15 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
+/// A row is NULL where each item is, and not NULL where each is not.
+fn of_null_test(tested: Box<Expr>, test: fn(Box<Expr>) -> Expr) -> Expr {
+    let each = items(&tested).into_iter().flatten().map(|item| test(Box::new(item.clone())));
+    match each.reduce(|all, one| binary(all, BinaryOperator::And, one)) {
+        Some(all) => Expr::Nested(Box::new(all)),
+        None => test(tested),
+    }
+}
+
 /// `(a, b) IN ((1, 2), (3, 4))`
 fn of_in_list(expr: Expr, list: Vec<Expr>, negated: bool) -> Result<Expr> {
     if items(&expr).is_none() {
@@ -302,6 +313,11 @@ fn of_function(mut function: Function) -> Result<Expr> {
     if function.name.0.len() > 1 {
         function.name.0.drain(..function.name.0.len() - 1);
     }
+    if name == "row"
+        && let Some(items) = plain_arguments(&function.args)
+    {
+        return Ok(Expr::Tuple(items));
+    }
     if name == "make_interval"
         && let Some(args) = named_arguments(&function.args, &MAKE_INTERVAL)?
     {
@@ -336,6 +352,17 @@ pub(super) fn frame_bounds(window: &mut WindowSpec) {
             });
         }
     }
+}
+
+/// The arguments of a call that has some, and no names.
+fn plain_arguments(arguments: &FunctionArguments) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = arguments else { return None };
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let plain: Vec<Expr> = list.args.iter().map(plain).collect::<Option<_>>()?;
+    (!plain.is_empty()).then_some(plain)
 }
 
 /// All arguments in order, 0 where there is none; `None` for a call without names.

@@ -3,7 +3,7 @@
 
 use datafusion::logical_expr::LogicalPlan;
 use weir_delta::schema;
-use weir_types::{SqlState, SqlType};
+use weir_types::{Error, SqlState, SqlType};
 
 use super::{config, execute, plan, planned, run};
 use crate::semantics::{apply_for_columns, uses_now, volatility_problem};
@@ -257,6 +257,38 @@ fn types_go_through_all_clauses() {
     assert_eq!(types(&grouped), [SqlType::Uuid]);
     let unnested = format!("SELECT unnest(ARRAY[{uuid}])");
     assert_eq!(types(&unnested), [SqlType::Uuid]);
+}
+
+/// What would be answered otherwise than in PostgreSQL.
+#[test]
+fn what_has_another_meaning_here_is_refused() {
+    let a = "(VALUES (1), (2)) AS a (x)";
+    let b = "(VALUES (1)) AS b (y)";
+    for (sql, message) in [
+        (
+            format!("SELECT count(b.*) FROM {a} LEFT JOIN {b} ON x = y"),
+            Some("count(b.*) beside an outer join is not supported"),
+        ),
+        (
+            format!("SELECT 1 FROM {b} RIGHT JOIN {a} ON x = y GROUP BY x HAVING count(B.*) > 0"),
+            Some("count(b.*) beside an outer join is not supported"),
+        ),
+        (format!("SELECT count(a.*) FROM {a} LEFT JOIN {b} ON x = y"), None),
+        (format!("SELECT count(b.*) FROM {a} JOIN {b} ON x = y"), None),
+        (
+            format!("SELECT (SELECT max(x) FROM {b}) FROM {a}"),
+            Some(
+                "an aggregate in a subquery over columns of the outer query alone is not supported",
+            ),
+        ),
+        (format!("SELECT (SELECT max(x + y) FROM {b}) FROM {a}"), None),
+        (format!("SELECT (SELECT count(*) FROM {b} WHERE y = x) FROM {a}"), None),
+    ] {
+        let refused = plan(&sql).err();
+        let state = refused.as_ref().map(Error::state);
+        assert_eq!(state, message.map(|_| SqlState::FeatureNotSupported), "{sql}");
+        assert_eq!(refused.as_ref().map(Error::message), message, "{sql}");
+    }
 }
 
 #[test]
