@@ -26,6 +26,7 @@ pub(crate) mod pattern;
 pub(crate) mod resolution;
 pub(crate) mod scalar;
 pub(crate) mod text;
+mod type_mark;
 mod types;
 mod window;
 
@@ -42,6 +43,7 @@ use weir_types::SqlType;
 
 pub use json::JsonRows;
 pub(crate) use list_item::{LIST_ITEM, ListItem};
+pub(crate) use type_mark::{TYPE_MARK, TypeMark};
 
 /// All functions that need neither catalog nor session.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ impl Registry {
     /// The scalar function of that name.
     #[must_use]
     pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.scalars.get(name).cloned()
+        self.scalars.get(name).cloned().or_else(|| type_mark::udf(name))
     }
 
     /// The aggregate of that name.

@@ -42,6 +42,29 @@ pub(crate) fn nexmark(arguments: &[&str]) -> Result<()> {
     progress::run("benchmark", run.args(arguments))
 }
 
+/// The allocators that `allocator` compares with the system's.
+const ALLOCATORS: [&str; 2] = ["jemalloc", "mimalloc"];
+
+/// Small measurements that decide how something is built, those of `names` or all. One of them is of
+/// allocators, and each is a build of its own.
+pub(crate) fn spikes(names: &[&str]) -> Result<()> {
+    setup::provide(&[Need::Libclang, Need::CppCompiler, Need::Make])?;
+    let run = |features: &str, names: &[&str]| {
+        let mut run = cargo::building("run")?;
+        run.args(["--release", "--locked", "--features", features])
+            .arg("--manifest-path")
+            .arg(workspace::root().join("benchmarks/spikes/Cargo.toml"))
+            .arg("--")
+            .args(names);
+        progress::run("spikes", &mut run)
+    };
+    run("", names)?;
+    if names.is_empty() || names.contains(&"allocator") {
+        ALLOCATORS.into_iter().try_for_each(|allocator| run(allocator, &["allocator"]))?;
+    }
+    Ok(())
+}
+
 /// The release build of the server.
 fn build_weir() -> Result<PathBuf> {
     let mut build = cargo::building("build")?;

@@ -32,6 +32,8 @@ usage: cargo xtask <command>
                      from acknowledged to visible in twelve views; results as above
   bench nexmark [--help | OPTIONS]
                      queries of Nexmark, beside Flink, Spark and DuckDB; results as above
+  bench spikes [NAME..]
+                     small measurements behind decisions; results go to benchmarks/spikes/
   demo [--once]      run Weir on real data; --once prints, checks against a batch computation, ends
 ";
 
@@ -49,6 +51,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         ["bench", "latency"] => bench::latency(&[]),
         ["bench", "latency", seconds] => bench::latency(&[seconds]),
         ["bench", "nexmark", rest @ ..] => bench::nexmark(rest),
+        ["bench", "spikes", names @ ..] => bench::spikes(names),
         ["demo"] => demo::run(demo::Mode::Stay),
         ["demo", "--once"] => demo::run(demo::Mode::Once),
         ["help" | "--help" | "-h"] => {

@@ -13,6 +13,8 @@ pub(crate) enum Need {
     Libclang,
     /// For RocksDB, lz4 and zstd.
     CppCompiler,
+    /// For jemalloc.
+    Make,
     /// The oracle of the tests.
     PostgresServer,
     /// The client of the tests.
@@ -24,6 +26,7 @@ impl Need {
         match self {
             Self::Libclang => "libclang",
             Self::CppCompiler => "a C++ compiler",
+            Self::Make => "make",
             Self::PostgresServer => "the PostgreSQL server",
             Self::Psql => "psql",
         }
@@ -34,6 +37,7 @@ impl Need {
         match self {
             Self::Libclang => "libclang-dev",
             Self::CppCompiler => "g++",
+            Self::Make => "make",
             Self::PostgresServer => "postgresql",
             Self::Psql => "postgresql-client",
         }
@@ -45,6 +49,7 @@ impl Need {
             Self::CppCompiler => {
                 std::env::var_os("CXX").is_some() || is_program("c++") || is_program("g++")
             }
+            Self::Make => is_program("make"),
             Self::PostgresServer => is_program("postgres") || has_debian_postgres(),
             Self::Psql => is_program("psql"),
         }

@@ -97,10 +97,10 @@ impl Gather<'_> {
 
     /// An aggregate call and its type.
     pub fn aggregate(&mut self, scope: &Scope) -> (String, Ty) {
-        let n_choices = if self.common { 15 } else { 22 };
+        let n_choices = if self.common { 15 } else { 24 };
         let mut choice = self.dice.below(n_choices);
         // Lists of all rows have no state of their own.
-        while self.has_states_only && matches!(choice, 10 | 11 | 15 | 16) {
+        while self.has_states_only && matches!(choice, 10 | 11 | 15 | 16 | 22 | 23) {
             choice = self.dice.below(n_choices);
         }
         let integer_ty = self.any_type(scope, Ty::is_integer);
@@ -155,8 +155,8 @@ impl Gather<'_> {
                 let value = self.expression(scope, Ty::Numeric, 0);
                 ("sum numeric", format!("sum({value})"), Ty::Numeric)
             }
-            15 => ("array_agg unordered", format!("array_agg({text})"), Ty::TextArray),
-            16 => ("string_agg unordered", format!("string_agg({text}, '|')"), Ty::Text),
+            15 | 22 => ("array_agg unordered", format!("array_agg({text})"), Ty::TextArray),
+            16 | 23 => ("string_agg unordered", format!("string_agg({text}, '|')"), Ty::Text),
             17 => {
                 ("sum float", format!("sum({})", self.expression(scope, Ty::Double, 1)), Ty::Double)
             }

@@ -30,6 +30,8 @@ pub struct Coverage {
     pub compared_with_postgres: u64,
     /// Those in which one of Weir and PostgreSQL met an error of a value that the other did not come by.
     pub open_errors: u64,
+    /// Those for which PostgreSQL's answer took too long.
+    pub given_up: u64,
     /// How often each kind of operator was used.
     pub kinds: BTreeMap<&'static str, u64>,
 }
@@ -72,6 +74,7 @@ impl Coverage {
         self.errors += other.errors;
         self.compared_with_postgres += other.compared_with_postgres;
         self.open_errors += other.open_errors;
+        self.given_up += other.given_up;
         for (kind, n) in other.kinds {
             *self.kinds.entry(kind).or_default() += n;
         }
@@ -211,11 +214,13 @@ impl fmt::Display for Coverage {
         )?;
         writeln!(
             f,
-            "{} % with rows, {} of an error, {} % with PostgreSQL, {} errors that only one of the two met",
+            "{} % with rows, {} of an error, {} % with PostgreSQL, {} errors that only one of the two met, \
+             {} for which PostgreSQL took too long",
             self.non_empty_percent(),
             self.errors,
             self.postgres_percent(),
-            self.open_errors
+            self.open_errors,
+            self.given_up
         )?;
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
         writeln!(f, "views with: {}", kinds.join(", "))?;

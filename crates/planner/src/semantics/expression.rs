@@ -36,7 +36,7 @@ use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
-use crate::functions::{ListItem, clock, conditional, library};
+use crate::functions::{ListItem, TypeMark, clock, conditional, library};
 
 /// Types the expressions of one plan node.
 pub(super) struct Resolver<'a> {
@@ -220,11 +220,8 @@ impl Resolver<'_> {
     fn function(&self, call: ScalarFunction) -> Result<Expr> {
         let ScalarFunction { func, args } = call;
         let implementation = func.inner();
-        if implementation.is::<ListItem>() {
-            return args
-                .into_iter()
-                .next()
-                .ok_or_else(|| Error::internal("an item of VALUES is empty"));
+        if implementation.is::<ListItem>() || implementation.is::<TypeMark>() {
+            return args.into_iter().next().ok_or_else(|| Error::internal("a mark is empty"));
         }
         if implementation.is::<Bound>() {
             return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)));

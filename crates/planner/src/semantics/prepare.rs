@@ -5,6 +5,7 @@
 //! names, and before planning.
 
 mod build;
+mod casts;
 mod expression;
 mod grouping;
 mod relation;
@@ -60,6 +61,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         step(fetch_as_limit(query))?;
+        casts::mark(query);
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
         step(selects(&mut query.body))?;

@@ -56,7 +56,7 @@ pub(super) fn of_window(window: Window) -> DfResult<Ordered> {
             is_changed |= !missing.is_empty();
             call.params.order_by.extend(missing);
         }
-        let expr = Expr::WindowFunction(call);
+        let expr = named_apart(Expr::WindowFunction(call), &plain);
         aliases.push(name.restore(Expr::Column(Column::from_name(expr.schema_name().to_string()))));
         plain.push(expr);
     }
@@ -88,6 +88,22 @@ pub(super) fn of_window(window: Window) -> DfResult<Ordered> {
     let shown = own.iter().cloned().chain(aliases).chain(of_order.iter().cloned());
     let plan = LogicalPlanBuilder::from(plan).project(shown)?.build()?;
     Ok(Ordered { plan, n_columns, keys: if keeps_order { told.keys } else { Vec::new() } })
+}
+
+/// The call under a name of its own: names leave casts out.
+fn named_apart(expr: Expr, others: &[Expr]) -> Expr {
+    let name = expr.schema_name().to_string();
+    let meets = |other: &Expr| *other != expr && other.schema_name().to_string() == name;
+    match expr {
+        Expr::WindowFunction(mut call) if others.iter().any(meets) => {
+            let number = others.len();
+            if let Some(first) = call.params.args.first_mut() {
+                *first = first.clone().alias(format!("__argument_{number}"));
+            }
+            Expr::WindowFunction(call)
+        }
+        other => other,
+    }
 }
 
 /// True for a function over all rows, in the order in which they come.
