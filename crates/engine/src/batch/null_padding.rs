@@ -20,6 +20,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     PlanProperties, ReplaceChildrenOptions,
@@ -27,7 +28,10 @@ use datafusion::physical_plan::{
 
 /// Puts a [`Padded`] above each input that can be filled with NULLs and has constants or an order, and above the right
 /// inputs of inner joins that have constants: a join does not tell them of its right side, so that a sort pushed below
-/// it would leave them out and not pass for the one that was asked for. To run before all rules that look at orders.
+/// it would leave them out and not pass for the one that was asked for. Also above inputs of UNION ALL that have
+/// constants: of one that differs from input to input a sort of the first rows would know that it is constant in each
+/// partition, leave it out, and let all partitions share the bound that the first of them find. To run before all rules
+/// that look at orders.
 #[derive(Debug)]
 pub(super) struct ForgetConstants;
 
@@ -86,7 +90,7 @@ fn knows(plan: &dyn ExecutionPlan, what: Forgotten) -> bool {
 }
 
 /// What the operator forgets of each input, or should: a join of its left and right side, an aggregate with several
-/// grouping sets of its one input.
+/// grouping sets of its one input, UNION ALL of each.
 fn forgotten_of(node: &dyn ExecutionPlan) -> Vec<Forgotten> {
     use Forgotten::{All, Constants, Nothing};
     let node: &dyn Any = node;
@@ -98,6 +102,8 @@ fn forgotten_of(node: &dyn ExecutionPlan) -> Vec<Forgotten> {
         join.join_type()
     } else if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
         return vec![if aggregate.group_expr().is_single() { Nothing } else { All }];
+    } else if let Some(union) = node.downcast_ref::<UnionExec>() {
+        return vec![Constants; union.inputs().len()];
     } else {
         return Vec::new();
     };
