@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use futures::StreamExt;
-use weir_catalog::{Catalog, ObjectBody, OperatorKind};
+use weir_catalog::{Catalog, ObjectBody};
 use weir_dataflow::{Graph, Origin, Pipeline, Target};
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::Subscribe;
@@ -258,8 +258,7 @@ async fn begin(
     let shared = &session.shared;
     let relations: BTreeSet<ObjectId> = read::read_set(catalog, &bound.relations);
     let config = query::config(session);
-    let stateful = BTreeSet::from([OperatorKind::Aggregate]);
-    match views::dataflow(shared, catalog, bound.plan.clone(), &config, &stateful)? {
+    match views::dataflow(shared, catalog, bound.plan.clone(), &config, &views::with_state())? {
         Dataflow::Incremental { graph, inputs } => {
             let choose = read::choose_epoch(shared, catalog, &relations, &[], ReadMode::Strict);
             let pin = session.interrupt.or(choose).await?;

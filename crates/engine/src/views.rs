@@ -230,7 +230,9 @@ impl Views {
             ObjectBody::MaterializedView(view) => view.force_recompute.clone(),
             _ => BTreeSet::new(),
         };
-        recomputed.extend(is_dead_rows.then_some(OperatorKind::Aggregate));
+        if is_dead_rows {
+            recomputed.extend(with_state());
+        }
         let (dataflow, clock) = plan(shared, &catalog, query, &recomputed)?;
         let n_workers = shared.n_workers;
         let (state, metrics) = match &dataflow {
@@ -340,6 +342,11 @@ fn plan(
     let bound = binder.stored(query)?;
     let clock = semantics::uses_now(&bound.plan);
     Ok((dataflow(shared, catalog, bound.plan, &config, recomputed)?, clock))
+}
+
+/// The operators that remember what they have seen.
+pub(crate) fn with_state() -> BTreeSet<OperatorKind> {
+    BTreeSet::from([OperatorKind::Aggregate])
 }
 
 /// How a query is maintained, without following changes by operators of the kinds `recomputed`.

@@ -4,7 +4,8 @@
 //! filter compares with a constant. It takes that knowledge through an outer join, and then leaves such a column out of
 //! a sort, where the rows that the join has filled with NULLs are in the wrong place. Through grouping sets it takes it
 //! too, and gives the groups out, whenever another value comes, that are to be added to. Here the input that can be
-//! filled forgets it.
+//! filled forgets it. The same operator stands where other knowledge of constants would leave a column out of a sort:
+//! above the right side of an inner join, and above the inputs of UNION ALL.
 
 use std::any::Any;
 use std::fmt;

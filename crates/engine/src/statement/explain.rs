@@ -56,8 +56,7 @@ async fn explained(session: &Session, statement: &Statement, analyze: bool) -> R
         Statement::Subscribe(_) if analyze => refuse("SUBSCRIBE"),
         Statement::Subscribe(subscribe) => {
             let head = "Subscribe: changes leave as they are made, no state";
-            let stateful = BTreeSet::from([OperatorKind::Aggregate]);
-            incremental_plan(session, &subscribe.query, head, &stateful)
+            incremental_plan(session, &subscribe.query, head, &views::with_state())
         }
         Statement::CreateTable(_) if analyze => refuse("CREATE TABLE AS"),
         Statement::CreateTable(table) => match &table.query {
