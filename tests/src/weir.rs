@@ -1,8 +1,9 @@
 //! A Weir in this process, on a directory of its own, that answers in text as over the wire.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arrow::record_batch::RecordBatch;
 use bytes::BytesMut;
@@ -89,9 +90,7 @@ impl Weir {
         let mut left = self.data_dir.clone().into_os_string();
         left.push("+");
         let left = PathBuf::from(left);
-        // A file may go between its listing and its copying: what was copied so far is of no use then.
-        while let Err(error) = copy_what_is_left(&self.data_dir, &left) {
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        while !copy_of_one_moment(&self.data_dir, &left).expect("the files can be copied") {
             let _ = std::fs::remove_dir_all(&left);
         }
         self.stop()?;
@@ -150,6 +149,37 @@ impl Drop for Weir {
             eprintln!("a Weir did not stop cleanly: {error}");
         }
     }
+}
+
+/// False if the copy is of no use, because something was written meanwhile: the engine's threads go on, and the log
+/// would be older or newer than the checkpoint beside it.
+fn copy_of_one_moment(from: &Path, to: &Path) -> std::io::Result<bool> {
+    let copy = || -> std::io::Result<bool> {
+        let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+        list(from, &mut before)?;
+        copy_what_is_left(from, to)?;
+        list(from, &mut after)?;
+        Ok(before == after)
+    };
+    match copy() {
+        // A file went between its listing and its copying.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        other => other,
+    }
+}
+
+/// Adds the files of a directory, each with its length and the time of its last change.
+fn list(dir: &Path, files: &mut BTreeMap<PathBuf, (u64, SystemTime)>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            list(&entry.path(), files)?;
+        } else {
+            files.insert(entry.path(), (metadata.len(), metadata.modified()?));
+        }
+    }
+    Ok(())
 }
 
 fn copy_what_is_left(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -31,7 +31,9 @@ pub struct Coverage {
     /// Those in which one of Weir and PostgreSQL met an error of a value that the other did not come by.
     pub open_errors: u64,
     /// Those for which PostgreSQL's answer took too long.
-    pub given_up: u64,
+    pub over_time: u64,
+    /// Those in which the view or its query took more memory than the round has.
+    pub over_memory: u64,
     /// How often each kind of operator was used.
     pub kinds: BTreeMap<&'static str, u64>,
 }
@@ -74,7 +76,8 @@ impl Coverage {
         self.errors += other.errors;
         self.compared_with_postgres += other.compared_with_postgres;
         self.open_errors += other.open_errors;
-        self.given_up += other.given_up;
+        self.over_time += other.over_time;
+        self.over_memory += other.over_memory;
         for (kind, n) in other.kinds {
             *self.kinds.entry(kind).or_default() += n;
         }
@@ -98,6 +101,12 @@ impl Coverage {
     #[must_use]
     pub fn refused_percent(&self) -> u64 {
         percent(self.n_refused(), self.queries)
+    }
+
+    /// Percent of the comparisons that came to nothing for want of time or memory.
+    #[must_use]
+    pub fn given_up_percent(&self) -> u64 {
+        percent(self.over_time + self.over_memory, self.comparisons)
     }
 
     /// Percent of the comparisons that PostgreSQL took part in.
@@ -215,12 +224,13 @@ impl fmt::Display for Coverage {
         writeln!(
             f,
             "{} % with rows, {} of an error, {} % with PostgreSQL, {} errors that only one of the two met, \
-             {} for which PostgreSQL took too long",
+             {} for which PostgreSQL took too long, {} over the memory limit",
             self.non_empty_percent(),
             self.errors,
             self.postgres_percent(),
             self.open_errors,
-            self.given_up
+            self.over_time,
+            self.over_memory
         )?;
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
         writeln!(f, "views with: {}", kinds.join(", "))?;

@@ -50,6 +50,7 @@ fn views_equal_their_queries_and_postgres() {
     let coverage = report.coverage;
     assert!(coverage.non_empty_percent() >= 80, "{} % have rows", coverage.non_empty_percent());
     assert!(coverage.refused_percent() <= 5, "{} % are refused", coverage.refused_percent());
+    assert!(coverage.given_up_percent() < 1, "{} % are given up", coverage.given_up_percent());
     if postgres.is_some() {
         assert!(coverage.postgres_percent() >= 50, "{} %", coverage.postgres_percent());
     }

@@ -1,6 +1,6 @@
 //! Aggregates: by name, whose types are not told yet, and bound to their types.
 
-mod converted;
+mod collected;
 mod declared;
 mod distinct;
 mod exact;
@@ -8,7 +8,6 @@ mod extremes;
 mod float_extremes;
 mod floats;
 pub(crate) mod group_states;
-mod joined;
 pub(crate) mod row_at;
 mod rows;
 mod spread;
@@ -30,6 +29,7 @@ use weir_dataflow::GroupStates;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlType};
 
+use self::collected::Form;
 use super::overload::{CallTypes, Overload};
 use super::resolution::{Choice, choose};
 use super::scalar::{external, given_type, missing_function};
@@ -52,8 +52,8 @@ pub(crate) enum Body {
     Native(Arc<AggregateUDF>),
     /// By DataFusion, for floats by integers of their order.
     FloatExtreme(Arc<AggregateUDF>),
-    /// The texts of the rows, collected by DataFusion and put together at the end.
-    Joined(joined::Form),
+    /// From all rows, put together at the end.
+    Collected(Form),
 }
 
 /// Makes accumulators of one kind of state.
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Body {
             Self::Rows(_) => "Rows",
             Self::Native(_) => "Native",
             Self::FloatExtreme(_) => "FloatExtreme",
-            Self::Joined(_) => "Joined",
+            Self::Collected(_) => "Collected",
         })
     }
 }
@@ -173,30 +173,25 @@ pub(crate) struct BoundAggregate {
 }
 
 impl BoundAggregate {
-    /// The scalar function that makes one text of the arguments of a row, where the aggregate joins
-    /// texts.
+    /// The scalar function that makes one text of the arguments of a row, where that is what the aggregate
+    /// is over.
     pub(crate) fn row_function(&self) -> Option<&'static str> {
         match self.body {
-            Body::Joined(form) => Some(form.row_function()),
+            Body::Collected(form) => form.row_function(),
             _ => None,
         }
     }
 
     /// True if the result depends on the order of the rows.
     pub(crate) fn is_ordered(&self) -> bool {
-        match &self.body {
-            Body::Rows(_) | Body::FloatExtreme(_) => false,
-            Body::Native(_) => matches!(self.name.as_str(), "array_agg" | "string_agg"),
-            Body::Joined(_) => true,
-        }
+        matches!(self.body, Body::Collected(_))
     }
 
     /// The aggregate of DataFusion that does the work.
     fn inner(&self) -> Option<Arc<AggregateUDF>> {
         match &self.body {
-            Body::Rows(_) => None,
+            Body::Rows(_) | Body::Collected(_) => None,
             Body::Native(inner) | Body::FloatExtreme(inner) => Some(Arc::clone(inner)),
-            Body::Joined(_) => Some(datafusion::functions_aggregate::array_agg::array_agg_udaf()),
         }
     }
 
@@ -209,9 +204,9 @@ impl BoundAggregate {
 
     /// The Arrow types of the arguments that reach the accumulator.
     fn argument_types(&self) -> Vec<DataType> {
-        match self.body {
-            Body::Joined(_) => vec![DataType::Utf8View],
-            _ => self.types.arguments.iter().map(schema::arrow_type).collect(),
+        match self.row_function() {
+            Some(_) => vec![DataType::Utf8View],
+            None => self.types.arguments.iter().map(schema::arrow_type).collect(),
         }
     }
 }
@@ -268,16 +263,9 @@ impl AggregateUDFImpl for BoundAggregate {
                 self.argument_types(),
             ))),
             Body::Rows(factory) => Ok(factory.accumulator(&self.types)),
-            Body::Native(inner) => {
-                let found = inner.accumulator(args)?;
-                Ok(converted::accumulator(
-                    &self.name,
-                    found,
-                    schema::arrow_type(&self.types.returns),
-                ))
-            }
+            Body::Native(inner) => inner.accumulator(args),
             Body::FloatExtreme(inner) => float_extremes::accumulator(inner, args),
-            Body::Joined(form) => joined::accumulator(*form, args),
+            Body::Collected(form) => collected::accumulator(*form, &args),
         }
     }
 
@@ -286,14 +274,7 @@ impl AggregateUDFImpl for BoundAggregate {
         args: AccumulatorArgs<'_>,
     ) -> DfResult<Box<dyn Accumulator>> {
         match &self.body {
-            Body::Native(inner) => {
-                let found = inner.create_sliding_accumulator(args)?;
-                Ok(converted::accumulator(
-                    &self.name,
-                    found,
-                    schema::arrow_type(&self.types.returns),
-                ))
-            }
+            Body::Native(inner) => inner.create_sliding_accumulator(args),
             Body::FloatExtreme(inner) => float_extremes::sliding_accumulator(inner, args),
             _ => self.accumulator(args),
         }
@@ -305,6 +286,7 @@ impl AggregateUDFImpl for BoundAggregate {
                 Ok(distinct::state_fields(args.name, &self.argument_types()))
             }
             (Body::FloatExtreme(_), _) => Ok(float_extremes::state_fields(&args)),
+            (Body::Collected(_), _) => Ok(collected::state_fields(&args)),
             (_, Some(inner)) => inner.state_fields(args),
             (_, None) => {
                 let name = format_state_name(args.name, "state");
@@ -316,11 +298,10 @@ impl AggregateUDFImpl for BoundAggregate {
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
         match &self.body {
             Body::Rows(_) => !args.is_distinct,
-            Body::Native(inner) => {
-                !converted::is_needed(&self.name) && inner.groups_accumulator_supported(args)
+            Body::Native(inner) | Body::FloatExtreme(inner) => {
+                inner.groups_accumulator_supported(args)
             }
-            Body::FloatExtreme(inner) => inner.groups_accumulator_supported(args),
-            Body::Joined(_) => false,
+            Body::Collected(_) => true,
         }
     }
 
@@ -332,10 +313,7 @@ impl AggregateUDFImpl for BoundAggregate {
             Body::Rows(factory) => Ok(factory.groups(&self.types)),
             Body::Native(inner) => inner.create_groups_accumulator(args),
             Body::FloatExtreme(inner) => float_extremes::groups_accumulator(inner, args),
-            Body::Joined(_) => Err(external(Error::internal(format!(
-                "{} has no accumulator of groups",
-                self.name
-            )))),
+            Body::Collected(form) => collected::groups_accumulator(*form, &args),
         }
     }
 
@@ -372,8 +350,7 @@ impl AggregateUDFImpl for BoundAggregate {
                 )),
                 other => other,
             },
-            Body::Rows(_) | Body::FloatExtreme(_) => ReversedUDAF::Identical,
-            Body::Joined(_) => ReversedUDAF::NotSupported,
+            _ => ReversedUDAF::Identical,
         }
     }
 }

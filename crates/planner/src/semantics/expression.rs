@@ -9,8 +9,8 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, Placeholder, ScalarFunction,
-    SetComparison, Sort as SortKey,
+    AggregateFunction, AggregateFunctionParams, Between, Case, Cast, InList, InSubquery, Like,
+    Placeholder, ScalarFunction, SetComparison, Sort as SortKey,
 };
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, not,
@@ -382,7 +382,11 @@ impl Resolver<'_> {
         keys.into_iter().map(in_order).collect()
     }
 
-    /// What expressions that are equal to SQL have in common.
+    /// What values that are equal to SQL have in common.
+    pub(super) fn keys(&self, exprs: Vec<Expr>) -> Result<Vec<Expr>> {
+        exprs.into_iter().map(|expr| self.keyed(expr)).collect()
+    }
+
     fn keyed(&self, expr: Expr) -> Result<Expr> {
         // The key of a float is a float.
         let is_key = matches!(&expr, Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY);
@@ -533,6 +537,9 @@ impl Resolver<'_> {
 
     fn aggregate(&self, call: AggregateFunction) -> Result<AggregateFunction> {
         let AggregateFunction { mut func, mut params } = call;
+        if params.distinct && func.inner().is::<Aggregate>() {
+            orders_by_arguments(&params)?;
+        }
         (func, params.args) = self.bind_aggregate(func, params.args)?;
         if params.distinct {
             params.args = self.distinct_arguments(func.name(), params.args)?;
@@ -699,6 +706,17 @@ impl Resolver<'_> {
             .map(LogicalPlan::Projection)
             .map_err(to_error)
     }
+}
+
+/// 42P10 where DISTINCT leaves open which row of several it is whose key counts.
+fn orders_by_arguments(params: &AggregateFunctionParams) -> Result<()> {
+    if params.order_by.iter().all(|key| params.args.contains(&key.expr)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::InvalidColumnReference,
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+    ))
 }
 
 fn is_float(t: &SqlType) -> bool {

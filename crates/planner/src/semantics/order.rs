@@ -301,17 +301,10 @@ fn depends_on_order(call: &AggregateFunction) -> bool {
 }
 
 fn ordered(mut call: AggregateFunction, schema: &DFSchema) -> DfResult<AggregateFunction> {
-    let args: Vec<Expr> = if call.params.distinct {
-        // With DISTINCT the rows of one value are one row.
-        call.params.args.iter().take(1).cloned().collect()
-    } else {
-        call.params.args.clone()
-    };
-    let mut keys = Vec::with_capacity(args.len());
-    for argument in args {
+    let mut keys = Vec::with_capacity(call.params.args.len());
+    for argument in call.params.args.clone() {
         let is_list = matches!(argument.get_type(schema)?, DataType::List(_));
-        // DISTINCT takes no keys but its argument.
-        keys.extend((is_list && !call.params.distinct).then(|| key_of(vec![argument.clone()])));
+        keys.extend(is_list.then(|| key_of(vec![argument.clone()])));
         keys.push(argument);
     }
     let missing = missing_keys(&call.params.order_by, keys);

@@ -272,14 +272,11 @@ fn finish(
             Ok(LogicalPlan::Sort(sort))
         }
         LogicalPlan::Distinct(Distinct::On(mut distinct)) => {
-            // DataFusion wants the first keys to be what is distinct.
-            let n_on = distinct.on_expr.len();
-            if let Some(keys) = &mut distinct.sort_expr
-                && keys.len() > n_on
-            {
-                let rest = keys.split_off(n_on);
-                keys.extend(Resolver { schema, settings }.sort_keys(rest)?);
-            }
+            // DataFusion wants the first keys of the order to be what is distinct.
+            let resolver = Resolver { schema, settings };
+            distinct.on_expr = resolver.keys(distinct.on_expr)?;
+            distinct.sort_expr =
+                distinct.sort_expr.map(|keys| resolver.sort_keys(keys)).transpose()?;
             Ok(LogicalPlan::Distinct(Distinct::On(distinct)))
         }
         LogicalPlan::Join(mut join) => {
@@ -533,12 +530,13 @@ fn recursive_query(
             .with_hint("Cast the output of the non-recursive term to the correct type."));
         }
     }
-    let recursive = with_output_types(recursive, &types, settings)?;
+    let recursive = nullable(with_output_types(recursive, &types, settings)?, settings)?;
     RecursiveQuery::try_new(name, Arc::new(static_term), Arc::new(recursive), is_distinct)
         .map_err(to_error)
 }
 
-/// The plan with outputs that can be NULL: DataFusion takes the static term's word for what the recursive one gives.
+/// The plan with outputs that can be NULL. Of a term's word that it gives no NULL, what DataFusion executes may know
+/// nothing (`grouping()`, for one), and the work table has one schema for both terms.
 fn nullable(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
     if schema.fields().iter().all(|field| field.is_nullable()) {

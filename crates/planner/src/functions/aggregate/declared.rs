@@ -5,16 +5,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use datafusion::functions_aggregate::{
-    array_agg, bit_and_or_xor, bool_and_or, min_max, string_agg,
-};
+use datafusion::functions_aggregate::{bit_and_or_xor, bool_and_or, min_max};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator};
 use weir_dataflow::GroupStates;
 use weir_types::{Error, Result, SqlType};
 
+use super::collected::Form;
 use super::floats::{FloatSum, Pairs, Variance, kind};
 use super::group_states::States;
-use super::joined::Form;
 use super::rows::{Groups, Single, State};
 use super::spread::NumericVariance;
 use super::sums::{Average, IntervalAverage, IntervalExtreme, IntervalSum, Sum};
@@ -168,8 +166,6 @@ fn others() -> Vec<(Declaration, Body)> {
         &["bit_xor(int2) -> int2", "bit_xor(int4) -> int4", "bit_xor(int8) -> int8"],
         bit_and_or_xor::bit_xor_udaf,
     );
-    native(&["array_agg(anynonarray) -> anyarray"], array_agg::array_agg_udaf);
-    native(&["string_agg(text, text) -> text"], string_agg::string_agg_udaf);
     list.extend([
         (aggregate("min(numeric) -> numeric").returns(first), Body::Native(min_max::min_udaf())),
         (aggregate("max(numeric) -> numeric").returns(first), Body::Native(min_max::max_udaf())),
@@ -179,10 +175,12 @@ fn others() -> Vec<(Declaration, Body)> {
         (aggregate("max(float8) -> float8"), Body::FloatExtreme(min_max::max_udaf())),
         (aggregate("min(interval) -> interval"), rows!(IntervalExtreme<false>)),
         (aggregate("max(interval) -> interval"), rows!(IntervalExtreme<true>)),
-        (aggregate("json_agg(any) -> json"), Body::Joined(Form::JsonArray)),
-        (aggregate("jsonb_agg(any) -> jsonb"), Body::Joined(Form::JsonbArray)),
-        (aggregate("json_object_agg(any, any) -> json"), Body::Joined(Form::JsonObject)),
-        (aggregate("jsonb_object_agg(any, any) -> jsonb"), Body::Joined(Form::JsonbObject)),
+        (aggregate("array_agg(anynonarray) -> anyarray"), Body::Collected(Form::Array)),
+        (aggregate("string_agg(text, text) -> text"), Body::Collected(Form::Text)),
+        (aggregate("json_agg(any) -> json"), Body::Collected(Form::JsonArray)),
+        (aggregate("jsonb_agg(any) -> jsonb"), Body::Collected(Form::JsonbArray)),
+        (aggregate("json_object_agg(any, any) -> json"), Body::Collected(Form::JsonObject)),
+        (aggregate("jsonb_object_agg(any, any) -> jsonb"), Body::Collected(Form::JsonbObject)),
     ]);
     list
 }

@@ -39,7 +39,7 @@ impl BoundAggregate {
                 "bit_xor" => Some(self.states::<BitXor>()),
                 _ => None,
             },
-            Body::Joined(_) => None,
+            Body::Collected(_) => None,
         }
     }
 

@@ -65,7 +65,7 @@ fn names_meet(query: &Query) -> bool {
     names.meet
 }
 
-/// Texts of expressions by their texts without casts.
+/// Texts of expressions by their texts without casts and parentheses.
 #[derive(Default)]
 struct Names {
     texts: HashMap<String, String>,
@@ -104,7 +104,7 @@ impl Names {
         let text = expr.to_string();
         let mut bare = expr.clone();
         let _: ControlFlow<()> = visit_expressions_mut(&mut bare, |expr| {
-            while let Expr::Cast { expr: inner, .. } = expr {
+            while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
                 let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
                 *expr = inner;
             }
