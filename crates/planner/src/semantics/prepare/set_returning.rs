@@ -10,7 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 use super::build::{array_function, builtin_name, derived, quoted, select_query};
 use crate::dialect::plain_query;
 
-/// `SELECT unnest(a), upper(b) AS b`: DataFusion computes `upper(b)` beside `b`, and then cannot tell the two apart.
+/// `SELECT unnest(a), upper(b) AS b` or `SELECT unnest(a), b AS c, c AS b`: DataFusion computes what is called `b` beside
+/// the column `b`, and then cannot tell the two apart.
 /// Where that would happen the outputs get other names, and theirs from a query around this one.
 pub(super) fn apart_from_columns(query: &mut Query) {
     // Keys name outputs.
@@ -65,8 +66,9 @@ impl Visitor for Names {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Identifier(name) => drop(self.columns.insert(fold(name))),
-            Expr::CompoundIdentifier(names) => self.columns.extend(names.last().map(fold)),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                self.columns.extend(column_name(expr));
+            }
             Expr::Function(function) => {
                 self.gives_rows |= builtin_name(&function.name)
                     .is_some_and(|name| name == "unnest" || array_function(&name).is_some());
@@ -85,7 +87,8 @@ fn has_clash(items: &[SelectItem]) -> bool {
     names.gives_rows
         && items.iter().any(|item| match item {
             SelectItem::ExprWithAlias { expr, alias } => {
-                !is_column(expr) && names.columns.contains(&fold(alias))
+                let alias = fold(alias);
+                column_name(expr).as_ref() != Some(&alias) && names.columns.contains(&alias)
             }
             _ => false,
         })
@@ -113,8 +116,12 @@ fn rename(items: &mut [SelectItem]) -> Option<Vec<SelectItem>> {
     Some(around)
 }
 
-fn is_column(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+fn column_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(fold(name)),
+        Expr::CompoundIdentifier(names) => names.last().map(fold),
+        _ => None,
+    }
 }
 
 fn fold(name: &Ident) -> String {
