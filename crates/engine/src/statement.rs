@@ -67,10 +67,15 @@ impl Session {
         let values = query::decode_parameters(self, &prepared, parameters)?;
         let outcome = loop {
             let outcome = match &prepared.work {
-                Work::Query(bound) => query::run(self, bound, &prepared, values.clone()).await,
+                // Each in the room that it needs.
+                Work::Query(bound) => {
+                    Box::pin(query::run(self, bound, &prepared, values.clone())).await
+                }
                 Work::Insert(plan) => insert::run(self, plan, &prepared, values.clone()).await,
-                Work::Modify(plan) => modify::run(self, plan, &prepared, values.clone()).await,
-                Work::Utility => self.utility(&prepared).await,
+                Work::Modify(plan) => {
+                    Box::pin(modify::run(self, plan, &prepared, values.clone())).await
+                }
+                Work::Utility => Box::pin(self.utility(&prepared)).await,
             };
             match outcome {
                 // The table was changed between planning and commit: the statement is planned again.

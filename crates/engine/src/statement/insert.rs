@@ -144,7 +144,7 @@ pub(super) async fn run(
             append(session, &object, &batch).await?;
             written
         }
-        _ => write(session, plan, &returning, &batch).await?,
+        _ => Box::pin(write(session, plan, &returning, &batch)).await?,
     };
     Ok(match written.rows {
         None => Execution::Done { tag: format!("INSERT 0 {}", written.n_rows) },

@@ -76,7 +76,8 @@ impl Returning<'_> {
         let locals = HashMap::from([(self.alias.to_owned(), local)]);
         let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
         let plan = bound.plan.clone();
-        let rows = query::collect_plan(self.session, self.catalog, plan, &pin, locals).await?;
+        let rows = query::collect_plan(self.session, self.catalog, plan, &pin, locals);
+        let rows = Box::pin(rows).await?;
         Ok(Written { n_rows, rows: Some(rows) })
     }
 

@@ -101,7 +101,7 @@ impl Connection {
         let limit = u64::try_from(max_rows).ok().filter(|&limit| limit > 0);
         // Out of the map while it runs: an error leaves no portal behind.
         let Some(mut portal) = self.portals.remove(&name) else {
-            return self.execute_cursor(&name, limit).await;
+            return Box::pin(self.execute_cursor(&name, limit)).await;
         };
         self.refuse_in_failed_block(&portal.statement)?;
         let was_in_block = self.session.transaction_status() != TransactionStatus::Idle;
@@ -218,9 +218,9 @@ impl Connection {
             }
             Execution::Empty => return Ok(Some(Completion::Empty)),
             Execution::CopyIn { columns, binary, copy } => {
-                self.copy_in(columns, binary, copy).await?
+                Box::pin(self.copy_in(columns, binary, copy)).await?
             }
-            Execution::CopyOut { encoder, rows } => self.copy_out(&encoder, rows).await?,
+            Execution::CopyOut { encoder, rows } => Box::pin(self.copy_out(&encoder, rows)).await?,
         };
         Ok(Some(Completion::Tag(tag)))
     }

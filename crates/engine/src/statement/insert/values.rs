@@ -280,11 +280,11 @@ impl Source {
             }
             Self::Query(bound) => {
                 let relations = query::read_set(catalog, &bound.relations);
-                let pin = session.read_at(catalog, &relations).await?;
+                let pin = Box::pin(session.read_at(catalog, &relations)).await?;
                 let plan = query::with_values(bound.plan.clone(), values)?;
                 let schema = Arc::clone(plan.schema().inner());
-                let batches =
-                    query::collect_plan(session, catalog, plan, &pin, HashMap::new()).await?;
+                let rows = query::collect_plan(session, catalog, plan, &pin, HashMap::new());
+                let batches = Box::pin(rows).await?;
                 let all = weir_delta::rows::concat(&schema, &batches)?;
                 let mut given = HashMap::with_capacity(targets.len());
                 for (column_idx, target) in targets.iter().enumerate() {
