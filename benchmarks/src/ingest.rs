@@ -1,7 +1,7 @@
 //! `cargo xtask bench ingest`: how fast rows come in, beside PostgreSQL, bare RocksDB and the bare disk.
 //!
-//! All of them write to the same file system in the same run, one after the other, with an fsync before
-//! each acknowledgement.
+//! All of them write to the same file system in the same run, in turns, with an fsync before each
+//! acknowledgement.
 
 mod load;
 mod postgres;
@@ -15,7 +15,7 @@ use std::path::Path;
 use crate::Result;
 use crate::disk;
 use crate::weir::Weir;
-use load::Target;
+use load::{Rates, Target};
 use postgres::Postgres;
 use report::Report;
 
@@ -23,6 +23,8 @@ use report::Report;
 const COPY_ROWS: usize = 2_000_000;
 /// Connections of the concurrent INSERTs.
 const CONNECTIONS: usize = 16;
+/// Each system is measured so often; the median counts.
+const TURNS: usize = 3;
 
 /// Measures all systems and writes the report.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -40,16 +42,24 @@ fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
 
     step("the disk alone");
     report.disk = disk::measure(dir.path())?;
-    step("bare RocksDB");
-    report.rocksdb = raw::measure(&dir.path().join("rocksdb"), &rows, CONNECTIONS)?;
-    step("PostgreSQL");
     let postgres = Postgres::start(dir.path())?;
-    report.postgres = runtime.block_on(load::measure(&postgres.target(), &rows, CONNECTIONS))?;
-    drop(postgres);
-    step("Weir");
     let weir = Weir::start(binary, &dir.path().join("weir"), &[], None)?;
     let target = Target { connect: weir.connect_line(), kind: "STREAM" };
-    report.weir = runtime.block_on(load::measure(&target, &rows, CONNECTIONS))?;
+    let [mut of_rocksdb, mut of_postgres, mut of_weir] = [const { Vec::new() }; 3];
+    for turn in 0..TURNS {
+        step(&format!("turn {} of {TURNS}: bare RocksDB", turn + 1));
+        of_rocksdb.push(raw::measure(&dir.path().join("rocksdb"), &rows, CONNECTIONS)?);
+        for (name, target, rates) in
+            [("PostgreSQL", &postgres.target(), &mut of_postgres), ("Weir", &target, &mut of_weir)]
+        {
+            step(&format!("turn {} of {TURNS}: {name}", turn + 1));
+            rates.push(runtime.block_on(load::measure(target, &rows, CONNECTIONS, turn))?);
+        }
+    }
+    drop(postgres);
+    report.rocksdb = Rates::medians(&of_rocksdb);
+    report.postgres = Rates::medians(&of_postgres);
+    report.weir = Rates::medians(&of_weir);
     step("from acknowledged to visible");
     report.visible = runtime.block_on(visible::measure(&target))?;
     drop(weir);

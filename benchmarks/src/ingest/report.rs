@@ -84,7 +84,7 @@ impl Report {
         writeln!(out, "# Ingest\n")?;
         writeln!(
             out,
-            "{} rows of {:.0} bytes; every acknowledgement after its fsync; {}.\n",
+            "{} rows of {:.0} bytes; every acknowledgement after its fsync; medians of three turns; {}.\n",
             self.rows,
             self.row_bytes,
             in_words()
