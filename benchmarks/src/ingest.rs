@@ -42,27 +42,31 @@ fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
 
     step("the disk alone");
     report.disk = disk::measure(dir.path())?;
-    let postgres = Postgres::start(dir.path())?;
-    let weir = Weir::start(binary, &dir.path().join("weir"), &[], None)?;
-    let target = Target { connect: weir.connect_line(), kind: "STREAM" };
     let [mut of_rocksdb, mut of_postgres, mut of_weir] = [const { Vec::new() }; 3];
-    for turn in 0..TURNS {
-        step(&format!("turn {} of {TURNS}: bare RocksDB", turn + 1));
+    for turn in 1..=TURNS {
+        step(&format!("turn {turn} of {TURNS}: bare RocksDB"));
         of_rocksdb.push(raw::measure(&dir.path().join("rocksdb"), &rows, CONNECTIONS)?);
-        for (name, target, rates) in
-            [("PostgreSQL", &postgres.target(), &mut of_postgres), ("Weir", &target, &mut of_weir)]
-        {
-            step(&format!("turn {} of {TURNS}: {name}", turn + 1));
-            rates.push(runtime.block_on(load::measure(target, &rows, CONNECTIONS, turn))?);
+        // Each server alone, and new: what it does behind the load is not in the way of the other.
+        step(&format!("turn {turn} of {TURNS}: PostgreSQL"));
+        let postgres = Postgres::start(dir.path())?;
+        let target = postgres.target();
+        of_postgres.push(runtime.block_on(load::measure(&target, &rows, CONNECTIONS))?);
+        drop(postgres);
+        step(&format!("turn {turn} of {TURNS}: Weir"));
+        let data = dir.path().join("weir");
+        let weir = Weir::start(binary, &data, &[], None)?;
+        let target = Target { connect: weir.connect_line(), kind: "STREAM" };
+        of_weir.push(runtime.block_on(load::measure(&target, &rows, CONNECTIONS))?);
+        if turn == TURNS {
+            step("from acknowledged to visible");
+            report.visible = runtime.block_on(visible::measure(&target))?;
         }
+        drop(weir);
+        std::fs::remove_dir_all(&data)?;
     }
-    drop(postgres);
     report.rocksdb = Rates::medians(&of_rocksdb);
     report.postgres = Rates::medians(&of_postgres);
     report.weir = Rates::medians(&of_weir);
-    step("from acknowledged to visible");
-    report.visible = runtime.block_on(visible::measure(&target))?;
-    drop(weir);
 
     let (markdown, json) = report.write(results)?;
     println!("\n{}", std::fs::read_to_string(&markdown)?);

@@ -18,6 +18,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Postgres {
     child: Child,
     port: u16,
+    home: PathBuf,
 }
 
 impl Postgres {
@@ -50,7 +51,7 @@ impl Postgres {
             .args(["-c", "synchronous_commit=on", "-c", "fsync=on"])
             .stderr(log)
             .spawn()?;
-        let server = Self { child, port };
+        let server = Self { child, port, home };
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if began.elapsed() > START_MAX {
@@ -72,6 +73,8 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         stop(&mut self.child, Signal::INT);
+        // The next one takes the same place; what is left goes with the directory around it.
+        let _ = std::fs::remove_dir_all(&self.home);
     }
 }
 
