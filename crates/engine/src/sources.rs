@@ -238,7 +238,7 @@ pub(crate) fn columns(columns: &[Column]) -> Vec<source::Column> {
 
 /// The rows with all columns of the stream: one that was added since the source was opened is NULL.
 fn fit(object: &Object, rows: &RecordBatch) -> Result<RecordBatch> {
-    let schema = crate::statement::stored_schema(object)?;
+    let schema = crate::statement::stored_schema(object);
     let arrays: Vec<ArrayRef> = schema
         .fields()
         .iter()
@@ -286,5 +286,5 @@ fn dead_letters(dlq: &Object, bad: &[BadRow], now: Timestamp) -> Result<RecordBa
         Arc::new(place),
         Arc::new(time),
     ];
-    weir_delta::rows::batch(crate::statement::stored_schema(dlq)?, columns, bad.len())
+    weir_delta::rows::batch(crate::statement::stored_schema(dlq), columns, bad.len())
 }

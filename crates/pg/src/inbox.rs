@@ -128,7 +128,8 @@ impl Inbox {
 
     /// Gives the memory back that a silent connection does not need.
     pub(crate) fn rest(&mut self) {
-        if self.buffer.is_empty() {
+        // A connection that says little keeps its few bytes: it may well be about to say more.
+        if self.buffer.is_empty() && self.read_bytes > READ_BYTES_MIN {
             self.buffer = BytesMut::new();
             self.read_bytes = READ_BYTES_MIN;
         }

@@ -9,6 +9,9 @@ use weir_types::{Error, Result, SqlState};
 /// Bytes from which the buffer is written before anything is added.
 pub(crate) const FULL_BYTES: usize = 64 << 10;
 
+/// Bytes that a silent connection keeps.
+const KEPT_BYTES: usize = 4 << 10;
+
 /// The write side of a connection.
 pub(crate) struct Outbox {
     sink: Box<dyn AsyncWrite + Send + Unpin>,
@@ -66,7 +69,7 @@ impl Outbox {
 
     /// Gives the memory back that a silent connection does not need.
     pub(crate) fn rest(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES {
             self.buffer = BytesMut::new();
         }
     }

@@ -127,6 +127,8 @@ impl Thread {
         let epoch = shared.log.newest_epoch().next();
         let now = shared.next_now();
         let mut catalog = shared.catalog();
+        // Once for all of them: nothing of the epoch is written before it has them all.
+        let space = shared.check_space();
         let mut gathered = Gathered {
             commit: shared.log.begin(epoch, now),
             topics: BTreeSet::new(),
@@ -139,7 +141,7 @@ impl Thread {
         };
         for Request { writes, reply } in batch {
             let relaxed = writes.is_relaxed();
-            match self.take_in(&mut gathered, &mut catalog, writes, epoch) {
+            match self.take_in(&mut gathered, &mut catalog, &space, writes, epoch) {
                 Ok(()) if relaxed => gathered.relaxed.push(reply),
                 Ok(()) => gathered.replies.push(reply),
                 Err(error) => {
@@ -161,13 +163,14 @@ impl Thread {
         &self,
         gathered: &mut Gathered,
         catalog: &mut Arc<Catalog>,
+        space: &Result<()>,
         writes: WriteSet,
         epoch: Epoch,
     ) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
         }
-        self.shared.check_space()?;
+        space.clone()?;
         let mut effects = DdlEffects::default();
         let changed_catalog = if writes.ddl.is_empty() {
             Arc::clone(catalog)

@@ -221,7 +221,7 @@ async fn once(
     let schema = Arc::clone(logical.schema().inner());
     let batches = query::collect_plan(session, catalog, logical, &pin, HashMap::new()).await?;
     let found = first_matches(object, &rows::concat(&schema, &batches)?)?;
-    let stored = row::stored_schema(object)?;
+    let stored = row::stored_schema(object);
     let n_columns = object.columns().len();
     let old: Vec<usize> = (0..n_columns).collect();
     let old = rows::with_schema(&rows::project(&found, &old)?, &stored)?;

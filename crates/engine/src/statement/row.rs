@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -15,8 +15,7 @@ use weir_planner::{dialect, semantics};
 use weir_types::{Error, Result, SqlState, Subject};
 
 use super::{assign, query};
-use crate::relation::schema;
-use crate::relation::{StoredColumn, TableData};
+use crate::relation::TableData;
 use crate::session::Session;
 use crate::tables::subject;
 
@@ -24,12 +23,11 @@ use crate::tables::subject;
 const ROW: &str = "row";
 
 /// The schema of an object's stored columns, hidden ones included.
-///
-/// # Errors
-/// XX001 where the catalog's definition cannot be read.
-pub(crate) fn stored_schema(object: &Object) -> Result<SchemaRef> {
-    let columns = object.columns().iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
-    Ok(schema(&columns))
+pub(crate) fn stored_schema(object: &Object) -> SchemaRef {
+    let field = |column: &Column| {
+        Arc::new(weir_delta::schema::field(&column.name, &column.sql_type, column.nullable))
+    };
+    Arc::new(Schema::new(object.columns().iter().map(field).collect::<Vec<_>>()))
 }
 
 /// The rows of a table, for the row ids of new ones. A table that the open block itself has made has its rows
@@ -183,7 +181,7 @@ fn check_generated(
 /// # Errors
 /// Of planning; 42804 for a CHECK that is not boolean.
 pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()> {
-    let row = stored_schema(object)?;
+    let row = stored_schema(object);
     for column in object.columns() {
         if let Some(text) = column.default.as_ref() {
             check_default(session, column, text)?;
@@ -252,7 +250,7 @@ pub(crate) fn finish(
         .map(|(column_idx, column)| given.remove(&column_idx).unwrap_or_else(|| null(column)))
         .collect();
     check_not_null(session, object, &arrays)?;
-    let rows = crate::relation::batch(stored_schema(object)?, arrays, n_rows)?;
+    let rows = crate::relation::batch(stored_schema(object), arrays, n_rows)?;
     check_checks(session, object, &rows)?;
     Ok(rows)
 }
@@ -303,12 +301,12 @@ fn add_generated(
         return Ok(());
     }
     // NOT NULL is checked later: here every column may be NULL.
-    let fields: Vec<_> = stored_schema(object)?
+    let fields: Vec<_> = stored_schema(object)
         .fields()
         .iter()
         .map(|field| field.as_ref().clone().with_nullable(true))
         .collect();
-    let row = Arc::new(arrow::datatypes::Schema::new(fields));
+    let row = Arc::new(Schema::new(fields));
     let arrays: Vec<ArrayRef> = row
         .fields()
         .iter()
