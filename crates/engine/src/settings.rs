@@ -115,6 +115,8 @@ pub(crate) struct Settings {
     values: BTreeMap<String, String>,
     /// What the session began with: RESET brings it back.
     initial: BTreeMap<String, String>,
+    /// What some of the values mean: each statement asks for it.
+    format: FormatSettings,
 }
 
 fn definition(name: &str) -> Option<&'static Definition> {
@@ -128,7 +130,7 @@ impl Settings {
             .map(|definition| (definition.name.to_owned(), definition.default.to_owned()))
             .collect();
         values.insert("session_authorization".to_owned(), user.to_owned());
-        Self { initial: values.clone(), values }
+        Self { initial: values.clone(), format: format_of(&values), values }
     }
 
     /// Sets what the client asked for when it connected.
@@ -168,12 +170,14 @@ impl Settings {
             (None, _) => match self.initial.get(&name) {
                 Some(initial) => initial.clone(),
                 None => {
+                    // No value of a known setting goes: nothing depends on it.
                     self.values.remove(&name);
                     return Ok(None);
                 }
             },
         };
         let changed = self.values.insert(name.clone(), value.clone()).as_ref() != Some(&value);
+        self.format = format_of(&self.values);
         let reported = known.filter(|known| known.reported && changed);
         Ok(reported.map(|known| (wire_name(known.name).to_owned(), value)))
     }
@@ -181,6 +185,7 @@ impl Settings {
     /// Brings back what the session began with; the changes to report.
     pub(crate) fn reset_all(&mut self) -> Vec<(String, String)> {
         let before = std::mem::replace(&mut self.values, self.initial.clone());
+        self.format = format_of(&self.values);
         let reported = DEFINITIONS.iter().filter(|definition| definition.reported);
         reported
             .filter(|definition| before.get(definition.name) != self.values.get(definition.name))
@@ -251,16 +256,21 @@ impl Settings {
 
     /// How values are shown in text.
     pub(crate) fn format(&self) -> FormatSettings {
-        FormatSettings {
-            time_zone: TimeZone::parse(self.time_zone()).unwrap_or_else(|_| TimeZone::utc()),
-            date_style: date_style(self.known("datestyle"))
-                .unwrap_or(FormatSettings::default().date_style),
-            interval_style: IntervalStyle::parse(self.known("intervalstyle"))
-                .unwrap_or(FormatSettings::default().interval_style),
-            extra_float_digits: self.known("extra_float_digits").parse().unwrap_or(1),
-            bytea_escape: self.known("bytea_output") == "escape",
-            ..FormatSettings::default()
-        }
+        self.format.clone()
+    }
+}
+
+fn format_of(values: &BTreeMap<String, String>) -> FormatSettings {
+    let known = |name: &str| values.get(name).map_or("", String::as_str);
+    let default = FormatSettings::default();
+    FormatSettings {
+        time_zone: TimeZone::parse(known("timezone")).unwrap_or_else(|_| TimeZone::utc()),
+        date_style: date_style(known("datestyle")).unwrap_or(default.date_style),
+        interval_style: IntervalStyle::parse(known("intervalstyle"))
+            .unwrap_or(default.interval_style),
+        extra_float_digits: known("extra_float_digits").parse().unwrap_or(1),
+        bytea_escape: known("bytea_output") == "escape",
+        ..default
     }
 }
 
