@@ -246,14 +246,13 @@ pub(crate) fn parameter_status(name: &str, value: &str) -> ParameterStatus {
 
 #[cfg(test)]
 mod tests {
-    use bytes::{Bytes, BytesMut};
+    use bytes::BytesMut;
     use tokio::io::AsyncReadExt;
     use tokio_util::sync::CancellationToken;
 
     use super::{Connection, Shutdown};
     use crate::engine::{Engine, SessionStartup};
     use crate::inbox::Inbox;
-    use crate::message::{Frame, Kind};
     use crate::outbox::{FULL_BYTES, Outbox};
     use crate::tests::client::{describe, parse};
 
@@ -287,14 +286,6 @@ mod tests {
         read.expect("it is open");
         assert!(answers.len() > FULL_BYTES, "{}", answers.len());
         assert!(answers.len() < FULL_BYTES + 1000, "{}", answers.len());
-    }
-
-    #[tokio::test]
-    async fn a_message_is_answered_in_little_room() {
-        let (output, _reader) = tokio::io::duplex(100);
-        let mut connection = connection(b"", output);
-        let answer = connection.answer(Frame { kind: Kind::Sync, body: Bytes::new() });
-        assert!(size_of_val(&answer) < 4 << 10, "{}", size_of_val(&answer));
     }
 
     #[tokio::test]
