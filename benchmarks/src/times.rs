@@ -1,4 +1,4 @@
-//! Percentiles of measured times.
+//! Percentiles and medians of what was measured.
 
 use std::time::Duration;
 
@@ -9,6 +9,16 @@ pub(crate) fn percentiles<const N: usize>(times: &mut [Duration], of: [f64; N]) 
         let at = (times.len() as f64 * percent / 100.0).ceil() as usize;
         times.get(at.saturating_sub(1)).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     })
+}
+
+/// The middle of the values, or the mean of the two in the middle; there is at least one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 use super::rows::{COLUMNS, Row, Rows};
 use crate::Result;
 use crate::client::connect;
+use crate::times::median;
 
 /// How long INSERTs are measured.
 pub(crate) const INSERT_TIME: Duration = Duration::from_secs(5);
@@ -45,11 +46,7 @@ impl Target {
 impl Rates {
     /// The median of each rate.
     pub(crate) fn medians(turns: &[Self]) -> Self {
-        let median = |rate: fn(&Self) -> f64| {
-            let mut rates: Vec<f64> = turns.iter().map(rate).collect();
-            rates.sort_by(f64::total_cmp);
-            rates.get(rates.len() / 2).copied().unwrap_or_default()
-        };
+        let median = |rate: fn(&Self) -> f64| median(turns.iter().map(rate).collect());
         Self {
             copy_rows: median(|rates| rates.copy_rows),
             copy_mb: median(|rates| rates.copy_mb),

@@ -8,6 +8,7 @@ use super::Bench;
 use super::plan::{AGGREGATING, ALL_TABLES, Engine, Key, QUERIES, What};
 use super::store::{Measured, Outcome, Taken, WRONG};
 use crate::Result;
+use crate::times::median;
 
 /// What the issue asks for: see the table of bars in the report.
 const FLINK_RATIO_EACH: f64 = 4.0;
@@ -278,15 +279,6 @@ fn cell(all: &[Measured]) -> Cell {
         peak_bytes: median(taken.iter().map(|one| one.peak_bytes as f64).collect()) as u64,
     };
     Cell::Taken { median, turns }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
 }
 
 impl Cell {

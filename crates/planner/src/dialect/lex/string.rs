@@ -274,7 +274,7 @@ impl Lexer<'_> {
         })
     }
 
-    /// Resolves the escapes of `U&'..'`: `\XXXX`, `\+XXXXXX`, `\\`.
+    /// Resolves the escapes of `U&'..'`: `\hhhh`, `\+hhhhhh` (hexadecimal digits), `\\`.
     fn decode_unicode(&self, raw: &str, start: usize) -> Result<String> {
         let mut value = String::new();
         let mut rest = raw;
@@ -308,7 +308,7 @@ impl Lexer<'_> {
     }
 }
 
-/// `XXXX` or `+XXXXXX` and what follows it.
+/// `hhhh` or `+hhhhhh` (hexadecimal digits) and what follows it.
 fn unicode_escape(text: &str) -> Option<(u32, &str)> {
     let (digits, after) = match text.strip_prefix('+') {
         Some(long) => (long.get(..6)?, &long[6..]),

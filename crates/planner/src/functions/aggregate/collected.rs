@@ -15,7 +15,7 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{SortOptions, concat, filter, take};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -25,6 +25,7 @@ use weir_types::Error;
 
 pub(crate) use self::form::Form;
 use self::sorted::{Keys, Sorted};
+use super::rows;
 use crate::functions::call::check_size;
 use crate::functions::scalar::external;
 
@@ -47,16 +48,16 @@ pub(super) fn accumulator(
 /// A list of the rows: the arguments, and the keys of the order.
 pub(super) fn state_fields(args: &StateFieldsArgs<'_>) -> Vec<FieldRef> {
     let columns = args.input_fields.iter().chain(args.ordering_fields);
-    let row = row_type(columns.map(|field| field.data_type().clone()));
+    let row = DataType::Struct(row_fields(columns.map(|field| field.data_type())));
     let name = format_state_name(args.name, "rows");
     vec![Arc::new(Field::new_list(name, Field::new_list_field(row, false), false))]
 }
 
-fn row_type(columns: impl Iterator<Item = DataType>) -> DataType {
-    let fields = columns
-        .enumerate()
-        .map(|(column, data_type)| Field::new(format!("c{column}"), data_type, true));
-    DataType::Struct(fields.collect())
+fn row_fields<'a>(columns: impl Iterator<Item = &'a DataType>) -> Fields {
+    let field = |(column, data_type): (usize, &DataType)| {
+        Field::new(format!("c{column}"), data_type.clone(), true)
+    };
+    columns.enumerate().map(field).collect()
 }
 
 /// Some rows, with the group of each.
@@ -115,12 +116,8 @@ impl Call {
         let arguments = &values[..self.n_arguments];
         let of_form = self.form.counting(arguments);
         let valid = self.skips_null.then(|| arguments[0].logical_nulls()).flatten();
-        let filtered = filter.map(|filter| {
-            let chosen = NullBuffer::new(filter.values().clone());
-            NullBuffer::union(Some(&chosen), filter.nulls()).unwrap_or(chosen)
-        });
         let counting = NullBuffer::union(of_form.as_ref(), valid.as_ref());
-        NullBuffer::union(counting.as_ref(), filtered.as_ref())
+        NullBuffer::union(counting.as_ref(), filter.map(rows::chosen).as_ref())
             .filter(|counting| counting.null_count() > 0)
     }
 
@@ -144,13 +141,9 @@ impl Call {
         let sorted = Sorted::by_group(&rows.groups, n_groups);
         let numbers = UInt32Array::new(ScalarBuffer::from(sorted.rows().to_vec()), None);
         let rows = rows.taken(&numbers, Vec::new())?;
-        let row = row_type(self.types.iter().cloned());
-        let DataType::Struct(fields) = &row else {
-            return Err(external(Error::internal("a row is a struct")));
-        };
-        let structs = StructArray::try_new(fields.clone(), rows.columns, None)?;
+        let structs = StructArray::try_new(row_fields(self.types.iter()), rows.columns, None)?;
         let offsets = OffsetBuffer::from_lengths(sorted.groups().map(<[u32]>::len));
-        let field = Arc::new(Field::new_list_field(row, false));
+        let field = Arc::new(Field::new_list_field(structs.data_type().clone(), false));
         Ok(Arc::new(ListArray::try_new(field, offsets, Arc::new(structs), None)?))
     }
 }

@@ -118,11 +118,13 @@ pub(super) fn counting_rows<S: State>(
             valid = NullBuffer::union(valid.as_ref(), array.logical_nulls().as_ref());
         }
     }
-    let filtered = filter.map(|filter| {
-        let values = NullBuffer::new(filter.values().clone());
-        NullBuffer::union(Some(&values), filter.nulls()).unwrap_or(values)
-    });
-    NullBuffer::union(valid.as_ref(), filtered.as_ref())
+    NullBuffer::union(valid.as_ref(), filter.map(chosen).as_ref())
+}
+
+/// The rows of which a filter says true.
+pub(super) fn chosen(filter: &BooleanArray) -> NullBuffer {
+    let values = NullBuffer::new(filter.values().clone());
+    NullBuffer::union(Some(&values), filter.nulls()).unwrap_or(values)
 }
 
 pub(super) fn counts(valid: Option<&NullBuffer>, row: usize) -> bool {

@@ -183,7 +183,7 @@ pub(super) fn unquote(string: &str) -> Cow<'_, str> {
                 };
                 let first = unit();
                 let code = if (0xD800..0xDC00).contains(&first) {
-                    // The other half of a pair follows as `\uXXXX`.
+                    // The other half of a pair follows as `\uhhhh`.
                     let _escape: String = chars.by_ref().take(2).collect();
                     let digits: String = chars.by_ref().take(4).collect();
                     let second = u32::from_str_radix(&digits, 16).unwrap_or(0xDC00);
