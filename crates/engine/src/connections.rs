@@ -13,30 +13,32 @@ use crate::system::ConnectionRow;
 
 /// Most connections at once: each is a task and some buffers.
 const CONNECTIONS_MAX: usize = 10_000;
+/// Most bytes of a statement that are shown: enough to know it by, and PostgreSQL's default.
+const QUERY_BYTES_MAX: usize = 1024;
 
 /// All connections.
 pub(crate) struct Connections {
     next_pid: AtomicI32,
     rng: Mutex<Rng>,
-    open: Arc<Mutex<BTreeMap<i32, Entry>>>,
+    open: Mutex<BTreeMap<i32, Entry>>,
 }
 
 struct Entry {
     secret: i32,
     interrupt: Interrupt,
-    row: ConnectionRow,
+    row: Arc<Mutex<ConnectionRow>>,
 }
 
 /// One connection's place among them.
 pub(crate) struct Connection {
     pid: i32,
     secret: i32,
-    open: Arc<Mutex<BTreeMap<i32, Entry>>>,
+    row: Arc<Mutex<ConnectionRow>>,
 }
 
 impl Connections {
     pub(crate) fn new(rng: Rng) -> Self {
-        Self { next_pid: AtomicI32::new(1), rng: Mutex::new(rng), open: Arc::default() }
+        Self { next_pid: AtomicI32::new(1), rng: Mutex::new(rng), open: Mutex::default() }
     }
 
     /// A new connection.
@@ -73,8 +75,9 @@ impl Connections {
             state: "idle".to_owned(),
             ..ConnectionRow::default()
         };
-        open.insert(pid, Entry { secret, interrupt, row });
-        Ok(Connection { pid, secret, open: Arc::clone(&self.open) })
+        let row = Arc::new(Mutex::new(row));
+        open.insert(pid, Entry { secret, interrupt, row: Arc::clone(&row) });
+        Ok(Connection { pid, secret, row })
     }
 
     pub(crate) fn remove(&self, pid: i32) {
@@ -110,7 +113,7 @@ impl Connections {
 
     /// All connections, for system relations.
     pub(crate) fn rows(&self) -> Vec<ConnectionRow> {
-        self.open.lock().values().map(|entry| entry.row.clone()).collect()
+        self.open.lock().values().map(|entry| entry.row.lock().clone()).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -129,13 +132,12 @@ impl Connection {
 
     /// A statement begins.
     pub(crate) fn active(&self, text: &str, now: Timestamp) {
-        if let Some(entry) = self.open.lock().get_mut(&self.pid) {
-            "active".clone_into(&mut entry.row.state);
-            // Enough to know it by; a long one is not kept twice.
-            entry.row.query = text.chars().take(1024).collect();
-            entry.row.query_start = Some(now);
-            entry.row.state_change = Some(now);
-        }
+        let row = &mut *self.row.lock();
+        "active".clone_into(&mut row.state);
+        // A long one is not kept twice.
+        text[..text.floor_char_boundary(QUERY_BYTES_MAX)].clone_into(&mut row.query);
+        row.query_start = Some(now);
+        row.state_change = Some(now);
     }
 
     /// The statement is over.
@@ -145,9 +147,8 @@ impl Connection {
             TransactionStatus::InBlock => "idle in transaction",
             TransactionStatus::Failed => "idle in transaction (aborted)",
         };
-        if let Some(entry) = self.open.lock().get_mut(&self.pid) {
-            state.clone_into(&mut entry.row.state);
-            entry.row.state_change = Some(now);
-        }
+        let row = &mut *self.row.lock();
+        state.clone_into(&mut row.state);
+        row.state_change = Some(now);
     }
 }

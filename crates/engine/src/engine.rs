@@ -51,7 +51,7 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let data = Arc::new(DataDir::open(&config.data_dir, &mut rng)?);
         let state_dir = data.state_dir();
-        let log = EmbeddedLog::open(data, LogOptions::new(Arc::clone(&clock)))?;
+        let log = EmbeddedLog::open(data, LogOptions::default())?;
         let log: Arc<dyn Log> = Arc::new(log);
         let checkpoints = Checkpoints::open(&state_dir, log.as_ref())?;
         let password = config.password.as_deref();

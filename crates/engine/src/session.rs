@@ -19,7 +19,7 @@ use weir_connect::copy::CopyEncoder;
 use weir_types::{Error, Notice, Result, SqlState, SqlType, Timestamp};
 
 use crate::connections::Connection;
-use crate::settings::Settings;
+use crate::settings::{Meaning, Settings};
 use crate::shared::Shared;
 
 pub(crate) use block::Block;
@@ -258,7 +258,7 @@ impl Session {
 
     /// A statement of the client begins: its time counts, and an old cancel is forgotten.
     pub fn begin_statement(&self) {
-        let timeout = self.state.lock().settings.statement_timeout_ms();
+        let timeout = self.meaning().statement_timeout_ms();
         self.interrupt.arm(timeout);
     }
 
@@ -268,7 +268,7 @@ impl Session {
         match status {
             TransactionStatus::Idle => self.interrupt.disarm(),
             TransactionStatus::InBlock | TransactionStatus::Failed => {
-                let timeout = self.state.lock().settings.idle_in_transaction_timeout_ms();
+                let timeout = self.meaning().idle_in_transaction_timeout_ms();
                 self.interrupt.arm_idle(timeout);
             }
         }
@@ -284,7 +284,7 @@ impl Session {
     pub fn begin_implicit_block(&self) {
         let mut state = self.state.lock();
         if matches!(state.transaction, Transaction::None) {
-            let block = Block::new(&self.shared, state.settings.read_only());
+            let block = Block::new(&self.shared, state.settings.meaning().read_only());
             state.transaction = Transaction::Implicit(Box::new(block));
             state.before = Some(Box::new(state.settings.clone()));
         }
@@ -359,12 +359,13 @@ impl Session {
         self.state.lock().parameter_changes.extend(change);
     }
 
-    pub(crate) fn search_path(&self) -> SearchPath {
-        self.state.lock().settings.search_path(&self.user)
+    /// What the settings mean now.
+    pub(crate) fn meaning(&self) -> Arc<Meaning> {
+        Arc::clone(self.state.lock().settings.meaning())
     }
 
-    pub(crate) fn time_zone(&self) -> String {
-        self.state.lock().settings.time_zone().to_owned()
+    pub(crate) fn search_path(&self) -> Arc<SearchPath> {
+        Arc::clone(self.meaning().search_path())
     }
 
     /// The objects as the session sees them: its own uncommitted DDL included.
@@ -395,9 +396,8 @@ impl Session {
 
     /// Refuses a write in a read-only transaction.
     pub(crate) fn check_writable(&self, verb: &str) -> Result<()> {
-        let read_only = self
-            .with_block(|block| block.read_only)
-            .unwrap_or_else(|| self.state.lock().settings.read_only());
+        let read_only =
+            self.with_block(|block| block.read_only).unwrap_or_else(|| self.meaning().read_only());
         if read_only {
             return Err(Error::new(
                 SqlState::ReadOnlySqlTransaction,

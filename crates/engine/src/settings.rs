@@ -1,6 +1,7 @@
 //! A session's settings (`SET`, `SHOW`): names, defaults, checks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use weir_catalog::SearchPath;
 use weir_connect::value::{DateStyle, FormatSettings, IntervalStyle, TimeZone};
@@ -109,14 +110,27 @@ const DEFINITIONS: &[Definition] = &[
     define("weir.read", "strict", Check::OneOf(&["strict", "newest"]), false, "strict: reads see everything acknowledged before; newest: reads do not wait."),
 ];
 
-/// The values of a session's settings.
+/// The values of a session's settings. Each transaction keeps a clone of them: it shares all.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    values: BTreeMap<String, String>,
+    values: Arc<Values>,
     /// What the session began with: RESET brings it back.
-    initial: BTreeMap<String, String>,
-    /// What some of the values mean: each statement asks for it.
+    initial: Arc<Values>,
+    meaning: Arc<Meaning>,
+}
+
+type Values = BTreeMap<String, String>;
+
+/// What some of the values mean. Each statement asks for it, so it is worked out when they change.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    search_path: Arc<SearchPath>,
+    time_zone: String,
     format: FormatSettings,
+    read_mode: ReadMode,
+    statement_timeout_ms: u64,
+    idle_in_transaction_timeout_ms: u64,
+    read_only: bool,
 }
 
 fn definition(name: &str) -> Option<&'static Definition> {
@@ -125,18 +139,20 @@ fn definition(name: &str) -> Option<&'static Definition> {
 
 impl Settings {
     pub(crate) fn new(user: &str) -> Self {
-        let mut values: BTreeMap<String, String> = DEFINITIONS
+        let mut values: Values = DEFINITIONS
             .iter()
             .map(|definition| (definition.name.to_owned(), definition.default.to_owned()))
             .collect();
         values.insert("session_authorization".to_owned(), user.to_owned());
-        Self { initial: values.clone(), format: format_of(&values), values }
+        let meaning = Arc::new(Meaning::of(&values));
+        let values = Arc::new(values);
+        Self { initial: Arc::clone(&values), values, meaning }
     }
 
     /// Sets what the client asked for when it connected.
     pub(crate) fn start(&mut self, name: &str, value: &str) -> Result<()> {
         self.set(name, Some(value))?;
-        self.initial.clone_from(&self.values);
+        self.initial = Arc::clone(&self.values);
         Ok(())
     }
 
@@ -171,21 +187,22 @@ impl Settings {
                 Some(initial) => initial.clone(),
                 None => {
                     // No value of a known setting goes: nothing depends on it.
-                    self.values.remove(&name);
+                    Arc::make_mut(&mut self.values).remove(&name);
                     return Ok(None);
                 }
             },
         };
-        let changed = self.values.insert(name.clone(), value.clone()).as_ref() != Some(&value);
-        self.format = format_of(&self.values);
+        let before = Arc::make_mut(&mut self.values).insert(name, value.clone());
+        let changed = before.as_ref() != Some(&value);
+        self.meaning = Arc::new(Meaning::of(&self.values));
         let reported = known.filter(|known| known.reported && changed);
         Ok(reported.map(|known| (wire_name(known.name).to_owned(), value)))
     }
 
     /// Brings back what the session began with; the changes to report.
     pub(crate) fn reset_all(&mut self) -> Vec<(String, String)> {
-        let before = std::mem::replace(&mut self.values, self.initial.clone());
-        self.format = format_of(&self.values);
+        let before = std::mem::replace(&mut self.values, Arc::clone(&self.initial));
+        self.meaning = Arc::new(Meaning::of(&self.values));
         let reported = DEFINITIONS.iter().filter(|definition| definition.reported);
         reported
             .filter(|definition| before.get(definition.name) != self.values.get(definition.name))
@@ -212,66 +229,93 @@ impl Settings {
             .collect()
     }
 
-    fn known(&self, name: &str) -> &str {
-        self.values.get(name).map_or("", String::as_str)
+    /// What they mean now: the same one until a value changes.
+    pub(crate) fn meaning(&self) -> &Arc<Meaning> {
+        &self.meaning
+    }
+}
+
+impl Meaning {
+    fn of(values: &Values) -> Self {
+        let known = |name: &str| values.get(name).map_or("", String::as_str);
+        let read_mode =
+            if known("weir.read") == "newest" { ReadMode::Newest } else { ReadMode::Strict };
+        let default = FormatSettings::default();
+        Self {
+            search_path: Arc::new(search_path(
+                known("search_path"),
+                known("session_authorization"),
+            )),
+            time_zone: known("timezone").to_owned(),
+            format: FormatSettings {
+                time_zone: TimeZone::parse(known("timezone")).unwrap_or_else(|_| TimeZone::utc()),
+                date_style: date_style(known("datestyle")).unwrap_or(default.date_style),
+                interval_style: IntervalStyle::parse(known("intervalstyle"))
+                    .unwrap_or(default.interval_style),
+                extra_float_digits: known("extra_float_digits").parse().unwrap_or(1),
+                bytea_escape: known("bytea_output") == "escape",
+                ..default
+            },
+            read_mode,
+            statement_timeout_ms: millis(known("statement_timeout")).unwrap_or(0),
+            idle_in_transaction_timeout_ms: millis(known("idle_in_transaction_session_timeout"))
+                .unwrap_or(0),
+            read_only: known("default_transaction_read_only") == "on",
+        }
     }
 
     /// Where bare names are looked up.
-    pub(crate) fn search_path(&self, user: &str) -> SearchPath {
-        let schemas = self.known("search_path").split(',').map(|schema| {
-            let schema = schema.trim();
-            match schema.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')) {
-                Some(quoted) => quoted.replace("\"\"", "\""),
-                None => schema.to_lowercase(),
-            }
-        });
-        let schemas = schemas.map(|schema| match schema.as_str() {
-            "$user" => user.to_owned(),
-            _ => schema,
-        });
-        SearchPath(schemas.filter(|schema| !schema.is_empty()).collect())
+    pub(crate) fn search_path(&self) -> &Arc<SearchPath> {
+        &self.search_path
     }
 
     pub(crate) fn time_zone(&self) -> &str {
-        self.known("timezone")
+        &self.time_zone
+    }
+
+    /// How values are shown in text.
+    pub(crate) fn format(&self) -> &FormatSettings {
+        &self.format
     }
 
     pub(crate) fn read_mode(&self) -> ReadMode {
-        if self.known("weir.read") == "newest" { ReadMode::Newest } else { ReadMode::Strict }
+        self.read_mode
     }
 
     /// 0 is without limit.
     pub(crate) fn statement_timeout_ms(&self) -> u64 {
-        millis(self.known("statement_timeout")).unwrap_or(0)
+        self.statement_timeout_ms
     }
 
     /// 0 is without limit.
     pub(crate) fn idle_in_transaction_timeout_ms(&self) -> u64 {
-        millis(self.known("idle_in_transaction_session_timeout")).unwrap_or(0)
+        self.idle_in_transaction_timeout_ms
     }
 
     pub(crate) fn read_only(&self) -> bool {
-        self.known("default_transaction_read_only") == "on"
+        self.read_only
     }
 
-    /// How values are shown in text.
-    pub(crate) fn format(&self) -> FormatSettings {
-        self.format.clone()
+    /// True if a statement that was planned with the one means the same with the other.
+    pub(crate) fn plans_like(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        Arc::ptr_eq(self, other)
+            || (self.search_path.0 == other.search_path.0 && self.time_zone == other.time_zone)
     }
 }
 
-fn format_of(values: &BTreeMap<String, String>) -> FormatSettings {
-    let known = |name: &str| values.get(name).map_or("", String::as_str);
-    let default = FormatSettings::default();
-    FormatSettings {
-        time_zone: TimeZone::parse(known("timezone")).unwrap_or_else(|_| TimeZone::utc()),
-        date_style: date_style(known("datestyle")).unwrap_or(default.date_style),
-        interval_style: IntervalStyle::parse(known("intervalstyle"))
-            .unwrap_or(default.interval_style),
-        extra_float_digits: known("extra_float_digits").parse().unwrap_or(1),
-        bytea_escape: known("bytea_output") == "escape",
-        ..default
-    }
+fn search_path(text: &str, user: &str) -> SearchPath {
+    let schemas = text.split(',').map(|schema| {
+        let schema = schema.trim();
+        match schema.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => schema.to_lowercase(),
+        }
+    });
+    let schemas = schemas.map(|schema| match schema.as_str() {
+        "$user" => user.to_owned(),
+        _ => schema,
+    });
+    SearchPath(schemas.filter(|schema| !schema.is_empty()).collect())
 }
 
 /// A value as `pg_settings` has it, and the unit it counts there.
@@ -377,7 +421,7 @@ mod tests {
         assert_eq!(reported, Some(("TimeZone".to_owned(), "Europe/Berlin".to_owned())));
         assert_eq!(settings.set("statement_timeout", Some("2min")).expect("a time"), None);
         assert_eq!(settings.get("STATEMENT_TIMEOUT").expect("known"), "2min");
-        assert_eq!(settings.statement_timeout_ms(), 120_000);
+        assert_eq!(settings.meaning().statement_timeout_ms(), 120_000);
         for (given, shown) in
             [("1500", "1500ms"), ("0", "0"), ("90s", "90s"), ("24h", "1d"), ("7200000ms", "2h")]
         {
@@ -397,6 +441,6 @@ mod tests {
     fn the_search_path_knows_the_user_and_quotes() {
         let mut settings = Settings::new("me");
         settings.set("search_path", Some("\"$user\", Public, \"A b\"")).expect("any text");
-        assert_eq!(settings.search_path("me").0, ["me", "public", "A b"]);
+        assert_eq!(settings.meaning().search_path().0, ["me", "public", "A b"]);
     }
 }

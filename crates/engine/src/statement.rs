@@ -111,7 +111,7 @@ impl Session {
         declared: Vec<Option<SqlType>>,
     ) -> Result<Prepared> {
         let catalog = self.catalog();
-        let environment = (self.search_path().0, self.time_zone());
+        let meaning = self.meaning();
         let mut prepared = Prepared {
             parsed,
             work: Work::Utility,
@@ -119,7 +119,7 @@ impl Session {
             declared,
             columns: None,
             catalog,
-            environment,
+            meaning,
         };
         match &prepared.parsed.statement {
             Statement::Query(query) => {
@@ -156,7 +156,7 @@ impl Session {
             return Ok(Arc::clone(prepared));
         }
         let same = Arc::ptr_eq(&prepared.catalog, &self.catalog())
-            && prepared.environment == (self.search_path().0, self.time_zone());
+            && prepared.meaning.plans_like(&self.meaning());
         if same {
             return Ok(Arc::clone(prepared));
         }

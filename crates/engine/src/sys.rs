@@ -255,10 +255,8 @@ fn retention_holds(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
 }
 
 fn connections(shared: &Shared) -> Vec<Row> {
-    let settings = FormatSettings::default();
     let time = |at: weir_types::Timestamp| {
         let array = arrow::array::TimestampMicrosecondArray::from(vec![at.0]).with_timezone("UTC");
-        let _ = &settings;
         weir_connect::value::display(&array, 0, &SqlType::Timestamptz)
     };
     let row = |row: crate::system::ConnectionRow| {

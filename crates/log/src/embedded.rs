@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use weir_env::Clock;
 use weir_store::{Batch, DataDir, DurableMark, LogStore, LogStoreOptions, MetaKind};
 use weir_types::{Epoch, Error, Offset, PartitionId, Result, SqlState, Timestamp, TopicId};
 
@@ -22,31 +20,20 @@ use crate::tail::Tail;
 use crate::topic::{self, TopicConfig, Topics};
 
 /// How to open an [`EmbeddedLog`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct LogOptions {
-    /// Measures the interval of the durable mark.
-    pub clock: Arc<dyn Clock>,
     /// Memory for the last blocks of all partitions, for readers who keep up.
     pub tail_bytes_max: usize,
-    /// Least time between two writes of the durable mark.
-    pub mark_interval: Duration,
     /// Disk is freed when retention has removed this much of a class: freeing has a cost of its own.
     pub reclaim_bytes_min: u64,
     /// Start although acknowledged epochs are lost, and go on from what is left.
     pub accept_loss: bool,
 }
 
-impl LogOptions {
-    /// The defaults: 256 MiB of tail, a mark every 50 ms, disk freed from 64 MiB on, no loss accepted.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            tail_bytes_max: 256 << 20,
-            mark_interval: Duration::from_millis(50),
-            reclaim_bytes_min: 64 << 20,
-            accept_loss: false,
-        }
+impl Default for LogOptions {
+    /// 256 MiB of tail, disk freed from 64 MiB on, no loss accepted.
+    fn default() -> Self {
+        Self { tail_bytes_max: 256 << 20, reclaim_bytes_min: 64 << 20, accept_loss: false }
     }
 }
 
@@ -59,7 +46,7 @@ pub struct EmbeddedLog {
     pub(crate) writer: Mutex<()>,
     newest: Mutex<Newest>,
     durable: AtomicU64,
-    mark: Mutex<Mark>,
+    mark: Mutex<DurableMark>,
     watch: Arc<Watch>,
     pub(crate) reclaimable: Reclaimable,
 }
@@ -68,11 +55,6 @@ pub struct EmbeddedLog {
 struct Newest {
     epoch: Epoch,
     now: Timestamp,
-}
-
-struct Mark {
-    mark: DurableMark,
-    advanced_at: Duration,
 }
 
 const INSTANCE_FORMAT: u8 = 1;
@@ -103,7 +85,6 @@ impl EmbeddedLog {
         store.write(store.batch(epoch))?;
         store.sync()?;
         let mark = recover_mark(mark, &data, epoch, accept_loss)?;
-        let advanced_at = options.clock.monotonic();
         let watch = Arc::new(Watch::default());
         watch.announce(epoch);
         let tail = Tail::new(options.tail_bytes_max);
@@ -114,7 +95,7 @@ impl EmbeddedLog {
             writer: Mutex::new(()),
             newest: Mutex::new(Newest { epoch, now }),
             durable: AtomicU64::new(epoch.0),
-            mark: Mutex::new(Mark { mark, advanced_at }),
+            mark: Mutex::new(mark),
             watch,
             reclaimable: Reclaimable::default(),
         })
@@ -182,21 +163,6 @@ impl EmbeddedLog {
         // Last, so that whoever sees the epoch sees its ends.
         *self.newest.lock() = Newest { epoch, now };
         self.watch.announce(epoch);
-    }
-
-    /// Syncs, and moves the mark where `due` says so for the time since it was moved.
-    pub(crate) fn sync_and_mark(&self, due: impl Fn(Duration) -> bool) -> Result<Epoch> {
-        // Not what the store says: a commit may be in it and not in the ends that readers ask for.
-        let epoch = self.newest_epoch();
-        self.shelf.store.sync()?;
-        self.durable.fetch_max(epoch.0, Ordering::AcqRel);
-        let mark = &mut *self.mark.lock();
-        let now = self.options.clock.monotonic();
-        if due(now.saturating_sub(mark.advanced_at)) {
-            mark.mark.advance(epoch)?;
-            mark.advanced_at = now;
-        }
-        Ok(epoch)
     }
 }
 
@@ -272,7 +238,15 @@ impl Log for EmbeddedLog {
     }
 
     fn sync(&self) -> Result<Epoch> {
-        self.sync_and_mark(|elapsed| elapsed >= self.options.mark_interval)
+        // Not what the store says: a commit may be in it and not in the ends that readers ask for.
+        let epoch = self.newest_epoch();
+        self.shelf.store.sync()?;
+        self.durable.fetch_max(epoch.0, Ordering::AcqRel);
+        Ok(epoch)
+    }
+
+    fn mark(&self) -> Result<()> {
+        self.mark.lock().advance(self.durable_epoch())
     }
 
     fn newest_epoch(&self) -> Epoch {
@@ -375,7 +349,8 @@ impl Log for EmbeddedLog {
     }
 
     fn close(&self) -> Result<()> {
-        self.sync_and_mark(|_| true)?;
+        self.sync()?;
+        self.mark()?;
         self.watch.close();
         Ok(())
     }

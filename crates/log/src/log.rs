@@ -38,6 +38,13 @@ pub trait Log: Send + Sync {
     /// success for what is lost. The caller must end the process.
     fn sync(&self) -> Result<Epoch>;
 
+    /// Notes, outside of the log, which epoch is durable: a log that ends before it is refused. One fsync
+    /// of its own, where there is something newer to note; any thread, while others write and sync.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    fn mark(&self) -> Result<()>;
+
     /// The epoch written last.
     fn newest_epoch(&self) -> Epoch;
 
@@ -134,7 +141,7 @@ pub trait Log: Send + Sync {
         holds: &dyn Fn(TopicId, PartitionId) -> Option<Offset>,
     ) -> Result<Retained>;
 
-    /// Syncs, and ends the waiting of all listeners. To be called last.
+    /// Syncs, marks, and ends the waiting of all listeners. To be called last.
     ///
     /// # Errors
     /// As [`Self::sync`].

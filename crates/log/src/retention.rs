@@ -68,8 +68,8 @@ pub(crate) fn enforce(
             retained.starts.extend(removals.iter().map(start));
         }
     }
-    // The new starts must be durable before the blocks are gone; and a quiet log's mark catches up.
-    log.sync_and_mark(|_| true)?;
+    // The new starts must be durable before the blocks are gone.
+    log.sync()?;
     for class in log.reclaimable.take(log.options.reclaim_bytes_min) {
         retained.bytes_freed += log.shelf.store.reclaim(class)?;
     }

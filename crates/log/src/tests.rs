@@ -8,7 +8,7 @@ mod retain;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weir_env::{ManualClock, Rng};
+use weir_env::Rng;
 use weir_store::DataDir;
 use weir_types::{Epoch, Offset, PartitionId, Result, Timestamp, TopicId};
 
@@ -20,8 +20,7 @@ const P1: PartitionId = PartitionId(1);
 
 /// Options with a clock that stands still, and no memory for the tail: reads come from the store.
 fn options() -> LogOptions {
-    let clock = Arc::new(ManualClock::at(Timestamp(0)));
-    LogOptions { tail_bytes_max: 0, reclaim_bytes_min: 1, ..LogOptions::new(clock) }
+    LogOptions { tail_bytes_max: 0, reclaim_bytes_min: 1, ..LogOptions::default() }
 }
 
 fn open_with(dir: &Path, options: LogOptions) -> Result<EmbeddedLog> {

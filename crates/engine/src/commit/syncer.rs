@@ -1,7 +1,7 @@
 //! The syncer: makes commits durable, then acknowledges them.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use tokio::sync::oneshot;
 use weir_log::Log;
@@ -17,7 +17,12 @@ pub(super) struct Written {
 
 /// Fsyncs what was written, all that waits at once, until the committer ends. A failed fsync ends the
 /// process: the kernel may have dropped the pages, and a second try would report success.
-pub(super) fn run(log: &Arc<dyn Log>, written: &Receiver<Written>, durable: &DurableEpoch) {
+pub(super) fn run(
+    log: &Arc<dyn Log>,
+    written: &Receiver<Written>,
+    durable: &DurableEpoch,
+    marker: &SyncSender<()>,
+) {
     while let Ok(first) = written.recv() {
         let mut batch = vec![first];
         batch.extend(written.try_iter());
@@ -36,5 +41,7 @@ pub(super) fn run(log: &Arc<dyn Log>, written: &Receiver<Written>, durable: &Dur
                 let _ = reply.send(Ok(()));
             }
         }
+        // Where the marker was asked already, it has yet to look: it sees this epoch, too.
+        let _ = marker.try_send(());
     }
 }

@@ -9,6 +9,7 @@ use weir_catalog::Catalog;
 use weir_log::{Append as LogAppend, BlockKind, Commit};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
+use super::marker;
 use super::request::{DdlContext, DdlEffects, Request, WriteSet};
 use super::syncer::{self, Written};
 use crate::shared::Shared;
@@ -82,18 +83,22 @@ fn stopped() -> Error {
         .with_detail("Whether the commit was written is unknown.")
 }
 
-/// Starts both threads. They end when every [`Committer`] is dropped; the handle waits for that.
+/// Starts the threads. They end when every [`Committer`] is dropped; the handle waits for that.
 pub(crate) fn start(shared: &Arc<Shared>) -> (Committer, Vec<std::thread::JoinHandle<()>>) {
     let (requests, receiver) = sync_channel(REQUESTS_MAX);
     let (written, to_sync) = std::sync::mpsc::channel();
+    let (ask, asked) = sync_channel(1);
+    let log = Arc::clone(&shared.log);
+    let marker = weir_env::spawn_thread("weir-mark", move || marker::run(&log, &asked));
     let log = Arc::clone(&shared.log);
     let durable = Arc::clone(&shared.durable);
-    let syncer = weir_env::spawn_thread("weir-sync", move || syncer::run(&log, &to_sync, &durable));
+    let syncer =
+        weir_env::spawn_thread("weir-sync", move || syncer::run(&log, &to_sync, &durable, &ask));
     let shared = Arc::clone(shared);
     let committer = weir_env::spawn_thread("weir-commit", move || {
         Thread { shared, written }.run(&receiver);
     });
-    (Committer { requests }, vec![committer, syncer])
+    (Committer { requests }, vec![committer, syncer, marker])
 }
 
 struct Thread {

@@ -157,7 +157,7 @@ impl Session {
     ) -> Result<Pin> {
         let in_block = self
             .with_block(|block| block.check_fresh(catalog, relations).map(|()| block.pin.clone()));
-        let mode = self.state.lock().settings.read_mode();
+        let mode = self.meaning().read_mode();
         match in_block.transpose()? {
             None => {
                 let choose = read::choose_epoch(&self.shared, catalog, relations, &[], mode);

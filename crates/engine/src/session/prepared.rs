@@ -8,6 +8,7 @@ use weir_planner::dialect::{self, SavepointAction, Statement};
 use weir_types::SqlType;
 
 use super::OutputColumn;
+use crate::settings::Meaning;
 use crate::statement::{InsertPlan, ModifyPlan};
 
 /// A statement that can be run.
@@ -20,8 +21,8 @@ pub struct Prepared {
     pub(crate) columns: Option<Arc<[OutputColumn]>>,
     /// The catalog it was planned with.
     pub(crate) catalog: Arc<Catalog>,
-    /// search_path and TimeZone it was planned with.
-    pub(crate) environment: (Vec<String>, String),
+    /// The settings it was planned with.
+    pub(crate) meaning: Arc<Meaning>,
 }
 
 /// What running it does.

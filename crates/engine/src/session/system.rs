@@ -25,7 +25,7 @@ pub(crate) struct StatementSystem {
     session: Weak<Session>,
     interrupt: Interrupt,
     catalog: Arc<Catalog>,
-    path: SearchPath,
+    path: Arc<SearchPath>,
     user: String,
     pid: i32,
     settings: Arc<BTreeMap<String, String>>,
@@ -71,7 +71,7 @@ impl StatementSystem {
             settings: settings.unwrap_or_default(),
             user: self.user.clone(),
             database: "weir".to_owned(),
-            search_path: self.path.clone(),
+            search_path: self.path.as_ref().clone(),
             connections: self.shared.connections.rows(),
             cursors: cursors.unwrap_or_default(),
             row_counts: BTreeMap::new(),
@@ -95,7 +95,7 @@ impl SystemRelations for StatementSystem {
 /// The names of objects as a session sees them.
 struct SessionNames {
     catalog: Arc<Catalog>,
-    path: SearchPath,
+    path: Arc<SearchPath>,
 }
 
 impl ObjectNames for SessionNames {
@@ -108,9 +108,13 @@ impl Session {
     /// How values are shown in text.
     #[must_use]
     pub fn format_settings(&self) -> FormatSettings {
-        let names = SessionNames { catalog: self.catalog(), path: self.search_path() };
-        let object_names = NameSource::new(Arc::new(names));
-        FormatSettings { object_names, ..self.state.lock().settings.format() }
+        let meaning = self.meaning();
+        let path = Arc::clone(meaning.search_path());
+        let names = SessionNames { catalog: self.catalog(), path };
+        FormatSettings {
+            object_names: NameSource::new(Arc::new(names)),
+            ..meaning.format().clone()
+        }
     }
 }
 

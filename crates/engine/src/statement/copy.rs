@@ -1,6 +1,6 @@
 //! COPY: rows in and out in bulk.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -125,20 +125,24 @@ struct IntoRelation {
 
 impl IntoRelation {
     async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let given: HashMap<usize, _> =
-            self.targets.iter().copied().zip(batch.columns().iter().cloned()).collect();
+        let mut given = vec![None; self.object.columns().len()];
+        for (target, column) in self.targets.iter().zip(batch.columns()) {
+            given[*target] = Some(Arc::clone(column));
+        }
         let n_rows = batch.num_rows();
         let session = &self.session;
+        let schema = row::stored_schema(&self.object);
         match &self.object.body {
             ObjectBody::Table(_) => {
                 let table = row::table_of(session, &self.object)?;
-                let rows = row::complete(session, &self.object, Some(&table), given, n_rows)?;
+                let rows =
+                    row::complete(session, &self.object, &schema, Some(&table), given, n_rows)?;
                 let none = RecordBatch::new_empty(rows.schema());
                 insert::apply(session, &self.object, &none, &rows, Epoch::MAX).await?;
                 self.n_committed += if self.in_block { 0 } else { n_rows as u64 };
             }
             _ => {
-                let rows = row::complete(session, &self.object, None, given, n_rows)?;
+                let rows = row::complete(session, &self.object, &schema, None, given, n_rows)?;
                 let commit = insert::begin_append(session, &self.object, &rows).await?;
                 self.commits.extend(commit.map(|commit| (commit, n_rows as u64)));
                 self.wait(COMMITS_MAX).await?;

@@ -14,7 +14,7 @@ pub(super) use view::force_recompute;
 
 use std::sync::Arc;
 
-use weir_catalog::{Catalog, Column, ObjectKind, ObjectName, SearchPath};
+use weir_catalog::{Catalog, Column, ObjectKind, ObjectName};
 use weir_planner::dialect::{RelationKind, Statement};
 use weir_types::{Error, Notice, ObjectId, Result, SqlState, limits};
 
@@ -81,7 +81,7 @@ fn free_name(
     name: &ObjectName,
     if_not_exists: bool,
 ) -> Result<Option<ObjectId>> {
-    let path: SearchPath = session.search_path();
+    let path = session.search_path();
     if name.name.len() > limits::IDENTIFIER_BYTES_MAX {
         return Err(Error::new(
             SqlState::NameTooLong,

@@ -6,7 +6,9 @@ mod values;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_connect::value::FormatSettings;
 use weir_delta::{Delta, rows};
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{Insert, OnConflict};
@@ -27,6 +29,8 @@ pub(crate) struct InsertPlan {
     table: ObjectId,
     /// Positions of the named columns.
     targets: Vec<usize>,
+    /// Of its stored columns.
+    schema: SchemaRef,
     source: Source,
     on_conflict: Option<OnConflict>,
     returning: Option<BoundQuery>,
@@ -54,6 +58,7 @@ pub(super) fn plan(
     }
     Ok(InsertPlan {
         table: object.id,
+        schema: row::stored_schema(object),
         targets: if insert.columns.is_empty() { source.first_columns(&targets) } else { targets },
         source,
         on_conflict: insert.on_conflict.clone(),
@@ -167,7 +172,7 @@ async fn gather(
     let catalog = &prepared.catalog;
     let (given, n_rows) =
         plan.source.rows(session, catalog, object, &plan.targets, prepared, values).await?;
-    row::complete(session, object, table.as_deref(), given, n_rows)
+    row::complete(session, object, &plan.schema, table.as_deref(), given, n_rows)
 }
 
 /// Appends rows to a stream, or to the open transaction.
@@ -282,17 +287,17 @@ fn key_in_table(overlay: &Overlay, table: &TableData, new: &RecordBatch) -> Opti
 
 /// Values for a column from values of another type, with the type's own name for errors.
 pub(super) fn assigned(
-    session: &Session,
     object: &Object,
     target: usize,
     value: &ArrayRef,
     from: &SqlType,
+    settings: &FormatSettings,
 ) -> Result<ArrayRef> {
     let column = &object.columns()[target];
     if column.generated.is_some() {
         return Err(generated(&column.name));
     }
-    assign::assign(value, from, column, &session.format_settings())
+    assign::assign(value, from, column, settings)
 }
 
 /// The error for a value given to a generated column.

@@ -231,20 +231,21 @@ async fn once(
         apply(session, object, &old, &none, pin.epoch()).await?;
         return Ok(written);
     }
-    let mut given: HashMap<usize, ArrayRef> = HashMap::new();
+    let mut given: row::Given = vec![None; object.columns().len()];
     for (column_idx, column) in object.columns().iter().enumerate() {
         if column.generated.is_none() {
-            given.insert(column_idx, Arc::clone(old.column(column_idx)));
+            given[column_idx] = Some(Arc::clone(old.column(column_idx)));
         }
     }
+    let settings = session.format_settings();
     for (value_idx, target) in plan.targets.iter().enumerate() {
         let value = found.column(n_columns + value_idx);
         let from = &plan.found.columns[n_columns + value_idx].sql_type;
         if object.columns()[*target].generated.is_none() {
-            given.insert(*target, assigned(session, object, *target, value, from)?);
+            given[*target] = Some(assigned(object, *target, value, from, &settings)?);
         }
     }
-    let new = row::finish(session, object, given, old.num_rows())?;
+    let new = row::finish(session, object, &stored, given, old.num_rows())?;
     let written = returning.of(&new).await?;
     apply(session, object, &old, &new, pin.epoch()).await?;
     Ok(written)

@@ -63,7 +63,7 @@ pub(crate) fn with_binder<T>(
 /// DataFusion's settings for the session.
 pub(crate) fn config(session: &Session) -> ConfigOptions {
     let mut config = session.shared.batch.config();
-    config.execution.time_zone = Some(session.time_zone());
+    config.execution.time_zone = Some(session.meaning().time_zone().to_owned());
     config.extensions.insert(semantics::TextFormats(session.format_settings()));
     config
 }

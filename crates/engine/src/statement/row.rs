@@ -1,6 +1,5 @@
 //! Rows that go into a relation: defaults, generated columns, NOT NULL, CHECK.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
@@ -18,6 +17,9 @@ use super::{assign, query};
 use crate::relation::TableData;
 use crate::session::Session;
 use crate::tables::subject;
+
+/// Values for columns, by their position; `None` where none are given.
+pub(crate) type Given = Vec<Option<ArrayRef>>;
 
 /// Name of the row in a CHECK, DEFAULT or GENERATED expression's plan.
 const ROW: &str = "row";
@@ -204,7 +206,7 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
     Ok(())
 }
 
-/// Whole rows of `object` from values for some of its columns: the others get their default, their generated
+/// Whole rows of `object` (`schema`: its [`stored_schema`]) from values for some of its columns: the others get their default, their generated
 /// value, a row id or NULL; then NOT NULL and CHECK are checked.
 ///
 /// # Errors
@@ -212,21 +214,22 @@ pub(crate) fn check_definition(session: &Session, object: &Object) -> Result<()>
 pub(crate) fn complete(
     session: &Session,
     object: &Object,
+    schema: &SchemaRef,
     table: Option<&TableData>,
-    mut given: HashMap<usize, ArrayRef>,
+    mut given: Given,
     n_rows: usize,
 ) -> Result<RecordBatch> {
     let columns = object.columns();
     add_defaults(session, columns, &mut given, n_rows)?;
     if let Some(table) = table {
         for (column_idx, column) in columns.iter().enumerate() {
-            if column.hidden && !given.contains_key(&column_idx) {
+            if column.hidden && given[column_idx].is_none() {
                 let ids: Int64Array = table.allocate_row_ids(n_rows).collect();
-                given.insert(column_idx, Arc::new(ids));
+                given[column_idx] = Some(Arc::new(ids));
             }
         }
     }
-    finish(session, object, given, n_rows)
+    finish(session, object, schema, given, n_rows)
 }
 
 /// Whole rows from values for all columns that are not generated; those are computed, then all is checked.
@@ -236,21 +239,22 @@ pub(crate) fn complete(
 pub(crate) fn finish(
     session: &Session,
     object: &Object,
-    mut given: HashMap<usize, ArrayRef>,
+    schema: &SchemaRef,
+    mut given: Given,
     n_rows: usize,
 ) -> Result<RecordBatch> {
     let columns = object.columns();
-    add_generated(session, object, &mut given, n_rows)?;
+    add_generated(session, object, schema, &mut given, n_rows)?;
     let null = |column: &Column| {
         arrow::array::new_null_array(&weir_delta::schema::arrow_type(&column.sql_type), n_rows)
     };
     let arrays: Vec<ArrayRef> = columns
         .iter()
-        .enumerate()
-        .map(|(column_idx, column)| given.remove(&column_idx).unwrap_or_else(|| null(column)))
+        .zip(given)
+        .map(|(column, value)| value.unwrap_or_else(|| null(column)))
         .collect();
     check_not_null(session, object, &arrays)?;
-    let rows = crate::relation::batch(stored_schema(object), arrays, n_rows)?;
+    let rows = crate::relation::batch(Arc::clone(schema), arrays, n_rows)?;
     check_checks(session, object, &rows)?;
     Ok(rows)
 }
@@ -258,13 +262,13 @@ pub(crate) fn finish(
 fn add_defaults(
     session: &Session,
     columns: &[Column],
-    given: &mut HashMap<usize, ArrayRef>,
+    given: &mut Given,
     n_rows: usize,
 ) -> Result<()> {
     let missing: Vec<(usize, String)> = columns
         .iter()
         .enumerate()
-        .filter(|(column_idx, _)| !given.contains_key(column_idx))
+        .filter(|(column_idx, _)| given[*column_idx].is_none())
         .filter_map(|(column_idx, column)| Some((column_idx, column.default.clone()?)))
         .collect();
     if missing.is_empty() {
@@ -280,7 +284,7 @@ fn add_defaults(
         missing.iter().zip(defaults.evaluate(&rows)?.iter().zip(&defaults.types))
     {
         let value = assign::assign(value, sql_type, &columns[*column_idx], &settings)?;
-        given.insert(*column_idx, value);
+        given[*column_idx] = Some(value);
     }
     Ok(())
 }
@@ -288,7 +292,8 @@ fn add_defaults(
 fn add_generated(
     session: &Session,
     object: &Object,
-    given: &mut HashMap<usize, ArrayRef>,
+    schema: &SchemaRef,
+    given: &mut Given,
     n_rows: usize,
 ) -> Result<()> {
     let columns = object.columns();
@@ -301,17 +306,14 @@ fn add_generated(
         return Ok(());
     }
     // NOT NULL is checked later: here every column may be NULL.
-    let fields: Vec<_> = stored_schema(object)
-        .fields()
-        .iter()
-        .map(|field| field.as_ref().clone().with_nullable(true))
-        .collect();
+    let fields: Vec<_> =
+        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     let row = Arc::new(Schema::new(fields));
     let arrays: Vec<ArrayRef> = row
         .fields()
         .iter()
         .enumerate()
-        .map(|(column_idx, field)| match given.get(&column_idx) {
+        .map(|(column_idx, field)| match &given[column_idx] {
             Some(array) => Arc::clone(array),
             None => arrow::array::new_null_array(field.data_type(), n_rows),
         })
@@ -324,7 +326,7 @@ fn add_generated(
         generated.iter().zip(exprs.evaluate(&rows)?.iter().zip(&exprs.types))
     {
         let value = assign::assign(value, sql_type, &columns[*column_idx], &settings)?;
-        given.insert(*column_idx, value);
+        given[*column_idx] = Some(value);
     }
     Ok(())
 }
@@ -403,8 +405,9 @@ fn row_text(object: &Object, arrays: &[ArrayRef], row_idx: usize) -> String {
 /// # Errors
 /// Of evaluating.
 pub(super) fn default_value(session: &Session, column: &Column) -> Result<ArrayRef> {
-    let mut given = HashMap::new();
+    let mut given = vec![None];
     add_defaults(session, std::slice::from_ref(column), &mut given, 1)?;
     let data_type = weir_delta::schema::arrow_type(&column.sql_type);
-    Ok(given.remove(&0).unwrap_or_else(|| arrow::array::new_null_array(&data_type, 1)))
+    let value = given.pop().flatten();
+    Ok(value.unwrap_or_else(|| arrow::array::new_null_array(&data_type, 1)))
 }

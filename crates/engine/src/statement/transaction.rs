@@ -81,7 +81,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
 
 fn begin(session: &Session, read_only: bool, verb: &'static str) -> Result<Execution> {
     let mut state = session.state.lock();
-    let read_only = read_only || state.settings.read_only();
+    let read_only = read_only || state.settings.meaning().read_only();
     state.transaction = match std::mem::take(&mut state.transaction) {
         Transaction::None => {
             state.before = Some(Box::new(state.settings.clone()));

@@ -7,21 +7,19 @@ use weir_types::{Error, SqlState};
 
 use super::*;
 
-/// A crashed log with epochs 1 to 6, of which up to `marked` were synced with the mark.
+/// A crashed log with epochs 1 to 6, of which up to `marked` were synced and marked.
 fn crashed(marked: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("made");
-    let clock = Arc::new(ManualClock::at(Timestamp(0)));
-    let options = LogOptions { clock: clock.clone(), ..options() };
-    let log = open_with(dir.path(), options).expect("made");
+    let log = open(dir.path());
     let mut first = log.begin(Epoch(1), Timestamp(1));
     first.create_topic(config()).expect("created");
     log.write(first).expect("written");
     for epoch in 2..=6 {
         commit(&log, &[(P0, rows(2, 0, &noise(epoch, 1_000)))]);
         if epoch == marked {
-            clock.set(Timestamp(50_000));
             assert_eq!(log.sync().expect("synced"), Epoch(epoch));
             assert_eq!(log.durable_epoch(), Epoch(epoch));
+            log.mark().expect("marked");
         }
     }
     crash(dir.path())
@@ -115,15 +113,21 @@ fn older_log_beside_a_newer_mark_is_refused() {
 }
 
 #[test]
-fn closing_moves_the_mark_and_syncing_only_now_and_then() {
+fn mark_is_moved_to_what_is_durable_and_by_closing() {
     let dir = tempfile::tempdir().expect("made");
     let log = with_topic(dir.path(), config());
     let mark = |dir: &Path| std::fs::read(dir.join("MARK")).expect("read");
     let before = mark(dir.path());
+    log.mark().expect("nothing to note");
+    assert_eq!(mark(dir.path()), before, "the topic is not durable");
     log.sync().expect("synced");
-    assert_eq!(mark(dir.path()), before, "the clock stands still");
+    assert_eq!(mark(dir.path()), before, "no fsync of another file in the way of a commit");
+    log.mark().expect("marked");
+    let marked = mark(dir.path());
+    assert_ne!(marked, before);
+    commit(&log, &[(P0, rows(1, 0, b"x"))]);
     log.close().expect("closed");
-    assert_ne!(mark(dir.path()), before);
+    assert_ne!(mark(dir.path()), marked);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! CREATE TABLE .. AS: a table with a query's columns, and its rows.
 
-use std::collections::HashMap;
-
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use weir_planner::bind::BoundQuery;
@@ -81,18 +79,20 @@ async fn fill(session: &Session, table: &CreateTable, bound: BoundQuery) -> Resu
     let catalog = session.catalog();
     let object = catalog.resolve(&table.name, &session.search_path())?;
     let data = row::table_of(session, object)?;
+    let schema = row::stored_schema(object);
     let settings = session.format_settings();
     let (mut rows, _) = query::stream(session, &before, &bound, &[]).await?;
     let mut n_rows = 0;
     let fill = async {
         while let Some(batch) = rows.next().await {
             let batch = batch?;
-            let mut given = HashMap::new();
+            let mut given = vec![None; object.columns().len()];
             for (column_idx, from) in bound.columns.iter().enumerate() {
                 let (value, column) = (batch.column(column_idx), &object.columns()[column_idx]);
-                given.insert(column_idx, assign::assign(value, &from.sql_type, column, &settings)?);
+                given[column_idx] = Some(assign::assign(value, &from.sql_type, column, &settings)?);
             }
-            let whole = row::complete(session, object, Some(&data), given, batch.num_rows())?;
+            let whole =
+                row::complete(session, object, &schema, Some(&data), given, batch.num_rows())?;
             let none = RecordBatch::new_empty(whole.schema());
             insert::apply(session, object, &none, &whole, Epoch::MAX).await?;
             n_rows += whole.num_rows() as u64;

@@ -91,7 +91,7 @@ fn system_relation(plan: &LogicalPlan) -> Result<Option<String>> {
 fn stored(session: &Session, text: &str, bound: &BoundQuery) -> StoredQuery {
     StoredQuery {
         sql: text.to_owned(),
-        time_zone: session.time_zone(),
+        time_zone: session.meaning().time_zone().to_owned(),
         relations: bound.relations.clone(),
     }
 }

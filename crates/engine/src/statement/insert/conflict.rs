@@ -204,18 +204,19 @@ impl Conflict<'_> {
             .map_err(|e| Error::internal(e.to_string()))?;
         let places = arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt32Type>(&places);
         let old = rows::take(existing, places.values())?;
-        let mut given: HashMap<usize, ArrayRef> = HashMap::new();
+        let mut given: row::Given = vec![None; self.object.columns().len()];
         for (column_idx, column) in self.object.columns().iter().enumerate() {
             if column.generated.is_none() {
-                given.insert(column_idx, Arc::clone(old.column(column_idx)));
+                given[column_idx] = Some(Arc::clone(old.column(column_idx)));
             }
         }
+        let settings = self.session.format_settings();
         for (value_idx, target) in targets.iter().enumerate() {
             let from = &bound.columns[value_idx + 1].sql_type;
             let value = values.column(value_idx + 1);
-            given.insert(*target, assigned(self.session, self.object, *target, value, from)?);
+            given[*target] = Some(assigned(self.object, *target, value, from, &settings)?);
         }
-        let new = row::finish(self.session, self.object, given, old.num_rows())?;
+        let new = row::finish(self.session, self.object, &old.schema(), given, old.num_rows())?;
         Ok((old, new))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use datafusion::sql::sqlparser::ast::{self as sql, Expr, SetExpr, UnaryOperator, Value};
 use weir_catalog::{Catalog, Object};
-use weir_connect::value::ColumnBuilder;
+use weir_connect::value::{ColumnBuilder, FormatSettings};
 use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{self, Insert};
 use weir_types::{Error, Result, SqlState, SqlType};
@@ -271,9 +271,9 @@ impl Source {
         targets: &[usize],
         prepared: &Prepared,
         values: &[ArrayRef],
-    ) -> Result<(HashMap<usize, ArrayRef>, usize)> {
+    ) -> Result<(row::Given, usize)> {
         match self {
-            Self::Defaults => Ok((HashMap::new(), 1)),
+            Self::Defaults => Ok((nothing(object), 1)),
             Self::Cells(rows) => {
                 let given = cell_columns(session, object, rows, targets, prepared, values)?;
                 Ok((given, rows.len()))
@@ -286,16 +286,22 @@ impl Source {
                 let rows = query::collect_plan(session, catalog, plan, &pin, HashMap::new());
                 let batches = Box::pin(rows).await?;
                 let all = weir_delta::rows::concat(&schema, &batches)?;
-                let mut given = HashMap::with_capacity(targets.len());
+                let settings = session.format_settings();
+                let mut given = nothing(object);
                 for (column_idx, target) in targets.iter().enumerate() {
                     let from = &bound.columns[column_idx].sql_type;
                     let value = all.column(column_idx);
-                    given.insert(*target, assigned(session, object, *target, value, from)?);
+                    given[*target] = Some(assigned(object, *target, value, from, &settings)?);
                 }
                 Ok((given, all.num_rows()))
             }
         }
     }
+}
+
+/// No values for any column.
+fn nothing(object: &Object) -> row::Given {
+    vec![None; object.columns().len()]
 }
 
 fn cell_columns(
@@ -305,8 +311,9 @@ fn cell_columns(
     targets: &[usize],
     prepared: &Prepared,
     values: &[ArrayRef],
-) -> Result<HashMap<usize, ArrayRef>> {
-    let mut given = HashMap::with_capacity(targets.len());
+) -> Result<row::Given> {
+    let settings = session.format_settings();
+    let mut given = nothing(object);
     for (cell_idx, target) in targets.iter().enumerate() {
         let is_default = |row: &Vec<Cell>| matches!(row[cell_idx], Cell::Default);
         let n_defaults = rows.iter().filter(|row| is_default(row)).count();
@@ -321,11 +328,12 @@ fn cell_columns(
             && let Cell::Parameter(parameter) = row[cell_idx]
         {
             let from = &prepared.parameters[parameter];
-            assigned(session, object, *target, &values[parameter], from)?
+            assigned(object, *target, &values[parameter], from, &settings)?
         } else {
-            mixed_column(session, object, rows, cell_idx, *target, prepared, values)?
+            let place = (cell_idx, *target);
+            mixed_column(session, object, rows, place, prepared, values, &settings)?
         };
-        given.insert(*target, array);
+        given[*target] = Some(array);
     }
     Ok(given)
 }
@@ -335,15 +343,14 @@ fn mixed_column(
     session: &Session,
     object: &Object,
     rows: &[Vec<Cell>],
-    cell_idx: usize,
-    target: usize,
+    (cell_idx, target): (usize, usize),
     prepared: &Prepared,
     values: &[ArrayRef],
+    settings: &FormatSettings,
 ) -> Result<ArrayRef> {
     let column = &object.columns()[target];
-    let settings = session.format_settings();
     let mut parts: Vec<ArrayRef> = Vec::new();
-    let mut builder = ColumnBuilder::new(&column.sql_type, &settings);
+    let mut builder = ColumnBuilder::new(&column.sql_type, settings);
     for row in rows {
         match &row[cell_idx] {
             Cell::Null => builder.push_null(),
@@ -354,7 +361,7 @@ fn mixed_column(
                     parts.push(builder.finish()?);
                 }
                 let from = &prepared.parameters[*parameter];
-                parts.push(assigned(session, object, target, &values[*parameter], from)?);
+                parts.push(assigned(object, target, &values[*parameter], from, settings)?);
             }
             Cell::Default => {
                 if !builder.is_empty() {
