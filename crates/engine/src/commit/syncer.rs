@@ -1,40 +1,49 @@
 //! The syncer: makes commits durable, then acknowledges them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use tokio::sync::oneshot;
 use weir_log::Log;
-use weir_types::{Epoch, Result};
+use weir_types::{Epoch, Error, Result};
 
 use crate::epochs::DurableEpoch;
+
+/// Most bytes of an epoch that the committer fsyncs by itself: writing them takes less time than the fsync,
+/// so there is little that another thread could do meanwhile, and waking it would take longer.
+const AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
 /// A written epoch and those who wait for it to be durable.
 pub(super) struct Written {
     pub(super) epoch: Epoch,
+    pub(super) n_bytes: usize,
     pub(super) replies: Vec<oneshot::Sender<Result<()>>>,
+    /// Some of its commits do not wait for the fsync.
+    pub(super) has_relaxed: bool,
 }
 
-/// Fsyncs what was written, all that waits at once, until the committer ends. A failed fsync ends the
-/// process: the kernel may have dropped the pages, and a second try would report success.
-pub(super) fn run(
-    log: &Arc<dyn Log>,
-    written: &Receiver<Written>,
-    durable: &DurableEpoch,
-    marker: &SyncSender<()>,
-) {
-    while let Ok(first) = written.recv() {
-        let mut batch = vec![first];
-        batch.extend(written.try_iter());
-        let synced = match log.sync() {
+/// Makes durable, and tells all who have to know.
+#[derive(Clone)]
+pub(super) struct Fsync {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) durable: Arc<DurableEpoch>,
+    pub(super) marker: SyncSender<()>,
+}
+
+impl Fsync {
+    /// A failed fsync ends the process: the kernel may have dropped the pages, and a second try would report
+    /// success.
+    fn acknowledge(&self, batch: impl IntoIterator<Item = Written>) {
+        let synced = match self.log.sync() {
             Ok(epoch) => epoch,
             Err(error) => {
                 tracing::error!(%error, "fsync of the log failed; the process ends");
                 std::process::abort();
             }
         };
-        durable.advance(synced);
-        for Written { epoch, replies } in batch {
+        self.durable.advance(synced);
+        for Written { epoch, replies, .. } in batch {
             debug_assert!(epoch <= synced, "a sync covers what was written before it began");
             for reply in replies {
                 // A client that has gone away does not take its answer.
@@ -42,6 +51,60 @@ pub(super) fn run(
             }
         }
         // Where the marker was asked already, it has yet to look: it sees this epoch, too.
-        let _ = marker.try_send(());
+        let _ = self.marker.try_send(());
+    }
+}
+
+/// Where the committer's epochs become durable.
+pub(super) struct Syncer {
+    fsync: Fsync,
+    queue: Sender<Written>,
+    /// Epochs that the thread has not acknowledged yet.
+    n_queued: Arc<AtomicUsize>,
+}
+
+/// The thread's side.
+pub(super) struct Queue {
+    fsync: Fsync,
+    written: Receiver<Written>,
+    n_queued: Arc<AtomicUsize>,
+}
+
+impl Syncer {
+    /// Both sides. The queue ends when the other one is dropped.
+    pub(super) fn new(fsync: Fsync) -> (Self, Queue) {
+        let (queue, written) = std::sync::mpsc::channel();
+        let n_queued = Arc::new(AtomicUsize::new(0));
+        let thread = Queue { fsync: fsync.clone(), written, n_queued: Arc::clone(&n_queued) };
+        (Self { fsync, queue, n_queued }, thread)
+    }
+
+    /// Makes an epoch durable: a small one at once, where somebody waits for it and nothing else does; any
+    /// other by the thread, so that the caller can write on.
+    ///
+    /// # Errors
+    /// XX000 where the thread has ended.
+    pub(super) fn take(&self, written: Written) -> Result<()> {
+        let at_once = written.n_bytes <= AT_ONCE_BYTES_MAX
+            && !written.replies.is_empty()
+            && !written.has_relaxed
+            && self.n_queued.load(Ordering::Acquire) == 0;
+        if at_once {
+            self.fsync.acknowledge([written]);
+            return Ok(());
+        }
+        self.n_queued.fetch_add(1, Ordering::Relaxed);
+        self.queue.send(written).map_err(|_| Error::internal("the syncer ended"))
+    }
+}
+
+/// Fsyncs what was written, all that waits at once, until the committer ends.
+pub(super) fn run(queue: &Queue) {
+    while let Ok(first) = queue.written.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.written.try_iter());
+        let n_written = batch.len();
+        queue.fsync.acknowledge(batch);
+        queue.n_queued.fetch_sub(n_written, Ordering::Release);
     }
 }

@@ -11,7 +11,7 @@ use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
 use super::marker;
 use super::request::{DdlContext, DdlEffects, Request, WriteSet};
-use super::syncer::{self, Written};
+use super::syncer::{self, Fsync, Syncer, Written};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
 
@@ -86,24 +86,22 @@ fn stopped() -> Error {
 /// Starts the threads. They end when every [`Committer`] is dropped; the handle waits for that.
 pub(crate) fn start(shared: &Arc<Shared>) -> (Committer, Vec<std::thread::JoinHandle<()>>) {
     let (requests, receiver) = sync_channel(REQUESTS_MAX);
-    let (written, to_sync) = std::sync::mpsc::channel();
-    let (ask, asked) = sync_channel(1);
+    let (marker, asked) = sync_channel(1);
     let log = Arc::clone(&shared.log);
-    let marker = weir_env::spawn_thread("weir-mark", move || marker::run(&log, &asked));
-    let log = Arc::clone(&shared.log);
-    let durable = Arc::clone(&shared.durable);
-    let syncer =
-        weir_env::spawn_thread("weir-sync", move || syncer::run(&log, &to_sync, &durable, &ask));
+    let mark = weir_env::spawn_thread("weir-mark", move || marker::run(&log, &asked));
+    let (log, durable) = (Arc::clone(&shared.log), Arc::clone(&shared.durable));
+    let (syncer, queue) = Syncer::new(Fsync { log, durable, marker });
+    let sync = weir_env::spawn_thread("weir-sync", move || syncer::run(&queue));
     let shared = Arc::clone(shared);
-    let committer = weir_env::spawn_thread("weir-commit", move || {
-        Thread { shared, written }.run(&receiver);
+    let commit = weir_env::spawn_thread("weir-commit", move || {
+        Thread { shared, syncer }.run(&receiver);
     });
-    (Committer { requests }, vec![committer, syncer, marker])
+    (Committer { requests }, vec![commit, sync, mark])
 }
 
 struct Thread {
     shared: Arc<Shared>,
-    written: std::sync::mpsc::Sender<Written>,
+    syncer: Syncer,
 }
 
 /// What an epoch has gathered.
@@ -113,6 +111,8 @@ struct Gathered {
     effects: DdlEffects,
     replies: Vec<oneshot::Sender<Result<()>>>,
     relaxed: Vec<oneshot::Sender<Result<()>>>,
+    /// Of all blocks, as they are stored.
+    n_bytes: usize,
     timer: bool,
     empty: bool,
     now: Timestamp,
@@ -140,6 +140,7 @@ impl Thread {
             effects: DdlEffects::default(),
             replies: Vec::new(),
             relaxed: Vec::new(),
+            n_bytes: 0,
             timer: false,
             empty: true,
             now,
@@ -224,7 +225,8 @@ impl Thread {
         if let Err(error) = gathered.finish(&catalog) {
             self.give_up(&error);
         }
-        let Gathered { commit, topics, effects, replies, relaxed, timer, .. } = gathered;
+        let Gathered { commit, topics, effects, replies, relaxed, n_bytes, timer, .. } = gathered;
+        let has_relaxed = !relaxed.is_empty();
         if let Err(error) = shared.log.write(commit) {
             // Tables hold rows of an epoch that is not in the log. It will never be durable, so nobody
             // reads them; but no later epoch may be written either.
@@ -243,8 +245,8 @@ impl Thread {
         for reply in relaxed {
             let _ = reply.send(Ok(()));
         }
-        if self.written.send(Written { epoch, replies }).is_err() {
-            self.give_up(&Error::internal("the syncer ended"));
+        if let Err(error) = self.syncer.take(Written { epoch, n_bytes, replies, has_relaxed }) {
+            self.give_up(&error);
         }
     }
 
@@ -276,6 +278,7 @@ impl Gathered {
         for append in writes.appends {
             self.topics.insert(append.topic);
             for rows in append.partitions {
+                self.n_bytes += rows.payload.len();
                 let record = block(append.schema_version, rows.n_rows, now, rows.payload);
                 self.commit.append(append.topic, rows.partition, record)?;
             }
@@ -283,6 +286,7 @@ impl Gathered {
         for change in writes.changes {
             let topic = change.topic;
             self.topics.insert(topic);
+            self.n_bytes += change.payload.len();
             let n_rows = change.delta.len() as u32;
             let record = block(change.schema_version, n_rows, now, change.payload);
             self.commit.append(topic, weir_types::PartitionId(0), record)?;
