@@ -18,6 +18,7 @@ use crate::weir::Weir;
 use load::{Rates, Target};
 use postgres::Postgres;
 use report::Report;
+use visible::Visible;
 
 /// Rows that COPY brings in.
 const COPY_ROWS: usize = 2_000_000;
@@ -43,6 +44,7 @@ fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
     step("the disk alone");
     report.disk = disk::measure(dir.path())?;
     let [mut of_rocksdb, mut of_postgres, mut of_weir] = [const { Vec::new() }; 3];
+    let mut of_visible = Vec::new();
     for turn in 1..=TURNS {
         step(&format!("turn {turn} of {TURNS}: bare RocksDB"));
         of_rocksdb.push(raw::measure(&dir.path().join("rocksdb"), &rows, CONNECTIONS)?);
@@ -57,16 +59,15 @@ fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
         let weir = Weir::start(binary, &data, &[], None)?;
         let target = Target { connect: weir.connect_line(), kind: "STREAM" };
         of_weir.push(runtime.block_on(load::measure(&target, &rows, CONNECTIONS))?);
-        if turn == TURNS {
-            step("from acknowledged to visible");
-            report.visible = runtime.block_on(visible::measure(&target))?;
-        }
+        step(&format!("turn {turn} of {TURNS}: from acknowledged to visible"));
+        of_visible.push(runtime.block_on(visible::measure(&target))?);
         drop(weir);
         std::fs::remove_dir_all(&data)?;
     }
     report.rocksdb = Rates::medians(&of_rocksdb);
     report.postgres = Rates::medians(&of_postgres);
     report.weir = Rates::medians(&of_weir);
+    report.visible = Visible::medians(&of_visible);
 
     let (markdown, json) = report.write(results)?;
     println!("\n{}", std::fs::read_to_string(&markdown)?);

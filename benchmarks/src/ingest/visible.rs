@@ -1,7 +1,7 @@
 //! From acknowledged to visible: rows go in at a steady rate, and another connection looks for them in a
 //! stateless view.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::load::Target;
 use crate::Result;
-use crate::times::percentiles;
+use crate::times::{median, percentiles};
 
 /// Rows a second.
 const RATE: u32 = 1_000;
@@ -18,8 +18,10 @@ const RATE: u32 = 1_000;
 const ROWS: i64 = 10_000;
 /// Connections that they come over.
 const WRITERS: usize = 8;
-/// What a reader looks at: with so few connections no row is longer under way.
-const NEWEST: &str = "SELECT id FROM seen ORDER BY id DESC LIMIT 500";
+/// A row that is not seen by then, although all were sent, never will be.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+/// What a reader looks at: the rows from the first one on that it has not seen.
+const NEWEST: &str = "SELECT id FROM seen WHERE id >= $1";
 
 /// Times in milliseconds.
 #[derive(Default)]
@@ -33,6 +35,21 @@ pub(crate) struct Visible {
     /// A strict read that begins at the acknowledgement.
     pub(crate) strict_p50_ms: f64,
     pub(crate) strict_p99_ms: f64,
+}
+
+impl Visible {
+    /// The median of each time.
+    pub(crate) fn medians(turns: &[Self]) -> Self {
+        let median = |time: fn(&Self) -> f64| median(turns.iter().map(time).collect());
+        Self {
+            newest_p50_ms: median(|times| times.newest_p50_ms),
+            newest_p99_ms: median(|times| times.newest_p99_ms),
+            sent_p50_ms: median(|times| times.sent_p50_ms),
+            sent_p99_ms: median(|times| times.sent_p99_ms),
+            strict_p50_ms: median(|times| times.strict_p50_ms),
+            strict_p99_ms: median(|times| times.strict_p99_ms),
+        }
+    }
 }
 
 pub(crate) async fn measure(target: &Target) -> Result<Visible> {
@@ -61,29 +78,31 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
     let reader = target.client().await?;
     reader.batch_execute("SET weir.read = 'newest'").await?;
     let read = reader.prepare(NEWEST).await?;
-    let (mut from_acknowledged, mut from_sent) = (Vec::new(), Vec::new());
-    let mut waiting = Vec::new();
-    loop {
-        let seen: HashSet<i64> =
-            reader.query(&read, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let mut seen_at: HashMap<i64, Instant> = HashMap::new();
+    let mut first_unseen = 0;
+    let mut last_seen = Instant::now();
+    while first_unseen < ROWS && !(writer.is_finished() && last_seen.elapsed() > GIVE_UP_AFTER) {
+        let rows = reader.query(&read, &[&first_unseen]).await?;
         let now = Instant::now();
-        while let Ok(row) = to_find.try_recv() {
-            waiting.push(row);
+        for row in rows {
+            seen_at.entry(row.get(0)).or_insert(now);
         }
-        for (_, sent, at) in waiting.extract_if(.., |(id, ..)| seen.contains(id)) {
-            from_sent.push(now - sent);
-            // Seen before its acknowledgement came: 0.
-            from_acknowledged.push(now.saturating_duration_since(at));
-        }
-        if waiting.is_empty() && writer.is_finished() && to_find.is_empty() {
-            break;
+        while seen_at.contains_key(&first_unseen) {
+            first_unseen += 1;
+            last_seen = now;
         }
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
     writer.await??;
     let mut strict = strict.await??;
-    if from_acknowledged.len() != ROWS as usize {
-        return Err(format!("{} of {ROWS} rows were seen", from_acknowledged.len()).into());
+    if first_unseen < ROWS {
+        return Err(format!("row {first_unseen} of {ROWS} was not seen").into());
+    }
+    let (mut from_acknowledged, mut from_sent) = (Vec::new(), Vec::new());
+    while let Ok((id, sent, at)) = to_find.try_recv() {
+        from_sent.push(seen_at[&id] - sent);
+        // Seen before its acknowledgement came: 0.
+        from_acknowledged.push(seen_at[&id].saturating_duration_since(at));
     }
     let [newest_p50_ms, newest_p99_ms] = percentiles(&mut from_acknowledged, [50.0, 99.0]);
     let [sent_p50_ms, sent_p99_ms] = percentiles(&mut from_sent, [50.0, 99.0]);
