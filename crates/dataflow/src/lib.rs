@@ -31,21 +31,21 @@ use weir_types::Epoch;
 /// A relation as a view's dataflow reads it.
 pub trait Input: Send + Sync {
     /// The changes of the relation after `after`, up to and with `upto`, in parts that can be read side by
-    /// side. `after` of [`Epoch::ZERO`] gives the whole content at `upto`.
+    /// side, each once. `after` of [`Epoch::ZERO`] gives the whole content at `upto`.
     ///
     /// # Errors
     /// Of reading.
     fn parts(&self, after: Epoch, upto: Epoch) -> Result<Vec<Box<dyn InputPart + '_>>>;
 }
 
-/// Some of the changes of an input.
+/// Some of the changes of an input. Threads that share a part get different changes of it.
 pub trait InputPart: Send + Sync {
-    /// Number of rows in it, about.
+    /// Number of rows in it from the beginning, about.
     fn n_rows(&self) -> usize;
 
-    /// Hands the changes to `each`, in batches.
+    /// A batch of changes that nobody has got yet; `None` where none is left, or after an error.
     ///
     /// # Errors
-    /// Of reading, or those that `each` returns.
-    fn read(&self, each: &mut dyn FnMut(Delta) -> Result<()>) -> Result<()>;
+    /// Of reading.
+    fn next(&self) -> Result<Option<Delta>>;
 }

@@ -1,7 +1,8 @@
 //! A tick of an incremental view: its inputs' changes through its pipelines and aggregations.
 //!
 //! Few rows go straight into the aggregations. Many are read by several threads: each has gathering shards
-//! of its own, which it merges into the view's where they are full, and at the end. What an aggregation
+//! of its own, which it merges into the view's where they are full, and at the end; where nearly each row is
+//! another group, it gives up gathering for the rest of the tick. What an aggregation
 //! changed is told shard by shard, when all rows that it gets are in; that of many groups by several threads, too.
 //!
 //! ```text
@@ -30,6 +31,9 @@ use crate::operator::aggregate::{Aggregate, Prepared};
 const PARALLEL_ROWS: usize = 1 << 15;
 /// Groups of a gathering shard from which on it is merged: what it holds should stay in the cache.
 const GATHERED_GROUPS: usize = 1 << 14;
+/// Rows for each of the groups, and of the values that calls with DISTINCT have seen, below which gathering
+/// does not pay.
+const ROWS_OF_GATHERED_MIN: usize = 2;
 
 fn parallel_rows() -> usize {
     if planted::is_small() { 2 } else { PARALLEL_ROWS }
@@ -168,9 +172,11 @@ impl Run<'_> {
             .flat_map(|(input, parts)| parts.iter().map(move |part| (input, part.as_ref())))
             .collect();
         let n_rows: usize = parts.iter().map(|(_, part)| part.n_rows()).sum();
-        if n_rows < parallel_rows() || self.n_workers < 2 || parts.len() < 2 {
+        if n_rows < parallel_rows() || self.n_workers < 2 {
             for (input, part) in parts {
-                part.read(&mut |delta| self.take_in(Origin::Input(input), delta, 0, None))?;
+                while let Some(delta) = part.next()? {
+                    self.take_in(Origin::Input(input), delta, 0, None)?;
+                }
             }
         } else {
             self.read_side_by_side(&parts)?;
@@ -182,14 +188,14 @@ impl Run<'_> {
     }
 
     fn read_side_by_side(&self, parts: &[(usize, &dyn InputPart)]) -> Result<()> {
-        let next = AtomicUsize::new(0);
         self.on_all_workers(|worker_idx| {
             let mut gathered = Gathered::new(self.graph, self.state);
-            while let Some((input, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let origin = Origin::Input(*input);
-                part.read(&mut |delta| {
-                    self.take_in(origin, delta, worker_idx, Some(&mut gathered))
-                })?;
+            // Each begins with another part, and helps with the others when that is read.
+            let (before, after) = parts.split_at(worker_idx * parts.len() / self.n_workers);
+            for (input, part) in after.iter().chain(before) {
+                while let Some(delta) = part.next()? {
+                    self.take_in(Origin::Input(*input), delta, worker_idx, Some(&mut gathered))?;
+                }
             }
             gathered.merge_all(self, worker_idx)
         })
@@ -218,7 +224,9 @@ impl Run<'_> {
                 };
                 let began = Instant::now();
                 match &mut gathered {
-                    Some(gathered) => gathered.take_in(self.graph, self.state, to, &output)?,
+                    Some(gathered) => {
+                        gathered.take_in(self.graph, self.state, to, &output, worker_idx)?;
+                    }
                     None => self.aggregate(to, &output)?,
                 }
                 self.metrics.aggregations[to][worker_idx].add(output.len(), 0, began);
@@ -245,12 +253,7 @@ impl Run<'_> {
     fn aggregate(&self, aggregation: usize, delta: &Delta) -> Result<()> {
         let shards = &self.state.aggregations[aggregation];
         let prepared = Prepared::new(&self.graph.aggregations[aggregation], delta, shards.len());
-        for (shard, rows) in shards.iter().zip(&prepared.rows) {
-            if !rows.is_empty() {
-                shard.lock().update(&prepared, rows)?;
-            }
-        }
-        Ok(())
+        update(shards, &prepared, 0)
     }
 
     /// What the aggregation changed goes on.
@@ -291,18 +294,28 @@ impl Run<'_> {
     }
 }
 
-/// Gathering shards of a worker, for each aggregation.
+/// What a worker gathers before it locks the view's shards, for each aggregation.
 struct Gathered {
-    shards: Vec<Vec<Shard>>,
+    aggregations: Vec<Gathering>,
 }
+
+/// Gathering shards of a worker.
+struct Gathering {
+    shards: Vec<(Shard, NRows)>,
+    /// Rows turned out to be of so many groups that counting them twice costs more than the locks.
+    is_direct: bool,
+}
+
+/// Rows that a gathering shard has taken in.
+type NRows = usize;
 
 impl Gathered {
     fn new(graph: &Graph, state: &GraphState) -> Self {
-        let shards =
-            graph.aggregations.iter().zip(&state.aggregations).map(|(aggregate, shards)| {
-                shards.iter().map(|_| Shard::gathering(aggregate)).collect()
-            });
-        Self { shards: shards.collect() }
+        let of = |(aggregate, shards): (&Arc<Aggregate>, &Vec<Mutex<Shard>>)| Gathering {
+            shards: shards.iter().map(|_| (Shard::gathering(aggregate), 0)).collect(),
+            is_direct: false,
+        };
+        Self { aggregations: graph.aggregations.iter().zip(&state.aggregations).map(of).collect() }
     }
 
     fn take_in(
@@ -311,15 +324,23 @@ impl Gathered {
         state: &GraphState,
         to: usize,
         delta: &Delta,
+        worker_idx: usize,
     ) -> Result<()> {
-        let shards = &mut self.shards[to];
-        let aggregate = &graph.aggregations[to];
-        let prepared = Prepared::new(aggregate, delta, shards.len());
-        for (shard_idx, shard) in shards.iter_mut().enumerate() {
-            shard.update(&prepared, &prepared.rows[shard_idx])?;
+        let (aggregate, targets) = (&graph.aggregations[to], &state.aggregations[to]);
+        let prepared = Prepared::new(aggregate, delta, targets.len());
+        let Gathering { shards, is_direct } = &mut self.aggregations[to];
+        if *is_direct {
+            return update(targets, &prepared, worker_idx);
+        }
+        for (shard_idx, (shard, n_rows)) in shards.iter_mut().enumerate() {
+            let rows = &prepared.rows[shard_idx];
+            shard.update(&prepared, rows)?;
+            *n_rows += rows.len();
             if shard.n_gathered() > gathered_max() {
+                *is_direct |= *n_rows < ROWS_OF_GATHERED_MIN * shard.n_gathered();
                 let full = std::mem::replace(shard, Shard::gathering(aggregate));
-                state.aggregations[to][shard_idx].lock().merge(&full)?;
+                *n_rows = 0;
+                targets[shard_idx].lock().merge(&full)?;
             }
         }
         Ok(())
@@ -327,15 +348,30 @@ impl Gathered {
 
     /// Merges all shards, each worker beginning with another.
     fn merge_all(self, run: &Run<'_>, worker_idx: usize) -> Result<()> {
-        for (aggregation, shards) in self.shards.iter().enumerate() {
+        for (aggregation, Gathering { shards, .. }) in self.aggregations.iter().enumerate() {
             let began = Instant::now();
             let targets = &run.state.aggregations[aggregation];
             for step in 0..shards.len() {
                 let shard_idx = (step + worker_idx) % shards.len();
-                targets[shard_idx].lock().merge(&shards[shard_idx])?;
+                targets[shard_idx].lock().merge(&shards[shard_idx].0)?;
             }
             run.metrics.aggregations[aggregation][worker_idx].add(0, 0, began);
         }
         Ok(())
     }
+}
+
+/// Counts a batch in the view's shards: first in those that no other worker is at.
+fn update(shards: &[Mutex<Shard>], batch: &Prepared<'_>, worker_idx: usize) -> Result<()> {
+    let mut busy = Vec::new();
+    for step in 0..shards.len() {
+        let shard_idx = (step + worker_idx) % shards.len();
+        let rows = &batch.rows[shard_idx];
+        match shards[shard_idx].try_lock() {
+            _ if rows.is_empty() => {}
+            Some(mut shard) => shard.update(batch, rows)?,
+            None => busy.push(shard_idx),
+        }
+    }
+    busy.into_iter().try_for_each(|idx| shards[idx].lock().update(batch, &batch.rows[idx]))
 }

@@ -2,15 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::{Result, cargo};
 
-/// The checkout's root.
+/// The root of the checkout that cargo runs this for. Not the one it was built for: clones that share a target
+/// directory share the binary, too.
 pub(crate) fn root() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).expect("the crate is two folders below the root")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs this");
+        let root = Path::new(&crate_dir).ancestors().nth(2);
+        root.expect("the crate is two folders below the root").to_owned()
+    })
 }
 
 /// Where the commands keep what can be made again.

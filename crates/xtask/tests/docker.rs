@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+    // The checkout that is tested, which need not be the one that the test was built for.
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&crate_dir).ancestors().nth(2).unwrap().to_owned()
 }
 
 fn read(name: &str) -> String {

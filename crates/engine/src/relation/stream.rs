@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use parking_lot::Mutex;
 use weir_catalog::{Object, ObjectBody, Stream};
 use weir_delta::codec::Decoder;
-use weir_log::{Block, Log};
+use weir_log::{Block, BlockReader, Log};
 use weir_planner::source::RecordColumn;
 use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
@@ -102,15 +103,18 @@ impl StreamRelation {
         self.blocks(part, range, self.columns.to_vec(), Arc::clone(&self.schema))
     }
 
-    /// The range of each partition.
-    pub(crate) fn ranges(&self) -> &[Range<Offset>] {
-        &self.ranges
-    }
-
-    /// The rows in a range of a part.
-    pub(crate) fn read_range(&self, part: usize, range: Range<Offset>) -> Batches {
-        let blocks = self.blocks(part, range, self.columns.to_vec(), Arc::clone(&self.schema));
-        Box::new(blocks.map(|block| block.map(|(_, rows)| rows)))
+    /// The rows of a part, for several threads.
+    ///
+    /// # Errors
+    /// As of [`Log::read`].
+    pub(crate) fn share(&self, part: usize) -> Result<SharedRows> {
+        let (partition, range) = (PartitionId(part as u32), self.ranges[part].clone());
+        let blocks: BlockReader = match range.is_empty() {
+            true => Box::new(std::iter::empty()),
+            false => self.log.read(self.topic, partition, range.start, range.end)?,
+        };
+        let (columns, schema) = (Arc::clone(&self.columns), Arc::clone(&self.schema));
+        Ok(SharedRows { blocks: Mutex::new(blocks), partition, range, columns, schema })
     }
 
     /// Those columns of a part's blocks, as far as they are in that range.
@@ -131,10 +135,7 @@ impl StreamRelation {
         };
         Box::new(blocks.map(move |block| {
             let block = block?;
-            let batch = decode(&block, partition, &columns, Arc::clone(&schema))?;
-            let begin = range.start.0.saturating_sub(block.header.base_offset.0) as usize;
-            let end = batch.num_rows().min((range.end.0 - block.header.base_offset.0) as usize);
-            let rows = batch.slice(begin.min(end), end - begin.min(end));
+            let rows = rows_within(&block, partition, &range, &columns, &schema)?;
             Ok((block.header.epoch, rows))
         }))
     }
@@ -175,6 +176,47 @@ impl RowSource for StreamRelation {
         let range = self.ranges[part].clone();
         Box::new(self.blocks(part, range, columns, schema).map(|block| block.map(|(_, rows)| rows)))
     }
+}
+
+/// The rows of a partition in a range, of which several threads take. Only one at a time reads; they decode
+/// side by side.
+pub(crate) struct SharedRows {
+    blocks: Mutex<BlockReader>,
+    partition: PartitionId,
+    range: Range<Offset>,
+    columns: Arc<[Part]>,
+    schema: SchemaRef,
+}
+
+impl SharedRows {
+    /// Number of rows from the beginning.
+    pub(crate) fn n_rows(&self) -> u64 {
+        self.range.end.0.saturating_sub(self.range.start.0)
+    }
+
+    /// The rows of a block that nobody has got yet; `None` where none is left, or after an error.
+    ///
+    /// # Errors
+    /// XX001, 58030, and 55000 where retention overtakes the reader.
+    pub(crate) fn next(&self) -> Result<Option<RecordBatch>> {
+        let Some(block) = self.blocks.lock().next() else { return Ok(None) };
+        rows_within(&block?, self.partition, &self.range, &self.columns, &self.schema).map(Some)
+    }
+}
+
+/// Those columns of a block's rows that are in the range.
+fn rows_within(
+    block: &Block,
+    partition: PartitionId,
+    range: &Range<Offset>,
+    columns: &[Part],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let batch = decode(block, partition, columns, Arc::clone(schema))?;
+    let base = block.header.base_offset.0;
+    let end = batch.num_rows().min((range.end.0 - base) as usize);
+    let begin = (range.start.0.saturating_sub(base) as usize).min(end);
+    Ok(batch.slice(begin, end - begin))
 }
 
 /// The rows of a stream's or table's blocks, whoever reads these.

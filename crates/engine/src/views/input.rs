@@ -1,27 +1,21 @@
 //! What an incremental view reads: changes of a stream, a table or another view.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result as DfResult};
+use parking_lot::Mutex;
 use weir_catalog::{Object, ObjectBody};
 use weir_dataflow::{Input, InputPart};
 use weir_delta::segments::Snapshot;
 use weir_delta::{Delta, Weights, rows};
 use weir_planner::incremental::InputRelation;
-use weir_types::planted;
-use weir_types::{Epoch, Error, Offset, Result};
+use weir_types::{Epoch, Error, Result};
 
-use crate::relation::StreamRelation;
+use crate::relation::{RowSource, SharedRows, StreamRelation};
 use crate::shared::Shared;
-
-/// Records of a part of a stream: the blocks at its ends may be read twice, by this part and by the next.
-const PART_RECORDS: u64 = 1 << 16;
-
-fn part_records() -> u64 {
-    if planted::is_small() { 3 } else { PART_RECORDS }
-}
 
 /// Changes of one relation of a view.
 pub(super) struct RelationInput<'a> {
@@ -61,15 +55,13 @@ impl<'a> RelationInput<'a> {
         after: Epoch,
         upto: Epoch,
     ) -> Result<Vec<Box<dyn InputPart + 'a>>> {
-        let rows = Arc::new(self.stream(object, after, upto)?);
-        let n_rows = self.n_rows;
-        let mut parts: Vec<Box<dyn InputPart + 'a>> = Vec::new();
-        for (partition, range) in rows.ranges().iter().enumerate() {
-            let n_records = part_records();
-            for start in (range.start.0..range.end.0).step_by(n_records as usize) {
-                let range = Offset(start)..Offset((start + n_records).min(range.end.0));
-                let rows = Arc::clone(&rows);
-                parts.push(Box::new(StreamPart { rows, partition, range, n_rows }));
+        let stream = self.stream(object, after, upto)?;
+        let (n_partitions, n_rows) = (stream.n_parts(), self.n_rows);
+        let mut parts: Vec<Box<dyn InputPart + 'a>> = Vec::with_capacity(n_partitions);
+        for partition in 0..n_partitions {
+            let rows = stream.share(partition)?;
+            if rows.n_rows() > 0 {
+                parts.push(Box::new(StreamPart { rows, n_rows }));
             }
         }
         Ok(parts)
@@ -90,17 +82,23 @@ impl<'a> RelationInput<'a> {
             .map(|id| position(*id))
             .collect::<Option<_>>()
             .ok_or_else(|| Error::internal("a relation lost a column"))?;
-        let content = if after == Epoch::ZERO {
-            Content::All(snapshot, upto)
+        let schema = Arc::clone(&self.relation.schema);
+        let part = if after == Epoch::ZERO {
+            let rows = snapshot.scan(upto, Some(&positions));
+            let deltas = rows.map(move |rows| of_schema(rows, Weights::One, &schema));
+            let len = snapshot.n_rows(upto);
+            VersionsPart { len, deltas: Mutex::new(Box::new(deltas)), n_rows: self.n_rows }
         } else {
             let changes = snapshot.changes(after, upto)?;
             if changes.is_empty() {
                 return Ok(Vec::new());
             }
-            Content::Changes(changes)
+            let rows = rows::project(changes.rows(), &positions)?;
+            let delta = of_schema(rows, changes.weights().clone(), &schema);
+            let deltas = Mutex::new(Box::new(std::iter::once(delta)) as Deltas);
+            VersionsPart { len: changes.len(), deltas, n_rows: self.n_rows }
         };
-        let (relation, n_rows) = (self.relation, self.n_rows);
-        Ok(vec![Box::new(VersionsPart { relation, positions, content, n_rows })])
+        Ok(vec![Box::new(part)])
     }
 
     fn stream(&self, object: &Object, after: Epoch, upto: Epoch) -> Result<StreamRelation> {
@@ -133,66 +131,45 @@ impl<'a> RelationInput<'a> {
 
 /// Records of a partition.
 struct StreamPart<'a> {
-    rows: Arc<StreamRelation>,
-    partition: usize,
-    range: Range<Offset>,
+    rows: SharedRows,
     n_rows: &'a AtomicU64,
 }
 
 impl InputPart for StreamPart<'_> {
     fn n_rows(&self) -> usize {
-        (self.range.end.0 - self.range.start.0) as usize
+        self.rows.n_rows() as usize
     }
 
-    fn read(&self, each: &mut dyn FnMut(Delta) -> DfResult<()>) -> DfResult<()> {
-        for rows in self.rows.read_range(self.partition, self.range.clone()) {
-            let rows = rows.map_err(external)?;
-            self.n_rows.fetch_add(rows.num_rows() as u64, Ordering::Relaxed);
-            each(Delta::insertions(rows))?;
-        }
-        Ok(())
+    fn next(&self) -> DfResult<Option<Delta>> {
+        let Some(rows) = self.rows.next().map_err(external)? else { return Ok(None) };
+        self.n_rows.fetch_add(rows.num_rows() as u64, Ordering::Relaxed);
+        Ok(Some(Delta::insertions(rows)))
     }
 }
 
-enum Content {
-    /// All rows at an epoch.
-    All(Snapshot, Epoch),
-    Changes(Delta),
-}
+type Deltas = Box<dyn Iterator<Item = Result<Delta>> + Send>;
 
 /// Rows of a table or of a view.
 struct VersionsPart<'a> {
-    relation: &'a InputRelation,
-    positions: Vec<usize>,
-    content: Content,
+    len: usize,
+    deltas: Mutex<Deltas>,
     n_rows: &'a AtomicU64,
 }
 
 impl InputPart for VersionsPart<'_> {
     fn n_rows(&self) -> usize {
-        match &self.content {
-            Content::All(snapshot, upto) => snapshot.n_rows(*upto),
-            Content::Changes(changes) => changes.len(),
-        }
+        self.len
     }
 
-    fn read(&self, each: &mut dyn FnMut(Delta) -> DfResult<()>) -> DfResult<()> {
-        let mut hand_out = |batch: arrow::array::RecordBatch, weights: Weights| {
-            let batch = rows::with_schema(&batch, &self.relation.schema).map_err(external)?;
-            self.n_rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            each(Delta::new(batch, weights))
-        };
-        match &self.content {
-            Content::All(snapshot, upto) => {
-                for batch in snapshot.scan(*upto, Some(&self.positions)) {
-                    hand_out(batch, Weights::One)?;
-                }
-            }
-            Content::Changes(changes) => {
-                let batch = rows::project(changes.rows(), &self.positions).map_err(external)?;
-                hand_out(batch, changes.weights().clone())?;
-            }
-        }
-        Ok(())
+    fn next(&self) -> DfResult<Option<Delta>> {
+        let Some(delta) = self.deltas.lock().next() else { return Ok(None) };
+        let delta = delta.map_err(external)?;
+        self.n_rows.fetch_add(delta.len() as u64, Ordering::Relaxed);
+        Ok(Some(delta))
     }
+}
+
+/// Rows as the reader knows them.
+fn of_schema(rows: RecordBatch, weights: Weights, schema: &SchemaRef) -> Result<Delta> {
+    Ok(Delta::new(rows::with_schema(&rows, schema)?, weights))
 }

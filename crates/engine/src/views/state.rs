@@ -109,6 +109,7 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use arrow::datatypes::{DataType, Field, Schema};
     use datafusion::error::Result as DfResult;
+    use parking_lot::Mutex;
     use weir_dataflow::{
         Aggregate, Graph, GraphState, InputPart, Metrics, Origin, Pipeline, Run, Target,
     };
@@ -140,15 +141,15 @@ mod tests {
         }
     }
 
-    struct Rows(Delta);
+    struct Rows(Mutex<Option<Delta>>);
 
     impl InputPart for Rows {
         fn n_rows(&self) -> usize {
-            self.0.len()
+            self.0.lock().as_ref().map_or(0, Delta::len)
         }
 
-        fn read(&self, each: &mut dyn FnMut(Delta) -> DfResult<()>) -> DfResult<()> {
-            each(self.0.clone())
+        fn next(&self) -> DfResult<Option<Delta>> {
+            Ok(self.0.lock().take())
         }
     }
 
@@ -164,7 +165,7 @@ mod tests {
             skips_errors: false,
             content: &|_| Ok(()),
         };
-        let part: Box<dyn InputPart> = Box::new(Rows(Delta::new(rows, weights)));
+        let part: Box<dyn InputPart> = Box::new(Rows(Mutex::new(Some(Delta::new(rows, weights)))));
         run.run(&[vec![part]], true).expect("no operator fails");
         state.commit();
     }

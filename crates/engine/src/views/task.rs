@@ -185,12 +185,11 @@ impl Run<'_> {
             let pipelines =
                 || graph.pipelines.iter().filter(|p| p.origin == Origin::Input(input_idx));
             for part in source.parts(from, upto)? {
-                part.read(&mut |delta| {
+                while let Some(delta) = part.next()? {
                     for pipeline in pipelines() {
                         each(self.dead_of(pipeline, delta.clone(), &dead)?)?;
                     }
-                    Ok(())
-                })?;
+                }
             }
         }
         Ok(())
@@ -278,11 +277,9 @@ impl Run<'_> {
         let n_lost = usize::from(planted::is(Bug::UntouchedKeys));
         for source in self.sources(&keys.inputs[n_lost..]) {
             for part in source.parts(from, upto).map_err(semantics::to_error)? {
-                let mut on_batch = |delta: Delta| -> DfResult<()> {
+                while let Some(delta) = part.next().map_err(semantics::to_error)? {
                     touched.add(delta.rows().columns());
-                    Ok(())
-                };
-                part.read(&mut on_batch).map_err(semantics::to_error)?;
+                }
             }
         }
         Ok(touched)
