@@ -324,6 +324,18 @@ impl Log for EmbeddedLog {
         self.shelf.read(&self.topics.get(topic)?, partition, from, upto)
     }
 
+    fn read_side_by_side(
+        &self,
+        topic: TopicId,
+        partition: PartitionId,
+        from: Offset,
+        upto: Offset,
+        n_readers: usize,
+    ) -> Result<Vec<BlockReader>> {
+        let topic = self.topics.get(topic)?;
+        self.shelf.read_side_by_side(&topic, partition, from, upto, n_readers)
+    }
+
     fn meta(&self, space: u8, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.shelf.store.get_meta(MetaKind::User, &record_key(space, key))
     }

@@ -110,6 +110,20 @@ pub trait Log: Send + Sync {
         upto: Offset,
     ) -> Result<BlockReader>;
 
+    /// As [`Self::read`], from several readers for as many threads: each block comes from one of them. Where
+    /// a block is missing between two of them, the last one that ends gives the error.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    fn read_side_by_side(
+        &self,
+        topic: TopicId,
+        partition: PartitionId,
+        from: Offset,
+        upto: Offset,
+        n_readers: usize,
+    ) -> Result<Vec<BlockReader>>;
+
     /// A record of the layers above.
     ///
     /// # Errors

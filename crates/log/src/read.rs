@@ -1,8 +1,10 @@
 //! Reading the blocks of a partition between two offsets.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use weir_store::{DataDir, LogStore, MetaKind};
 use weir_types::{Error, Offset, PartitionId, Result, SqlState};
 
@@ -34,6 +36,19 @@ impl Shelf {
         from: Offset,
         upto: Offset,
     ) -> Result<BlockReader> {
+        let mut readers = self.read_side_by_side(topic, partition, from, upto, 1)?;
+        Ok(readers.pop().expect("one was asked for"))
+    }
+
+    /// The same from several readers, as [`crate::Log::read_side_by_side`] gives them.
+    pub(crate) fn read_side_by_side(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        partition: PartitionId,
+        from: Offset,
+        upto: Offset,
+        n_readers: usize,
+    ) -> Result<Vec<BlockReader>> {
         let (start, end) = {
             let partition = topic.partition(partition)?.lock();
             (partition.start, partition.tip.end)
@@ -41,27 +56,48 @@ impl Shelf {
         if from < start {
             return Err(below_start(topic, partition, from, start));
         }
-        Ok(Box::new(RangeReader {
-            shelf: Arc::clone(self),
-            topic: Arc::clone(topic),
-            partition,
-            next: from,
-            upto: upto.min(end),
-            first: true,
-            chunk: VecDeque::new(),
-        }))
+        let upto = upto.min(end);
+        let n_records = upto.0.saturating_sub(from.0);
+        let n_readers = (n_readers as u64).clamp(1, n_records.max(1));
+        let seams = Arc::new(Seams::new(from, n_readers as usize));
+        let cut = |reader_idx: u64| {
+            let before = u128::from(n_records) * u128::from(reader_idx) / u128::from(n_readers);
+            Offset(from.0 + before as u64)
+        };
+        let reader = |reader_idx: u64| -> BlockReader {
+            let is_last = reader_idx + 1 == n_readers;
+            Box::new(RangeReader {
+                shelf: Arc::clone(self),
+                topic: Arc::clone(topic),
+                partition,
+                next: cut(reader_idx),
+                upto: if is_last { upto } else { cut(reader_idx + 1) },
+                is_last,
+                begun: None,
+                chunk: VecDeque::new(),
+                seam: Some((Arc::clone(&seams), reader_idx as usize)),
+            })
+        };
+        Ok((0..n_readers).map(reader).collect())
     }
 
     /// Blocks of a partition from the one on that contains `from`, from memory or from disk, without
-    /// gaps. At least one where there is one.
-    fn chunk(&self, topic: &Topic, partition: PartitionId, from: Offset) -> Result<Vec<Block>> {
-        let tail = self.tail.read(topic.config.id, partition, from, CHUNK_BYTES);
+    /// gaps; with `before`, as long as they end before that. At least one where there is one.
+    fn chunk(
+        &self,
+        topic: &Topic,
+        partition: PartitionId,
+        from: Offset,
+        before: Option<Offset>,
+    ) -> Result<Vec<Block>> {
+        let mut tail = self.tail.read(topic.config.id, partition, from, CHUNK_BYTES);
         if !tail.is_empty() {
+            tail.retain(|block| before.is_none_or(|before| block.header.end_offset() <= before));
             return Ok(tail);
         }
         let mut blocks = Vec::new();
         let mut n_bytes = 0;
-        for block in self.stored(topic, partition, from)? {
+        for block in self.stored(topic, partition, from, before)? {
             let block = match block {
                 // The good ones first; the next chunk begins with this one.
                 Err(_) if !blocks.is_empty() => break,
@@ -83,18 +119,20 @@ impl Shelf {
         partition: PartitionId,
         offset: Offset,
     ) -> Result<Option<Block>> {
-        self.stored(topic, partition, offset)?.next().transpose()
+        self.stored(topic, partition, offset, None)?.next().transpose()
     }
 
-    /// The blocks from the one on that contains `from`, or follows it, from disk.
+    /// The blocks from the one on that contains `from`, or follows it, from disk; with `before`, as long as
+    /// they end before that.
     pub(crate) fn stored<'a>(
         &'a self,
         topic: &'a Topic,
         partition: PartitionId,
         from: Offset,
+        before: Option<Offset>,
     ) -> Result<impl Iterator<Item = Result<Block>> + 'a> {
         let config = &topic.config;
-        let blocks = self.store.blocks(topic.class, config.id, partition, from)?;
+        let blocks = self.store.blocks(topic.class, config.id, partition, from, before)?;
         Ok(blocks.map(move |stored| {
             let (last, bytes) = stored.map_err(|e| unreadable(topic, partition, from, &e))?;
             block::decode(&config.name, config.id, partition, last, &bytes)
@@ -125,41 +163,101 @@ pub(crate) fn unreadable(
     .with_detail(error.message())
 }
 
-/// The blocks of a partition in a range of offsets. Ends after the first error.
+/// The blocks of a partition in a range of offsets; those that end there, where another reader goes on behind
+/// it. Ends after the first error.
 struct RangeReader {
     shelf: Arc<Shelf>,
     topic: Arc<Topic>,
     partition: PartitionId,
     next: Offset,
     upto: Offset,
-    /// Only the first block may begin before the offset asked for.
-    first: bool,
+    is_last: bool,
+    /// Where the first block begins: only that one may do so before the offset asked for.
+    begun: Option<Offset>,
     chunk: VecDeque<Block>,
+    /// Its place among the readers of a range, until it ends.
+    seam: Option<(Arc<Seams>, usize)>,
+}
+
+/// What the readers of a range have read: no reader can see whether the next one begins where it ends.
+struct Seams {
+    from: Offset,
+    read: Mutex<Vec<Seam>>,
+}
+
+/// A reader's blocks.
+#[derive(Clone)]
+enum Seam {
+    Reading,
+    /// None where one block goes from before its begin to behind its end.
+    Read(Option<Range<Offset>>),
+}
+
+impl Seams {
+    fn new(from: Offset, n_readers: usize) -> Self {
+        Self { from, read: Mutex::new(vec![Seam::Reading; n_readers]) }
+    }
+
+    /// A reader has ended. Gives the offset of the first record that is missing between the readers, where
+    /// it was the last one to end.
+    fn ended(&self, reader_idx: usize, read: Option<Range<Offset>>) -> Option<Offset> {
+        let mut seams = self.read.lock();
+        seams[reader_idx] = Seam::Read(read);
+        let mut next = self.from;
+        let mut is_first = true;
+        for seam in seams.iter() {
+            match seam {
+                Seam::Reading => return None,
+                Seam::Read(None) => {}
+                Seam::Read(Some(read)) => {
+                    let fits = read.start == next || (is_first && read.start < next);
+                    if !fits {
+                        return Some(next);
+                    }
+                    (next, is_first) = (read.end, false);
+                }
+            }
+        }
+        None
+    }
 }
 
 impl RangeReader {
-    fn advance(&mut self) -> Result<Block> {
+    /// The next block; `None` where the next one is another reader's.
+    fn advance(&mut self) -> Result<Option<Block>> {
         if self.chunk.is_empty() {
-            self.chunk = self.shelf.chunk(&self.topic, self.partition, self.next)?.into();
+            let before = (!self.is_last).then_some(self.upto);
+            self.chunk = self.shelf.chunk(&self.topic, self.partition, self.next, before)?.into();
+            if self.chunk.is_empty() && !self.is_last {
+                return Ok(None);
+            }
         }
         let fits = |block: &Block| {
             let base = block.header.base_offset;
-            base == self.next || (self.first && base < self.next)
+            base == self.next || (self.begun.is_none() && base < self.next)
         };
-        let block = self.chunk.pop_front().filter(fits).ok_or_else(|| self.gap())?;
-        self.first = false;
+        let block = self.chunk.pop_front().filter(fits);
+        let block = block.ok_or_else(|| self.gap(self.next))?;
+        self.begun.get_or_insert(block.header.base_offset);
         self.next = block.header.end_offset();
-        Ok(block)
+        Ok(Some(block))
     }
 
-    fn gap(&self) -> Error {
+    /// Nothing more comes, or the error that only all readers together can find.
+    fn end(&mut self) -> Option<Result<Block>> {
+        let (seams, reader_idx) = self.seam.take()?;
+        let read = self.begun.map(|begun| begun..self.next);
+        seams.ended(reader_idx, read).map(|missing| Err(self.gap(missing)))
+    }
+
+    fn gap(&self, missing: Offset) -> Error {
         let name = &self.topic.config.name;
         let start = self.topic.partition(self.partition).map(|partition| partition.lock().start);
         match start {
-            Ok(start) if start > self.next => {
-                below_start(&self.topic, self.partition, self.next, start)
+            Ok(start) if start > missing => {
+                below_start(&self.topic, self.partition, missing, start)
             }
-            _ => block::damaged(name, self.partition, self.next, "it is missing"),
+            _ => block::damaged(name, self.partition, missing, "it is missing"),
         }
     }
 }
@@ -169,13 +267,19 @@ impl Iterator for RangeReader {
 
     fn next(&mut self) -> Option<Result<Block>> {
         if self.next >= self.upto {
-            return None;
+            return self.end();
         }
-        let block = self.advance();
-        if block.is_err() {
-            self.next = self.upto;
+        match self.advance() {
+            Ok(Some(block)) => Some(Ok(block)),
+            Ok(None) => {
+                self.upto = self.next;
+                self.end()
+            }
+            Err(error) => {
+                (self.upto, self.seam) = (self.next, None);
+                Some(Err(error))
+            }
         }
-        Some(block)
     }
 }
 
@@ -189,4 +293,30 @@ fn below_start(topic: &Topic, partition: PartitionId, offset: Offset, start: Off
         ),
     )
     .with_detail("Retention has removed the records before the start.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the readers, which end in that order, tell at last.
+    fn missing(from: u64, ends: &[(usize, Option<Range<u64>>)]) -> Vec<Option<u64>> {
+        let seams = Seams::new(Offset(from), ends.len());
+        let ended = ends.iter().map(|(reader_idx, read)| {
+            let read = read.clone().map(|read| Offset(read.start)..Offset(read.end));
+            seams.ended(*reader_idx, read).map(|missing| missing.0)
+        });
+        ended.collect()
+    }
+
+    #[test]
+    fn what_is_missing_between_readers_is_found_by_the_last_of_them() {
+        let whole = [(2, Some(20..30)), (0, Some(0..9)), (1, Some(9..20))];
+        assert_eq!(missing(0, &whole), [None, None, None]);
+        assert_eq!(missing(3, &whole), [None, None, None], "the first block begins before");
+        let gap = [(2, Some(20..30)), (0, Some(0..9)), (1, Some(10..20))];
+        assert_eq!(missing(0, &gap), [None, None, Some(9)]);
+        assert_eq!(missing(0, &[(1, Some(5..9)), (0, None)]), [None, Some(0)]);
+        assert_eq!(missing(6, &[(1, Some(5..9)), (0, None)]), [None, None], "one block for both");
+    }
 }

@@ -25,7 +25,8 @@ pub struct Blocks<'a> {
 }
 
 impl LogStore {
-    /// The blocks of a partition from the one on that contains `from`, or follows it.
+    /// The blocks of a partition from the one on that contains `from`, or follows it; with `before`, as long
+    /// as they end before that offset.
     ///
     /// # Errors
     /// Those of a poisoned store. The iterator gives XX001 for a damaged block, and 58030.
@@ -35,10 +36,15 @@ impl LogStore {
         topic: TopicId,
         partition: PartitionId,
         from: Offset,
+        before: Option<Offset>,
     ) -> Result<Blocks<'_>> {
         self.poison.check()?;
         let begin = key::partition_key(topic, partition, from.0);
-        let end = key::partition_end(topic, partition);
+        // A block's key is that of its last offset.
+        let end = match before {
+            Some(before) => key::partition_key(topic, partition, before.0).to_vec(),
+            None => key::partition_end(topic, partition),
+        };
         let mut iterator = self.iterate(class.column_family(), &begin, end);
         iterator.seek_to_first();
         Ok(Blocks::new(self, iterator, topic, partition, true))

@@ -103,18 +103,27 @@ impl StreamRelation {
         self.blocks(part, range, self.columns.to_vec(), Arc::clone(&self.schema))
     }
 
-    /// The rows of a part, for several threads.
+    /// The rows of a part, in as many parts of their own.
     ///
     /// # Errors
     /// As of [`Log::read`].
-    pub(crate) fn share(&self, part: usize) -> Result<SharedRows> {
-        let (partition, range) = (PartitionId(part as u32), self.ranges[part].clone());
-        let blocks: BlockReader = match range.is_empty() {
-            true => Box::new(std::iter::empty()),
-            false => self.log.read(self.topic, partition, range.start, range.end)?,
-        };
-        let (columns, schema) = (Arc::clone(&self.columns), Arc::clone(&self.schema));
-        Ok(SharedRows { blocks: Mutex::new(blocks), partition, range, columns, schema })
+    pub(crate) fn share(&self, part: usize, n_parts: usize) -> Result<Vec<SharedRows>> {
+        let (partition, range) = (PartitionId(part as u32), &self.ranges[part]);
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (from, upto) = (range.start, range.end);
+        let readers = self.log.read_side_by_side(self.topic, partition, from, upto, n_parts)?;
+        let n_rows = (upto.0 - from.0) / readers.len() as u64;
+        let shared = readers.into_iter().map(|blocks| SharedRows {
+            blocks: Mutex::new(blocks),
+            n_rows,
+            partition,
+            range: range.clone(),
+            columns: Arc::clone(&self.columns),
+            schema: Arc::clone(&self.schema),
+        });
+        Ok(shared.collect())
     }
 
     /// Those columns of a part's blocks, as far as they are in that range.
@@ -178,10 +187,11 @@ impl RowSource for StreamRelation {
     }
 }
 
-/// The rows of a partition in a range, of which several threads take. Only one at a time reads; they decode
-/// side by side.
+/// Rows of a partition in a range, of which several threads take. Only one at a time reads; they decode side
+/// by side.
 pub(crate) struct SharedRows {
     blocks: Mutex<BlockReader>,
+    n_rows: u64,
     partition: PartitionId,
     range: Range<Offset>,
     columns: Arc<[Part]>,
@@ -189,9 +199,9 @@ pub(crate) struct SharedRows {
 }
 
 impl SharedRows {
-    /// Number of rows from the beginning.
+    /// Number of rows from the beginning, about.
     pub(crate) fn n_rows(&self) -> u64 {
-        self.range.end.0.saturating_sub(self.range.start.0)
+        self.n_rows
     }
 
     /// The rows of a block that nobody has got yet; `None` where none is left, or after an error.

@@ -12,10 +12,20 @@ use weir_dataflow::{Input, InputPart};
 use weir_delta::segments::Snapshot;
 use weir_delta::{Delta, Weights, rows};
 use weir_planner::incremental::InputRelation;
+use weir_types::planted;
 use weir_types::{Epoch, Error, Result};
 
 use crate::relation::{RowSource, SharedRows, StreamRelation};
 use crate::shared::Shared;
+
+/// Records of a stream that are worth a part of their own.
+const PART_RECORDS: u64 = 1 << 16;
+/// Parts of a stream for each worker: more of them are read to their ends at about the same time.
+const PARTS_OF_WORKER: u64 = 4;
+
+fn part_records() -> u64 {
+    if planted::is_small() { 3 } else { PART_RECORDS }
+}
 
 /// Changes of one relation of a view.
 pub(super) struct RelationInput<'a> {
@@ -56,11 +66,14 @@ impl<'a> RelationInput<'a> {
         upto: Epoch,
     ) -> Result<Vec<Box<dyn InputPart + 'a>>> {
         let stream = self.stream(object, after, upto)?;
-        let (n_partitions, n_rows) = (stream.n_parts(), self.n_rows);
-        let mut parts: Vec<Box<dyn InputPart + 'a>> = Vec::with_capacity(n_partitions);
-        for partition in 0..n_partitions {
-            let rows = stream.share(partition)?;
-            if rows.n_rows() > 0 {
+        // Also of a stream with one partition each thread should have parts to read that no other is at.
+        let n_parts_max = PARTS_OF_WORKER * self.shared.n_workers as u64;
+        let n_parts = (stream.n_rows() / part_records()).clamp(1, n_parts_max);
+        let n_parts = (n_parts as usize).div_ceil(stream.n_parts());
+        let n_rows = self.n_rows;
+        let mut parts: Vec<Box<dyn InputPart + 'a>> = Vec::new();
+        for partition in 0..stream.n_parts() {
+            for rows in stream.share(partition, n_parts)? {
                 parts.push(Box::new(StreamPart { rows, n_rows }));
             }
         }

@@ -226,3 +226,31 @@ fn dump_sees_a_running_log_and_changes_nothing() {
     let error = LogDump::open(&dir.path().join("log")).err().expect("no data directory");
     assert_eq!(error.state(), SqlState::ObjectNotInPrerequisiteState);
 }
+
+#[test]
+fn readers_side_by_side_have_each_block_once() {
+    let dir = tempfile::tempdir().expect("made");
+    let log = with_topic(dir.path(), config());
+    let sizes = [3, 1, 40, 2, 2, 90, 1, 1, 7];
+    for n_rows in sizes {
+        commit(&log, &[(P0, rows(n_rows, 0, b"x"))]);
+    }
+    let end = sizes.iter().map(|n_rows| u64::from(*n_rows)).sum::<u64>();
+    let check = |log: &EmbeddedLog| {
+        for (from, n_readers) in [(0, 1), (0, 2), (0, 7), (2, 5), (46, 3), (0, 1000)] {
+            let readers = log.read_side_by_side(TOPIC, P0, Offset(from), Offset(end), n_readers);
+            let mut bases: Vec<u64> = Vec::new();
+            // The last one first: none needs another to be read before.
+            for reader in readers.expect("in range").into_iter().rev() {
+                let blocks = reader.map(|block| block.expect("whole").header.base_offset.0);
+                bases.splice(0..0, blocks);
+            }
+            let whole: Vec<u64> =
+                read(log, P0, from, end).into_iter().map(|(base, _)| base).collect();
+            assert_eq!(bases, whole, "{n_readers} readers from {from}");
+        }
+    };
+    check(&log);
+    drop(log);
+    check(&open(dir.path()));
+}

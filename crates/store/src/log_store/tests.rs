@@ -34,7 +34,7 @@ fn put(store: &LogStore, p: u32, offsets: std::ops::Range<u64>, n_bytes: usize) 
 }
 
 fn offsets(store: &LogStore, p: u32, from: u64) -> Vec<u64> {
-    let blocks = store.blocks(CLASS, TOPIC, partition(p), Offset(from)).expect("healthy");
+    let blocks = store.blocks(CLASS, TOPIC, partition(p), Offset(from), None).expect("healthy");
     blocks.map(|block| block.expect("readable").0.0).collect()
 }
 
@@ -189,7 +189,7 @@ fn after_a_failed_write_every_call_gives_its_error() {
     let told = |error: Error| assert_eq!(error.message(), reader_message(&reader), "{error}");
     told(reader.get_meta(MetaKind::User, b"").expect_err("poisoned"));
     told(reader.sync().expect_err("poisoned"));
-    told(reader.blocks(CLASS, TOPIC, partition(0), Offset(0)).err().expect("poisoned"));
+    told(reader.blocks(CLASS, TOPIC, partition(0), Offset(0), None).err().expect("poisoned"));
     told(reader.reclaim(CLASS).expect_err("poisoned"));
     assert_eq!(offsets(&store, 0, 0), [0], "the other one is well");
 }
@@ -241,7 +241,7 @@ fn read_all(dir: &Path) -> Result<Vec<u64>> {
     let options = LogStoreOptions { create: false, acknowledged: Epoch(0), accept_loss: false };
     let store = LogStore::open(dir, &options)?;
     let mut found = Vec::new();
-    for stored in store.blocks(CLASS, TOPIC, partition(0), Offset(0))? {
+    for stored in store.blocks(CLASS, TOPIC, partition(0), Offset(0), None)? {
         let (last, bytes) = stored?;
         assert_eq!(bytes, block(last.0, bytes.len()), "a damaged block was handed out");
         found.push(last.0);

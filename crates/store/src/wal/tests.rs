@@ -31,7 +31,7 @@ fn write(store: &LogStore, epoch: u64, n_bytes: usize) {
 
 /// The epochs whose blocks are there, which the descriptor must agree with.
 fn epochs(store: &LogStore) -> Vec<u64> {
-    let blocks = store.blocks(CLASS, TOPIC, PARTITION, Offset(0)).expect("healthy");
+    let blocks = store.blocks(CLASS, TOPIC, PARTITION, Offset(0), None).expect("healthy");
     let epochs: Vec<u64> = blocks.map(|block| block.expect("readable").0.0).collect();
     let newest = store.get_meta(MetaKind::Epoch, &[]).expect("readable");
     let newest = newest.map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
