@@ -29,7 +29,8 @@ pub const PARTITIONS_MAX: u32 = 1024;
 pub const IDENTIFIER_BYTES_MAX: usize = 63;
 /// PostgreSQL's limit for columns of a relation.
 pub const COLUMNS_MAX: usize = 1600;
-/// Rows of one log block when a large write is cut.
-pub const BLOCK_ROWS_MAX: usize = 65_536;
+/// Rows of one log block when a large write is cut: what a reader does with a block, from the checksum to the
+/// last operator, should find it in the processor's cache.
+pub const BLOCK_ROWS_MAX: usize = 8_192;
 /// Rows of one Arrow batch handed to operators and readers.
 pub const BATCH_ROWS: usize = 8_192;

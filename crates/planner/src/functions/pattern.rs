@@ -8,6 +8,9 @@ mod dialect;
 mod functions;
 mod like;
 
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
 use regex::Regex;
 use weir_types::Result;
 
@@ -31,7 +34,7 @@ struct Flags {
     is_global: bool,
 }
 
-/// The last expression that was compiled: most calls have one pattern for all rows.
+/// The last expression of a call: most calls have one pattern for all rows.
 #[derive(Default)]
 struct Compiled {
     last: Option<(String, Flags, Regex)>,
@@ -41,7 +44,7 @@ impl Compiled {
     fn get(&mut self, pattern: &str, flags: Flags) -> Result<&Regex> {
         let is_known = self.last.as_ref().is_some_and(|(p, f, _)| p == pattern && *f == flags);
         if !is_known {
-            let regex = dialect::compile(pattern, flags)?;
+            let regex = recent(pattern, flags)?;
             self.last = Some((pattern.to_owned(), flags, regex));
         }
         match &self.last {
@@ -49,4 +52,29 @@ impl Compiled {
             None => Err(weir_types::Error::internal("a regular expression was just compiled")),
         }
     }
+}
+
+/// Expressions that are kept compiled: each may take [`dialect::COMPILED_BYTES_MAX`].
+const RECENT_MAX: usize = 16;
+
+/// Expressions that calls had lately, the last one first. Compiling one takes as long as matching some
+/// thousand texts, and each batch of each thread is a call.
+static RECENT: Mutex<VecDeque<(String, Flags, Regex)>> = Mutex::new(VecDeque::new());
+
+/// The compiled expression. A clone shares the program, and has memory of its own to match in.
+fn recent(pattern: &str, flags: Flags) -> Result<Regex> {
+    let known = {
+        let mut recent = RECENT.lock();
+        let at = recent.iter().position(|(p, f, _)| p == pattern && *f == flags);
+        at.and_then(|at| recent.remove(at))
+    };
+    let known = match known {
+        Some(known) => known,
+        None => (pattern.to_owned(), flags, dialect::compile(pattern, flags)?),
+    };
+    let regex = known.2.clone();
+    let mut recent = RECENT.lock();
+    recent.push_front(known);
+    recent.truncate(RECENT_MAX);
+    Ok(regex)
 }

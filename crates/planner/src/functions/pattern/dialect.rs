@@ -9,7 +9,7 @@ use weir_types::{Error, Result, SqlState};
 use super::Flags;
 
 /// Bytes that a compiled expression may take.
-const COMPILED_BYTES_MAX: usize = 10 << 20;
+pub(super) const COMPILED_BYTES_MAX: usize = 10 << 20;
 
 /// The expression of a pattern.
 ///
