@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::record_batch::RecordBatch;
 use bytes::BytesMut;
@@ -11,7 +11,7 @@ use futures::StreamExt;
 use tokio::runtime::Runtime;
 use weir_engine::value::ValueEncoder;
 use weir_engine::{Engine, EngineConfig, Execution, OutputColumn, Session, SessionStartup};
-use weir_types::{Error, Result, SqlType};
+use weir_types::{Error, Result, SqlState, SqlType};
 
 use crate::answer::{Answer, Failure, Form, Outcome, Row};
 
@@ -19,6 +19,8 @@ use crate::answer::{Answer, Failure, Form, Outcome, Row};
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(300);
 /// Bytes that the queries of a Weir may use.
 const MEMORY_LIMIT: usize = 1 << 30;
+/// Longer than the longest query of a round takes.
+const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running Weir.
 pub struct Weir {
@@ -42,6 +44,22 @@ pub fn temporary_dir() -> tempfile::TempDir {
         .tempdir_in("/dev/shm")
         .or_else(|_| builder().prefix("weir-test-").tempdir())
         .expect("a temporary directory can be made")
+}
+
+/// Opens an engine. One that was stopped before it may hold the directory until a query ends that runs on: the
+/// end of a process would be the end of the query, too.
+fn open_when_free(config: &EngineConfig) -> Result<Engine> {
+    let since = Instant::now();
+    loop {
+        match Engine::open(config.clone()) {
+            Err(error)
+                if error.state() == SqlState::ObjectInUse && since.elapsed() < STOP_PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 impl Weir {
@@ -114,7 +132,7 @@ impl Weir {
             password: None,
         };
         let _runtime = self.runtime.enter();
-        let engine = Engine::open(config)?;
+        let engine = open_when_free(&config)?;
         let startup = SessionStartup {
             user: "weir".to_owned(),
             database: "weir".to_owned(),
