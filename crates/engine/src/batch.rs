@@ -1,6 +1,7 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
 mod false_join;
+mod filter_first;
 mod null_padding;
 mod shared_keys;
 mod threads;
@@ -36,6 +37,7 @@ use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
 use false_join::EmptyFalseJoins;
+use filter_first::FilterFirst;
 use null_padding::ForgetConstants;
 use shared_keys::ComputeSharedKeys;
 use threads::Threads;
@@ -288,7 +290,7 @@ fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's physical rules, with one that mends what they know of joins and one that makes joins yield, and without
+/// DataFusion's physical rules, with three of ours (what they know of joins, filters first, joins that yield), and without
 /// those that push filters through physical plans. Those find columns by name, and so take
 /// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
 /// filters, and no relation here takes any.
@@ -298,6 +300,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // Behind the rule that swaps the sides of joins.
     let swaps = rules.iter().position(|rule| rule.name() == "join_selection");
     rules.insert(swaps.expect("DataFusion has the rule") + 1, Arc::new(ForgetConstants));
+    let moves = rules.iter().rposition(|rule| rule.name() == "ProjectionPushdown");
+    rules.insert(moves.expect("DataFusion has the rule") + 1, Arc::new(FilterFirst));
     rules.push(Arc::new(YieldInJoins));
     rules
 }
