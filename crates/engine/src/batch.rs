@@ -4,6 +4,7 @@ mod false_join;
 mod filter_first;
 mod null_padding;
 mod shared_keys;
+mod skipped_rows;
 mod threads;
 mod yielding;
 
@@ -306,9 +307,11 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     rules
 }
 
-/// The optimized plan, in which a condition that can fail is asked only where those before it are met.
+/// The optimized plan, in which a condition that can fail is asked only where those before it are met, and a limit
+/// keeps as many rows as it gives.
 fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
     let plan = state.optimizer().optimize(plan, state, |_, _| {}).map_err(semantics::to_error)?;
+    let plan = skipped_rows::split_limits(plan).map_err(semantics::to_error)?;
     semantics::plain_window_keys(semantics::guard_filters(plan)?)
 }
 
