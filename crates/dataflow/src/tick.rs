@@ -301,13 +301,11 @@ struct Gathered {
 
 /// Gathering shards of a worker.
 struct Gathering {
-    shards: Vec<(Shard, NRows)>,
+    /// With the number of rows that each has taken in.
+    shards: Vec<(Shard, usize)>,
     /// Rows turned out to be of so many groups that counting them twice costs more than the locks.
     is_direct: bool,
 }
-
-/// Rows that a gathering shard has taken in.
-type NRows = usize;
 
 impl Gathered {
     fn new(graph: &Graph, state: &GraphState) -> Self {
@@ -367,8 +365,10 @@ fn update(shards: &[Mutex<Shard>], batch: &Prepared<'_>, worker_idx: usize) -> R
     for step in 0..shards.len() {
         let shard_idx = (step + worker_idx) % shards.len();
         let rows = &batch.rows[shard_idx];
+        if rows.is_empty() {
+            continue;
+        }
         match shards[shard_idx].try_lock() {
-            _ if rows.is_empty() => {}
             Some(mut shard) => shard.update(batch, rows)?,
             None => busy.push(shard_idx),
         }
