@@ -68,6 +68,7 @@ fn measure(binary: &Path, dir: &Path, results: &Path) -> Result<()> {
     report.postgres = Rates::medians(&of_postgres);
     report.weir = Rates::medians(&of_weir);
     report.visible = Visible::medians(&of_visible);
+    report.visible_turns = of_visible;
 
     let (markdown, json) = report.write(results)?;
     println!("\n{}", std::fs::read_to_string(&markdown)?);

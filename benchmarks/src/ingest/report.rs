@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) postgres: Rates,
     pub(crate) weir: Rates,
     pub(crate) visible: Visible,
+    /// What the medians are of: a turn with a stall shows here.
+    pub(crate) visible_turns: Vec<Visible>,
 }
 
 /// A bar and whether it was met.
@@ -41,6 +43,7 @@ impl Report {
             postgres: Rates::default(),
             weir: Rates::default(),
             visible: Visible::default(),
+            visible_turns: Vec::new(),
         }
     }
 
@@ -137,6 +140,12 @@ impl Report {
         ] {
             writeln!(out, "| {name} | {p50:.2} | {p99:.2} |")?;
         }
+        writeln!(out, "\n| sent to seen, each turn | p50, ms | p99, ms | longest, ms |")?;
+        writeln!(out, "|---|---:|---:|---:|")?;
+        for (turn, times) in (1..).zip(&self.visible_turns) {
+            let Visible { sent_p50_ms, sent_p99_ms, sent_max_ms, .. } = times;
+            writeln!(out, "| {turn} | {sent_p50_ms:.2} | {sent_p99_ms:.2} | {sent_max_ms:.2} |")?;
+        }
         writeln!(out, "\n| bar | measured | to be | met |\n|---|---:|---:|---|")?;
         for Bar { name, value, bar, is_met } in self.bars() {
             writeln!(
@@ -174,6 +183,11 @@ impl Report {
                 "fsync_p50_ms": self.disk.fsync_p50_ms,
                 "fsync_p99_ms": self.disk.fsync_p99_ms,
             },
+            "sent_to_visible_ms_of_turns": self.visible_turns.iter().map(|turn| json!({
+                "p50": turn.sent_p50_ms,
+                "p99": turn.sent_p99_ms,
+                "max": turn.sent_max_ms,
+            })).collect::<Vec<_>>(),
             "visible_ms": {
                 "newest_p50": self.visible.newest_p50_ms,
                 "newest_p99": self.visible.newest_p99_ms,

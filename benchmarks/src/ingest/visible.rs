@@ -32,6 +32,8 @@ pub(crate) struct Visible {
     /// From sending the INSERT until then: an fsync is in it.
     pub(crate) sent_p50_ms: f64,
     pub(crate) sent_p99_ms: f64,
+    /// The row that took longest.
+    pub(crate) sent_max_ms: f64,
     /// A strict read that begins at the acknowledgement.
     pub(crate) strict_p50_ms: f64,
     pub(crate) strict_p99_ms: f64,
@@ -46,6 +48,7 @@ impl Visible {
             newest_p99_ms: median(|times| times.newest_p99_ms),
             sent_p50_ms: median(|times| times.sent_p50_ms),
             sent_p99_ms: median(|times| times.sent_p99_ms),
+            sent_max_ms: median(|times| times.sent_max_ms),
             strict_p50_ms: median(|times| times.strict_p50_ms),
             strict_p99_ms: median(|times| times.strict_p99_ms),
         }
@@ -105,13 +108,14 @@ pub(crate) async fn measure(target: &Target) -> Result<Visible> {
         from_acknowledged.push(seen_at[&id].saturating_duration_since(at));
     }
     let [newest_p50_ms, newest_p99_ms] = percentiles(&mut from_acknowledged, [50.0, 99.0]);
-    let [sent_p50_ms, sent_p99_ms] = percentiles(&mut from_sent, [50.0, 99.0]);
+    let [sent_p50_ms, sent_p99_ms, sent_max_ms] = percentiles(&mut from_sent, [50.0, 99.0, 100.0]);
     let [strict_p50_ms, strict_p99_ms] = percentiles(&mut strict, [50.0, 99.0]);
     Ok(Visible {
         newest_p50_ms,
         newest_p99_ms,
         sent_p50_ms,
         sent_p99_ms,
+        sent_max_ms,
         strict_p50_ms,
         strict_p99_ms,
     })
