@@ -108,3 +108,84 @@ pub(super) fn run(queue: &Queue) {
         queue.n_queued.fetch_sub(n_written, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use weir_env::Rng;
+    use weir_log::{EmbeddedLog, LogOptions};
+    use weir_store::DataDir;
+    use weir_types::Timestamp;
+
+    use super::*;
+
+    /// Who waits for an epoch.
+    type Reply = oneshot::Receiver<Result<()>>;
+
+    fn syncer(dir: &std::path::Path) -> (Arc<dyn Log>, Syncer, Queue) {
+        let data = DataDir::open(dir, &mut Rng::from_seed(1)).expect("a new directory");
+        let log = EmbeddedLog::open(Arc::new(data), LogOptions::default()).expect("a new log");
+        let log: Arc<dyn Log> = Arc::new(log);
+        let durable = Arc::new(DurableEpoch::new(Epoch::ZERO));
+        let (marker, _) = std::sync::mpsc::sync_channel(1);
+        let (syncer, queue) = Syncer::new(Fsync { log: Arc::clone(&log), durable, marker });
+        (log, syncer, queue)
+    }
+
+    /// The next epoch of a log, which one waits for.
+    fn written(log: &Arc<dyn Log>, n_bytes: usize) -> (Written, Reply) {
+        let epoch = log.newest_epoch().next();
+        log.write(log.begin(epoch, Timestamp(epoch.0 as i64))).expect("written");
+        let (reply, waits) = oneshot::channel();
+        (Written { epoch, n_bytes, replies: vec![reply], has_relaxed: false }, waits)
+    }
+
+    #[test]
+    fn a_small_epoch_is_durable_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (log, syncer, queue) = syncer(dir.path());
+        let (small, mut reply) = written(&log, AT_ONCE_BYTES_MAX);
+        let epoch = small.epoch;
+        syncer.take(small).expect("taken");
+        assert!(matches!(reply.try_recv(), Ok(Ok(()))));
+        assert_eq!(syncer.fsync.durable.newest(), epoch);
+        assert!(queue.written.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_thread_has_epochs_that_are_large_or_relaxed_or_that_nobody_waits_for() {
+        let changes: [fn(&mut Written); 3] = [
+            |written| written.n_bytes += 1,
+            |written| written.has_relaxed = true,
+            |written| written.replies.clear(),
+        ];
+        for change in changes {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (log, syncer, queue) = syncer(dir.path());
+            let (mut epoch, _reply) = written(&log, AT_ONCE_BYTES_MAX);
+            change(&mut epoch);
+            syncer.take(epoch).expect("taken");
+            assert_eq!(syncer.fsync.durable.newest(), Epoch::ZERO);
+            assert!(queue.written.try_recv().is_ok());
+        }
+    }
+
+    #[test]
+    fn a_small_epoch_comes_after_what_the_thread_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (log, syncer, queue) = syncer(dir.path());
+        let (large, mut first) = written(&log, AT_ONCE_BYTES_MAX + 1);
+        let (small, mut second) = written(&log, 1);
+        let newest = small.epoch;
+        syncer.take(large).expect("taken");
+        syncer.take(small).expect("taken");
+        assert!(first.try_recv().is_err() && second.try_recv().is_err());
+
+        let fsync = syncer.fsync.clone();
+        drop(syncer);
+        run(&queue);
+        assert!(matches!(first.try_recv(), Ok(Ok(()))));
+        assert!(matches!(second.try_recv(), Ok(Ok(()))));
+        assert_eq!(fsync.durable.newest(), newest);
+        assert_eq!(queue.n_queued.load(Ordering::Relaxed), 0);
+    }
+}
