@@ -211,6 +211,12 @@ impl Scheduler {
         self.with_state(|state| state.newest_common(views))
     }
 
+    /// The oldest of the newest epochs that views without a failure can be read at; `None` without such views.
+    #[must_use]
+    pub fn oldest_exact(&self) -> Option<Epoch> {
+        self.with_state(|state| state.oldest_exact())
+    }
+
     /// Tries a failed view again, as after `ALTER MATERIALIZED VIEW`.
     pub fn retry(&self, id: ObjectId) {
         self.with_state(|state| state.retry(id));

@@ -168,3 +168,6 @@ impl Engine {
             .map_err(|_| Error::internal("closing the engine panicked"))?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
 
 use crate::batch::Rows;
-use crate::pins::Pin;
+use crate::pins::{Pin, Starts};
 use crate::relation::{
     Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotRows, StreamRelation, TableData,
     table_of,
@@ -28,8 +28,8 @@ pub(crate) enum ReadMode {
     Newest,
 }
 
-/// Chooses the epoch of a read of those relations, and waits until they can be read there. The views of
-/// `others` can be read there later.
+/// Chooses the epoch of a read of those relations, and waits until they can be read there. Where there are
+/// `later` views, these and all other relations can be read there later.
 ///
 /// # Errors
 /// That of a view which cannot get there; 55000 for a view without content in [`ReadMode::Newest`].
@@ -37,45 +37,53 @@ pub(crate) async fn choose_epoch(
     shared: &Shared,
     catalog: &Catalog,
     relations: &BTreeSet<ObjectId>,
-    others: &[ObjectId],
+    later: Option<&[ObjectId]>,
     mode: ReadMode,
 ) -> Result<Pin> {
     let views = views_of(catalog, relations);
-    // Holds everything that is readable now, until the epoch is known.
-    let _hold = shared.pins.pin(shared.durable.newest());
-    match mode {
-        ReadMode::Strict => {
-            let (sender, outcome) = oneshot::channel();
-            let waiter = Box::new(move |result| {
-                let _ = sender.send(result);
-            });
-            let epoch = shared.scheduler.wait_at_newest(&views, others, waiter);
-            let pin = shared.pins.pin(epoch);
-            shared.durable.wait(epoch).await?;
-            outcome
-                .await
-                .map_err(|_| Error::internal("a wait for views was lost"))?
-                .map_err(|failure| failed::told(catalog, &views, failure))?;
-            Ok(pin)
+    if mode == ReadMode::Newest {
+        for id in &views {
+            shared.views.check_readable(shared, catalog, *id, Epoch::MAX)?;
         }
-        ReadMode::Newest => {
-            for id in &views {
-                shared.views.check_readable(shared, catalog, *id, Epoch::MAX)?;
-            }
-            let durable = shared.durable.newest();
-            let common = shared.scheduler.newest_common(&views).ok_or_else(|| {
-                Error::new(
-                    SqlState::ObjectNotInPrerequisiteState,
-                    "the materialized views of the query have no common epoch yet",
-                )
-                .with_hint("SET weir.read = 'strict' waits for one.")
-            })?;
-            if common > durable {
-                shared.durable.wait(common).await?;
-            }
-            Ok(shared.pins.pin(common))
+        // A view alone keeps its own newest content.
+        let is_alone = views.len() == 1 && relations.len() == 1 && later.is_none();
+        if let Some(pin) = pin_newest(shared, &views, is_alone)? {
+            shared.durable.wait(pin.epoch()).await?;
+            return Ok(pin);
         }
     }
+    // Holds everything that is readable now, until the epoch is known.
+    let _hold = shared.pins.pin(shared.durable.newest());
+    let (sender, outcome) = oneshot::channel();
+    let waiter = Box::new(move |result| {
+        let _ = sender.send(result);
+    });
+    let epoch = shared.scheduler.wait_at_newest(&views, later.unwrap_or_default(), waiter);
+    let pin = shared.pins.pin(epoch);
+    shared.durable.wait(epoch).await?;
+    outcome
+        .await
+        .map_err(|_| Error::internal("a wait for views was lost"))?
+        .map_err(|failure| failed::told(catalog, &views, failure))?;
+    Ok(pin)
+}
+
+/// The newest epoch at which the views are exact; `None` where other relations are not readable there any
+/// more, because a view has been made from older content than they keep.
+///
+/// # Errors
+/// 55000 where there is no such epoch.
+fn pin_newest(shared: &Shared, views: &[ObjectId], is_alone: bool) -> Result<Option<Pin>> {
+    let horizon = shared.horizon.lock();
+    let common = shared.scheduler.newest_common(views).ok_or_else(|| {
+        Error::new(
+            SqlState::ObjectNotInPrerequisiteState,
+            "the materialized views of the query have no common epoch yet",
+        )
+        .with_hint("SET weir.read = 'strict' waits for one.")
+    })?;
+    let is_kept = is_alone || common >= *horizon;
+    Ok(is_kept.then(|| shared.pins.pin(common)))
 }
 
 /// Waits until those relations can be read at an epoch that [`choose_epoch`] gave with them as `others`.
@@ -139,6 +147,8 @@ pub(crate) struct EpochRows<'a> {
     /// Rows that the transaction appended to streams, by stream; all columns.
     pub(crate) appended: HashMap<ObjectId, Arc<Vec<arrow::array::RecordBatch>>>,
     pub(crate) system: &'a dyn SystemRows,
+    /// Where streams begin.
+    pub(crate) starts: Arc<Starts>,
     /// Rows that the statement brings along.
     pub(crate) locals: HashMap<String, arrow::array::RecordBatch>,
 }
@@ -153,6 +163,7 @@ impl<'a> EpochRows<'a> {
             overlays: HashMap::new(),
             appended: HashMap::new(),
             system: &NoSystemRows,
+            starts: Arc::default(),
             locals: HashMap::new(),
         }
     }
@@ -165,14 +176,8 @@ impl<'a> EpochRows<'a> {
         Ok(match &object.body {
             ObjectBody::Stream(_) => {
                 let log = Arc::clone(&self.shared.log);
-                let rows = StreamRelation::new(
-                    log,
-                    object,
-                    columns,
-                    Arc::clone(&schema),
-                    Epoch::ZERO,
-                    self.epoch,
-                )?;
+                let ranges = StreamRelation::retained(&log, object, self.epoch, &self.starts)?;
+                let rows = StreamRelation::in_ranges(log, object, columns, schema, ranges)?;
                 match self.appended.get(&id) {
                     None => Arc::new(rows),
                     Some(own) => Arc::new(WithOwn::new(rows, object, columns, own)?),

@@ -14,7 +14,7 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp};
 
 use crate::batch::BatchEngine;
 use crate::checkpoint::Checkpoints;
-use crate::commit::{Committer, DdlEffects};
+use crate::commit::{Committer, DdlEffects, WriteSet};
 use crate::connections::Connections;
 use crate::epochs::DurableEpoch;
 use crate::pins::Pins;
@@ -35,6 +35,11 @@ pub(crate) struct Shared {
     pub(crate) n_workers: usize,
     pub(crate) log: Arc<dyn Log>,
     committer: RwLock<Option<Committer>>,
+    /// Written by retention, read by catalog changes: a view that is being created must hold what it reads
+    /// before anything of that is removed, or come after.
+    pub(crate) retention: Arc<tokio::sync::RwLock<()>>,
+    /// Versions that end before that epoch may be gone.
+    pub(crate) horizon: Mutex<Epoch>,
     pub(crate) durable: Arc<DurableEpoch>,
     pub(crate) scheduler: Scheduler,
     pub(crate) tables: Tables,
@@ -76,6 +81,8 @@ impl Shared {
             clock: parts.clock,
             began: parts.began,
             committer: RwLock::new(None),
+            retention: Arc::default(),
+            horizon: Mutex::new(Epoch::ZERO),
             data_dir: parts.data_dir,
             n_workers: parts.n_workers,
             log: parts.log,
@@ -105,6 +112,26 @@ impl Shared {
             .read()
             .clone()
             .ok_or_else(|| Error::new(SqlState::AdminShutdown, "the server is shutting down"))
+    }
+
+    /// Commits what a transaction wrote.
+    ///
+    /// # Errors
+    /// As of [`Committer::commit`].
+    pub(crate) async fn commit(&self, mut writes: WriteSet) -> Result<()> {
+        if !writes.ddl.is_empty() {
+            writes.no_retention = Some(Arc::clone(&self.retention).read_owned().await);
+        }
+        self.committer()?.commit(writes).await
+    }
+
+    /// Waits until what is being committed is durable, or was taken back.
+    ///
+    /// # Errors
+    /// 57P01 while the engine stops.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.committer()?.commit(WriteSet::default()).await?;
+        self.durable.wait(self.log.newest_epoch()).await
     }
 
     pub(crate) fn set_committer(&self, committer: Committer) {

@@ -228,7 +228,12 @@ impl Session {
             | Statement::Delete(_) => {
                 Err(Error::internal("a planned statement was run as a utility"))
             }
-            _ => ddl::run(self, statement).await,
+            _ => {
+                let done = ddl::run(self, statement).await?;
+                // What it found there, and left as it was, is durable too.
+                self.shared.durable.wait(self.shared.log.newest_epoch()).await?;
+                Ok(done)
+            }
         }
     }
 }

@@ -260,7 +260,7 @@ async fn begin(
     let config = query::config(session);
     match views::dataflow(shared, catalog, bound.plan.clone(), &config, &views::with_state())? {
         Dataflow::Incremental { graph, inputs } => {
-            let choose = read::choose_epoch(shared, catalog, &relations, &[], ReadMode::Strict);
+            let choose = read::choose_epoch(shared, catalog, &relations, None, ReadMode::Strict);
             let pin = session.interrupt.or(choose).await?;
             let rows = query::stream_plan(session, catalog, bound.plan, &pin, HashMap::new());
             let snapshot = rows.await?;

@@ -1,6 +1,6 @@
 //! The rows of all tables, and the committer's checks on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
@@ -20,6 +20,9 @@ use crate::statement::columns_changed;
 pub(crate) struct Tables {
     tables: RwLock<HashMap<ObjectId, Arc<TableData>>>,
 }
+
+/// Tables that a catalog change made or widened, as they were before.
+pub(crate) struct Replaced(Vec<(ObjectId, Option<Arc<TableData>>)>);
 
 impl Tables {
     /// The rows of that table.
@@ -50,21 +53,35 @@ impl Tables {
         self.tables.write().remove(&id);
     }
 
-    /// Makes empty rows for the tables that a catalog change created, and takes in added columns.
-    pub(crate) fn create(&self, catalog: &Catalog, effects: &DdlEffects) -> Result<()> {
-        for id in &effects.put {
+    /// Makes empty rows for the tables that a catalog change created, and takes in added columns. Gives what
+    /// was there before, for [`Self::restore`].
+    pub(crate) fn create(&self, catalog: &Catalog, effects: &DdlEffects) -> Result<Replaced> {
+        let mut made = Vec::new();
+        for id in BTreeSet::from_iter(&effects.put) {
             let Some(object) = catalog.get(*id) else { continue };
             let ObjectBody::Table(table) = &object.body else { continue };
             let known = self.tables.read().get(id).cloned();
             match known {
-                None => self.insert(*id, Arc::new(TableData::new(table)?)),
+                None => made.push((*id, Arc::new(TableData::new(table)?))),
                 Some(known) if known.columns.len() != table.columns.len() => {
-                    self.insert(*id, Arc::new(known.widened(table)?));
+                    made.push((*id, Arc::new(known.widened(table)?)));
                 }
                 Some(_) => {}
             }
         }
-        Ok(())
+        let mut tables = self.tables.write();
+        Ok(Replaced(made.into_iter().map(|(id, new)| (id, tables.insert(id, new))).collect()))
+    }
+
+    /// Takes a [`Self::create`] back, where nothing came to be of the catalog change.
+    pub(crate) fn restore(&self, replaced: Replaced) {
+        let mut tables = self.tables.write();
+        for (id, before) in replaced.0 {
+            match before {
+                Some(before) => tables.insert(id, before),
+                None => tables.remove(&id),
+            };
+        }
     }
 
     /// Applies a change at `epoch`, where nothing it rests on changed after `read_epoch`. The catalog is

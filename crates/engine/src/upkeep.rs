@@ -74,10 +74,17 @@ fn once(shared: &Arc<Shared>, round: u32) -> Result<()> {
 }
 
 /// Drops row versions that nobody can see.
-fn compact(shared: &Shared) {
-    // Before the pins are looked at: whoever pins later pins at least this.
-    let durable = shared.durable.newest();
-    let oldest = shared.pins.oldest().map_or(durable, |pinned| pinned.min(durable));
+pub(crate) fn compact(shared: &Shared) {
+    let oldest = {
+        // One step, as a newest read chooses its epoch and pins it in one.
+        let mut horizon = shared.horizon.lock();
+        // Before the pins are looked at: whoever pins later pins at least this.
+        let durable = shared.durable.newest();
+        let used = [shared.pins.oldest(), shared.scheduler.oldest_exact()];
+        let oldest = used.into_iter().flatten().fold(durable, Epoch::min);
+        *horizon = oldest.max(*horizon);
+        oldest
+    };
     let processed: BTreeMap<ObjectId, Epoch> = shared.scheduler.processed().into_iter().collect();
     let views = shared.views.all();
     // What a view reads stays as far back as the view is behind.
@@ -111,6 +118,7 @@ pub(crate) fn enforce_retention(shared: &Arc<Shared>) -> Result<()> {
         shared.committer()?.commit_blocking(writes)?;
         shared.checkpoints.relied_on(epoch);
     }
+    let _no_ddl = shared.retention.blocking_write();
     let catalog = shared.catalog();
     let hold = |topic: TopicId, partition: PartitionId| {
         holds(shared, &catalog, &records, topic, partition).into_iter().map(|hold| hold.from).min()

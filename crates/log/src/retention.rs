@@ -53,6 +53,7 @@ pub(crate) fn enforce(
     now: Timestamp,
     holds: &dyn Fn(TopicId, PartitionId) -> Option<Offset>,
 ) -> Result<Retained> {
+    let _one = log.retention.lock();
     let mut retained = Retained::default();
     let mut failure = None;
     for topic in log.topics.all() {

@@ -19,6 +19,9 @@ pub const PG_MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that a transaction keeps before COMMIT (54000 beyond).
 pub const TRANSACTION_BYTES_MAX: usize = 256 << 20;
+/// Most bytes that one commit writes (54000 beyond): each of its blocks is one value of the log, and a reader
+/// holds it in memory.
+pub const COMMIT_BYTES_MAX: usize = 1 << 30;
 /// Most bytes of changes that wait for the client of a SUBSCRIBE (53200 beyond): it must not keep a
 /// server's memory by reading slowly. One commit's changes always fit.
 pub const SUBSCRIPTION_BYTES_MAX: usize = 64 << 20;
@@ -32,5 +35,7 @@ pub const COLUMNS_MAX: usize = 1600;
 /// Rows of one log block when a large write is cut: what a reader does with a block, from the checksum to the
 /// last operator, should find it in the processor's cache.
 pub const BLOCK_ROWS_MAX: usize = 8_192;
+/// Bytes of one log block when a large write is cut, about: as many rows that are much wider than usual.
+pub const BLOCK_BYTES_MAX: usize = 16 << 20;
 /// Rows of one Arrow batch handed to operators and readers.
 pub const BATCH_ROWS: usize = 8_192;

@@ -159,6 +159,12 @@ impl State {
         all_exact.then_some(newest)
     }
 
+    pub(super) fn oldest_exact(&self) -> Option<Epoch> {
+        let views = self.views.iter().filter(|(_, entry)| entry.has_content());
+        let sound = views.map(|(id, _)| *id).filter(|id| self.failed(*id).is_none());
+        sound.map(|id| self.exact_until(id)).min()
+    }
+
     /// The last epoch up to which the view's content of `processed` stays exact.
     fn exact_until(&self, id: ObjectId) -> Epoch {
         let Some(entry) = self.views.get(&id) else { return Epoch::ZERO };

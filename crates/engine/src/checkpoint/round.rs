@@ -61,8 +61,10 @@ impl Checkpoints {
     /// Of the disk; the checkpoint before is in force then.
     pub(crate) fn make(&self, shared: &Shared) -> Result<()> {
         let _one = self.round.lock();
-        // The catalog comes first, so that the epoch covers it: what is not in it was dropped durably.
+        // Records of what is not in the catalog are taken away, so its changes must be durable: those whose
+        // commit is being made, too.
         let catalog = shared.catalog();
+        futures::executor::block_on(shared.durable.wait(shared.log.newest_epoch()))?;
         let hold = shared.pins.pin(shared.durable.newest());
         let (epoch, reached) = reach(shared);
         let pin = shared.pins.pin(epoch);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, Object};
 use weir_delta::Delta;
 use weir_log::TopicConfig;
-use weir_types::{Epoch, ObjectId, PartitionId, Result, TopicId};
+use weir_types::{Epoch, Error, ObjectId, PartitionId, Result, SqlState, TopicId, limits};
 
 /// All that one transaction writes.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(crate) struct WriteSet {
     pub(crate) timer: bool,
     /// From now on retention relies on the checkpoint of that epoch.
     pub(crate) relied_on: Option<Epoch>,
+    /// Keeps retention away until the catalog changes have come about, and their views hold what they read.
+    pub(crate) no_retention: Option<OwnedRwLockReadGuard<()>>,
 }
 
 /// Rows for a stream.
@@ -122,6 +124,36 @@ impl WriteSet {
             && self.relied_on.is_none()
     }
 
+    /// Bytes of its blocks in the log, about.
+    pub(crate) fn n_bytes(&self) -> usize {
+        let appended = self.appends.iter().flat_map(|append| &append.partitions);
+        let appended: usize = appended.map(|rows| rows.payload.len()).sum();
+        appended + self.changes.iter().map(|change| change.payload.len()).sum::<usize>()
+    }
+
+    /// Refuses what is too large for one commit.
+    ///
+    /// # Errors
+    /// 54000.
+    pub(super) fn check_size(&self) -> Result<()> {
+        let n_bytes = self.n_bytes();
+        if n_bytes <= limits::COMMIT_BYTES_MAX {
+            return Ok(());
+        }
+        let mib = |n_bytes: usize| n_bytes.div_ceil(1 << 20);
+        Err(Error::new(
+            SqlState::ProgramLimitExceeded,
+            format!(
+                "a commit of {} MiB is too large, the limit is {} MiB",
+                mib(n_bytes),
+                mib(limits::COMMIT_BYTES_MAX)
+            ),
+        )
+        .with_hint(
+            "Write fewer rows at a time; COPY outside a transaction block commits in chunks.",
+        ))
+    }
+
     /// True where the acknowledgement may come before the fsync: every object it touches allows that.
     pub(crate) fn is_relaxed(&self) -> bool {
         self.ddl.is_empty()
@@ -129,5 +161,34 @@ impl WriteSet {
             && self.positions.is_empty()
             && !self.appends.is_empty()
             && self.appends.iter().all(|append| append.relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_has_a_largest_size() {
+        let with_payloads = |payloads: &[usize]| {
+            let rows = |n_bytes: &usize| PartitionRows {
+                partition: PartitionId(0),
+                n_rows: 1,
+                payload: vec![0; *n_bytes],
+            };
+            let append = Append {
+                stream: ObjectId(1),
+                topic: TopicId(1),
+                schema_version: 1,
+                partitions: payloads.iter().map(rows).collect(),
+                relaxed: false,
+            };
+            WriteSet { appends: vec![append], ..WriteSet::default() }
+        };
+        let half = limits::COMMIT_BYTES_MAX / 2;
+        with_payloads(&[half, half]).check_size().expect("it fits");
+        let error = with_payloads(&[half, half, 1]).check_size().expect_err("a byte too many");
+        assert_eq!(error.state(), SqlState::ProgramLimitExceeded);
+        assert_eq!(error.message(), "a commit of 1025 MiB is too large, the limit is 1024 MiB");
     }
 }

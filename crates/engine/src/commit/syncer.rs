@@ -14,11 +14,14 @@ use crate::epochs::DurableEpoch;
 /// so there is little that another thread could do meanwhile, and waking it would take longer.
 const AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
+/// Who waits for an epoch.
+type Reply = oneshot::Sender<Result<()>>;
+
 /// A written epoch and those who wait for it to be durable.
 pub(super) struct Written {
     pub(super) epoch: Epoch,
     pub(super) n_bytes: usize,
-    pub(super) replies: Vec<oneshot::Sender<Result<()>>>,
+    pub(super) replies: Vec<Reply>,
     /// Some of its commits do not wait for the fsync.
     pub(super) has_relaxed: bool,
 }
@@ -32,9 +35,9 @@ pub(super) struct Fsync {
 }
 
 impl Fsync {
-    /// A failed fsync ends the process: the kernel may have dropped the pages, and a second try would report
-    /// success.
-    fn acknowledge(&self, batch: impl IntoIterator<Item = Written>) {
+    /// Makes all epochs up to `newest` durable, and answers. A failed fsync ends the process: the kernel may
+    /// have dropped the pages, and a second try would report success.
+    fn acknowledge(&self, newest: Epoch, replies: impl IntoIterator<Item = Reply>) {
         let synced = match self.log.sync() {
             Ok(epoch) => epoch,
             Err(error) => {
@@ -42,13 +45,12 @@ impl Fsync {
                 std::process::abort();
             }
         };
-        self.durable.advance(synced);
-        for Written { epoch, replies, .. } in batch {
-            debug_assert!(epoch <= synced, "a sync covers what was written before it began");
-            for reply in replies {
-                // A client that has gone away does not take its answer.
-                let _ = reply.send(Ok(()));
-            }
+        debug_assert!(newest <= synced, "a sync covers what was written before it began");
+        // No further, although the sync may cover a later epoch: of that one nobody has told the views yet.
+        self.durable.advance(newest);
+        for reply in replies {
+            // A client that has gone away does not take its answer.
+            let _ = reply.send(Ok(()));
         }
         // Where the marker was asked already, it has yet to look: it sees this epoch, too.
         let _ = self.marker.try_send(());
@@ -90,7 +92,7 @@ impl Syncer {
             && !written.has_relaxed
             && self.n_queued.load(Ordering::Acquire) == 0;
         if at_once {
-            self.fsync.acknowledge([written]);
+            self.fsync.acknowledge(written.epoch, written.replies);
             return Ok(());
         }
         self.n_queued.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +106,8 @@ pub(super) fn run(queue: &Queue) {
         let mut batch = vec![first];
         batch.extend(queue.written.try_iter());
         let n_written = batch.len();
-        queue.fsync.acknowledge(batch);
+        let newest = batch.iter().map(|written| written.epoch).max().unwrap_or_default();
+        queue.fsync.acknowledge(newest, batch.into_iter().flat_map(|written| written.replies));
         queue.n_queued.fetch_sub(n_written, Ordering::Release);
     }
 }
@@ -118,8 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// Who waits for an epoch.
-    type Reply = oneshot::Receiver<Result<()>>;
+    type Answer = oneshot::Receiver<Result<()>>;
 
     fn syncer(dir: &std::path::Path) -> (Arc<dyn Log>, Syncer, Queue) {
         let data = DataDir::open(dir, &mut Rng::from_seed(1)).expect("a new directory");
@@ -132,7 +134,7 @@ mod tests {
     }
 
     /// The next epoch of a log, which one waits for.
-    fn written(log: &Arc<dyn Log>, n_bytes: usize) -> (Written, Reply) {
+    fn written(log: &Arc<dyn Log>, n_bytes: usize) -> (Written, Answer) {
         let epoch = log.newest_epoch().next();
         log.write(log.begin(epoch, Timestamp(epoch.0 as i64))).expect("written");
         let (reply, waits) = oneshot::channel();

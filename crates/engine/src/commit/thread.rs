@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::Catalog;
 use weir_log::{Append as LogAppend, BlockKind, Commit};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
@@ -17,6 +17,8 @@ use crate::storage::{self, MetaSpace};
 
 /// Most requests of one epoch, so that the first one is not kept waiting for ever.
 const REQUESTS_MAX: usize = 4096;
+/// An epoch that has so many bytes takes no more requests: its write and its fsync should be short.
+const EPOCH_BYTES_MAX: usize = 64 << 20;
 
 /// Takes write sets to the committer.
 #[derive(Clone)]
@@ -28,7 +30,8 @@ impl Committer {
     /// Commits; returns when the commit is durable, or written where it is relaxed.
     ///
     /// # Errors
-    /// 40001 for a lost race, 23505 for a taken key, those of DDL steps; nothing was written then.
+    /// 40001 for a lost race, 23505 for a taken key, 54000 for too much at once, those of DDL steps; nothing was
+    /// written then.
     pub(crate) async fn commit(&self, writes: WriteSet) -> Result<()> {
         self.submit(writes).await?.committed().await
     }
@@ -36,8 +39,9 @@ impl Committer {
     /// Begins a commit: what is submitted later is committed later, whether or not somebody waits.
     ///
     /// # Errors
-    /// 57P01 while the engine stops.
+    /// 57P01 while the engine stops, 54000 for more than fits into one commit.
     pub(crate) async fn submit(&self, writes: WriteSet) -> Result<Submitted> {
+        writes.check_size()?;
         let (reply, answer) = oneshot::channel();
         let mut request = Request { writes, reply };
         // The queue is bounded: a full one is backpressure, without blocking the runtime's thread.
@@ -59,6 +63,7 @@ impl Committer {
     /// # Errors
     /// As [`Self::commit`].
     pub(crate) fn commit_blocking(&self, writes: WriteSet) -> Result<()> {
+        writes.check_size()?;
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { writes, reply }).map_err(|_| stopped())?;
         answer.blocking_recv().map_err(|_| stopped())?
@@ -116,13 +121,19 @@ struct Gathered {
     timer: bool,
     empty: bool,
     now: Timestamp,
+    no_retention: Vec<OwnedRwLockReadGuard<()>>,
 }
 
 impl Thread {
     fn run(&self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
+            let mut n_bytes = first.writes.n_bytes();
             let mut batch = vec![first];
-            batch.extend(requests.try_iter().take(REQUESTS_MAX - 1));
+            while batch.len() < REQUESTS_MAX && n_bytes < EPOCH_BYTES_MAX {
+                let Ok(next) = requests.try_recv() else { break };
+                n_bytes += next.writes.n_bytes();
+                batch.push(next);
+            }
             self.commit(batch);
         }
     }
@@ -144,6 +155,7 @@ impl Thread {
             timer: false,
             empty: true,
             now,
+            no_retention: Vec::new(),
         };
         for Request { writes, reply } in batch {
             let relaxed = writes.is_relaxed();
@@ -193,8 +205,11 @@ impl Thread {
                 return Err(gone(append.stream));
             }
         }
-        self.shared.tables.create(&changed_catalog, &effects)?;
-        self.apply_changes(&changed_catalog, &writes, epoch)?;
+        let replaced = self.shared.tables.create(&changed_catalog, &effects)?;
+        if let Err(error) = self.apply_changes(&changed_catalog, &writes, epoch) {
+            self.shared.tables.restore(replaced);
+            return Err(error);
+        }
         // From here on nothing fails: the write set is part of the epoch.
         *catalog = changed_catalog;
         if let Err(error) = gathered.add(writes, effects) {
@@ -226,6 +241,7 @@ impl Thread {
             self.give_up(&error);
         }
         let Gathered { commit, topics, effects, replies, relaxed, n_bytes, timer, .. } = gathered;
+        let no_retention = gathered.no_retention;
         let has_relaxed = !relaxed.is_empty();
         if let Err(error) = shared.log.write(commit) {
             // Tables hold rows of an epoch that is not in the log. It will never be durable, so nobody
@@ -242,6 +258,7 @@ impl Thread {
         if has_ddl {
             shared.after_ddl(&effects, epoch);
         }
+        drop(no_retention);
         for reply in relaxed {
             let _ = reply.send(Ok(()));
         }
@@ -269,6 +286,7 @@ impl Gathered {
         let now = self.now;
         self.empty = false;
         self.timer |= writes.timer;
+        self.no_retention.extend(writes.no_retention);
         for config in effects.topics {
             self.commit.create_topic(config)?;
         }

@@ -13,6 +13,8 @@ use weir_planner::source::RecordColumn;
 use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
 
+use crate::pins::Starts;
+
 use super::decoded::DecodedBlock;
 use super::provider::{Batches, RowSource};
 use super::stored::{self, StoredColumn};
@@ -76,6 +78,34 @@ impl StreamRelation {
             ranges.pop();
         }
         Self::in_ranges(log, object, columns, schema, ranges)
+    }
+
+    /// The range of each partition that a reader at `upto` has, who read the stream from `starts` on before.
+    ///
+    /// # Errors
+    /// 42704 for a stream that was dropped.
+    pub(crate) fn retained(
+        log: &Arc<dyn Log>,
+        object: &Object,
+        upto: Epoch,
+        starts: &Starts,
+    ) -> Result<Vec<Range<Offset>>> {
+        let stream = stream_of(object)?;
+        let partitions = (0..stream.options.partitions).map(PartitionId);
+        let known = starts.lock().get(&stream.topic).cloned();
+        let begins = match known {
+            Some(known) => known,
+            None => {
+                let begin = |partition| log.start_offset(stream.topic, partition);
+                let begins = partitions.clone().map(begin).collect::<Result<Arc<[Offset]>>>()?;
+                // Another read of the same statement may have been first.
+                Arc::clone(starts.lock().entry(stream.topic).or_insert(begins))
+            }
+        };
+        let range = |(partition, begin): (PartitionId, &Offset)| {
+            Ok(*begin..log.end_offset_at(stream.topic, partition, upto)?)
+        };
+        partitions.zip(begins.iter()).map(range).collect()
     }
 
     /// Those columns of the stream's rows in a range of each partition.

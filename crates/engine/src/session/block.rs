@@ -160,7 +160,7 @@ impl Session {
         let mode = self.meaning().read_mode();
         match in_block.transpose()? {
             None => {
-                let choose = read::choose_epoch(&self.shared, catalog, relations, &[], mode);
+                let choose = read::choose_epoch(&self.shared, catalog, relations, None, mode);
                 self.interrupt.or(choose).await
             }
             Some(Some(pin)) => {
@@ -173,7 +173,8 @@ impl Session {
                 // The first read fixes the block's moment for every view: later statements may read them.
                 let others: Vec<ObjectId> =
                     self.shared.views.all().into_iter().map(|(id, _)| id).collect();
-                let choose = read::choose_epoch(&self.shared, catalog, relations, &others, mode);
+                let later = Some(others.as_slice());
+                let choose = read::choose_epoch(&self.shared, catalog, relations, later, mode);
                 let pin = self.interrupt.or(choose).await?;
                 self.with_block(|block| block.pin = Some(pin.clone()));
                 Ok(pin)
@@ -240,7 +241,7 @@ impl Session {
             }
         }
         if !writes.is_empty() {
-            let outcome = self.shared.committer()?.commit(writes).await;
+            let outcome = self.shared.commit(writes).await;
             return outcome.map_err(|error| match error.state() {
                 SqlState::UniqueViolation if block.has_upserts => lost_race(),
                 _ => error,

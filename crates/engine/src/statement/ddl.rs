@@ -68,7 +68,7 @@ async fn change(session: &Session, step: DdlStep, tag: &str) -> Result<Execution
         Some(outcome) => outcome?,
         None => {
             let writes = WriteSet { ddl: vec![step], ..WriteSet::default() };
-            shared.committer()?.commit(writes).await?;
+            shared.commit(writes).await?;
         }
     }
     Ok(Execution::Done { tag: tag.to_owned() })

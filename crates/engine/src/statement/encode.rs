@@ -34,10 +34,12 @@ pub(crate) fn encode_append(
     let ids: Vec<ColumnId> =
         stream.columns.iter().map(|column| column.id).take(n_columns).collect();
     let mut partitions = Vec::new();
+    let row_bytes = rows::bytes_used(batch) / batch.num_rows().max(1);
+    let rows_max = (limits::BLOCK_BYTES_MAX / row_bytes.max(1)).clamp(1, limits::BLOCK_ROWS_MAX);
     for (partition, batch) in partition(stream, batch)? {
         let mut begin = 0;
         while begin < batch.num_rows() {
-            let n_rows = (batch.num_rows() - begin).min(limits::BLOCK_ROWS_MAX);
+            let n_rows = (batch.num_rows() - begin).min(rows_max);
             let part = batch.slice(begin, n_rows);
             let payload = codec::encode(&part, &ids, None)?;
             partitions.push(PartitionRows { partition, n_rows: n_rows as u32, payload });
@@ -94,7 +96,7 @@ pub(crate) fn columns_changed() -> Error {
 /// A change of a table, all columns in order.
 ///
 /// # Errors
-/// 54000 for a change that does not fit into one block, 40001 for one of other columns.
+/// 40001 for a change of other columns, 54000 for one that takes a row in or out too often.
 pub(crate) fn encode_change(object: &Object, delta: Delta) -> Result<Change> {
     let table = table_of(object)?;
     let ids: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();

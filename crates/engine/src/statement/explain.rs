@@ -145,6 +145,7 @@ async fn batch_plan(session: &Session, ast: &sql::Query, analyze: bool) -> Resul
     let system = StatementSystem::new(session, &catalog);
     let mut rows = EpochRows::at(&session.shared, Arc::clone(&catalog), pin.epoch());
     rows.system = &system;
+    rows.starts = Arc::clone(pin.starts());
     let config = query::config(session);
     let plan = semantics::bind_now(bound.plan, session.now())?;
     let physical = session.shared.batch.plan(plan, &rows, &config).await?;

@@ -209,6 +209,7 @@ pub(crate) async fn stream_plan(
         overlays,
         appended,
         system: &system,
+        starts: Arc::clone(pin.starts()),
         locals,
     };
     let config = config(session);

@@ -191,7 +191,7 @@ pub(super) async fn flush(session: &Session) -> Result<Execution> {
     let views: std::collections::BTreeSet<_> =
         session.shared.views.healthy(&session.shared).into_iter().collect();
     let strict = crate::read::ReadMode::Strict;
-    let wait = crate::read::choose_epoch(&session.shared, &catalog, &views, &[], strict);
+    let wait = crate::read::choose_epoch(&session.shared, &catalog, &views, None, strict);
     match session.interrupt.or(wait).await {
         // A view that fails meanwhile is not healthy.
         Ok(_) => done("FLUSH"),

@@ -67,14 +67,10 @@ impl Producer {
         let mut durable = self.shared.durable.subscribe();
         loop {
             let after = self.after;
-            let newest = *durable
+            durable
                 .wait_for(|epoch| *epoch > after)
                 .await
                 .map_err(|_| Error::new(SqlState::AdminShutdown, "the server is shutting down"))?;
-            // A commit can be durable a moment before the scheduler is told which views it touched.
-            while self.shared.scheduler.newest() < newest {
-                tokio::task::yield_now().await;
-            }
             if let Some(error) = self.dropped() {
                 return Err(error);
             }

@@ -123,3 +123,21 @@ async fn a_statement_whose_returning_fails_has_written_nothing() {
     let error = a.error("UPDATE z SET v = s.v FROM s RETURNING *").await;
     assert!(error.starts_with("0A000 RETURNING *"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_a_commit_that_failed_is_not_there() {
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO t VALUES (0)").await;
+    a.ok("BEGIN").await;
+    a.ok("ALTER TABLE t ADD COLUMN c int DEFAULT 5").await;
+    a.ok("CREATE TABLE made (k int)").await;
+    a.ok("INSERT INTO t VALUES (1, 5)").await;
+    b.ok("INSERT INTO t VALUES (1)").await;
+    assert!(a.error("COMMIT").await.starts_with("23505"));
+    b.ok("INSERT INTO t VALUES (2)").await;
+    a.ok("ALTER TABLE t ADD COLUMN c int DEFAULT 7").await;
+    b.ok("INSERT INTO t VALUES (3, 3)").await;
+    assert_eq!(a.rows("SELECT k, c FROM t ORDER BY k").await, ["0|7", "1|7", "2|7", "3|3"]);
+}

@@ -155,3 +155,24 @@ async fn long_views_are_in_nobodys_way_and_end_when_dropped() {
     a.ok("CREATE MATERIALIZED VIEW again AS SELECT array_agg(k) AS l FROM w WHERE k < 3").await;
     assert_eq!(a.rows("SELECT l FROM again").await, ["{1,2}"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_in_the_way_was_committed() {
+    let db = Db::new();
+    let (a, b, c) = (db.client(), db.client(), db.client());
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("CREATE TABLE late (k int PRIMARY KEY)").await;
+    for k in 0..40 {
+        // The commit applies one table's rows, and fails for the last one of the other.
+        a.ok("BEGIN").await;
+        a.ok(&format!("INSERT INTO t VALUES ({k})")).await;
+        let keys =
+            "g.g + 1000 * $1 FROM generate_series(1, 1000) AS g(g)".replace("$1", &k.to_string());
+        a.ok(&format!("INSERT INTO late SELECT {keys}")).await;
+        b.ok(&format!("INSERT INTO late VALUES ({})", 1000 * (k + 1))).await;
+        let insert = format!("INSERT INTO t VALUES ({k}) ON CONFLICT DO NOTHING");
+        let (failed, _) = tokio::join!(a.error("COMMIT"), c.ok(&insert));
+        assert!(failed.starts_with("23505"), "{failed}");
+        assert_eq!(c.rows(&format!("SELECT count(*) FROM t WHERE k = {k}")).await, ["1"]);
+    }
+}

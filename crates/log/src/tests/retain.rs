@@ -145,3 +145,22 @@ fn dropped_topic_gives_its_disk_back() {
     assert_eq!(retained.starts, []);
     assert!(retained.bytes_freed > 1_900_000, "{} bytes freed", retained.bytes_freed);
 }
+
+#[test]
+fn two_that_enforce_never_move_a_start_back() {
+    let dir = tempfile::tempdir().expect("made");
+    hundred_blocks(dir.path(), Some(1_000), None);
+    let log = open(dir.path());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..100).for_each(|second| drop(enforce(&log, second))));
+        }
+        let mut start = Offset(0);
+        while start < Offset(980) {
+            let now = log.start_offset(TOPIC, P0).expect("there");
+            assert!(now >= start, "{now} after {start}");
+            start = now;
+        }
+    });
+    assert_eq!(read(&log, P0, 980, 1_000).len(), 2);
+}

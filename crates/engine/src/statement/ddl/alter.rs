@@ -245,7 +245,7 @@ async fn check_nothing_left_out(
     let (true, Some(dead)) = (fails, dead) else { return Ok(()) };
     let shared = &session.shared;
     let relations = std::collections::BTreeSet::from([dead.id]);
-    let reach = read::choose_epoch(shared, catalog, &relations, &[], read::ReadMode::Strict);
+    let reach = read::choose_epoch(shared, catalog, &relations, None, read::ReadMode::Strict);
     let pin = session.interrupt.or(reach).await?;
     let n_rows = shared.views.get(dead.id)?.segments.snapshot().n_rows(pin.epoch());
     if n_rows == 0 {

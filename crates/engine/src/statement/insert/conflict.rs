@@ -11,7 +11,7 @@ use weir_delta::group::Groups;
 use weir_delta::rows;
 use weir_planner::dialect::{self, Assignment, ConflictAction, OnConflict};
 use weir_types::planted::{self, Bug};
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Epoch, Error, Result, SqlState};
 
 use super::{assigned, column_position, quoted};
 use crate::relation::{TableData, key_columns, table_of};
@@ -70,7 +70,8 @@ pub(super) fn check(object: &Object, on_conflict: &OnConflict) -> Result<()> {
     if key == columns { Ok(()) } else { Err(no_match()) }
 }
 
-/// Finds taken keys and applies the action.
+/// Finds taken keys and applies the action. Rows that stay as they are, because of a row in their way, are left
+/// out for good, so that row is durable then.
 pub(super) async fn resolve(
     session: &Session,
     catalog: &Arc<Catalog>,
@@ -79,6 +80,24 @@ pub(super) async fn resolve(
     on_conflict: &OnConflict,
     batch: &RecordBatch,
 ) -> Result<Resolved> {
+    loop {
+        let resolved = resolve_now(session, catalog, object, alias, on_conflict, batch).await?;
+        match resolved {
+            Some(resolved) => return Ok(resolved),
+            None => session.interrupt.or(session.shared.settle()).await?,
+        }
+    }
+}
+
+/// As [`resolve`]; `None` where what is in the way is still being committed, and may be taken back.
+async fn resolve_now(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    alias: &str,
+    on_conflict: &OnConflict,
+    batch: &RecordBatch,
+) -> Result<Option<Resolved>> {
     let key_idxs = key_columns(table_of(object)?);
     let key: Vec<ArrayRef> = key_idxs.iter().map(|idx| Arc::clone(batch.column(*idx))).collect();
     let first = first_of_key(&key, batch.num_rows());
@@ -94,12 +113,16 @@ pub(super) async fn resolve(
         ));
     }
     let batch = rows::filter(batch, &first)?;
-    let (existing, place) = existing_rows(session, object, &key_idxs, &batch)?;
+    let durable = session.shared.durable.newest();
+    // Versions that are found stay until they are read.
+    let _pin = session.shared.pins.pin(durable);
+    let Existing { rows: existing, place, newest } =
+        existing_rows(session, object, &key_idxs, &batch)?;
     let taken: Vec<bool> = (0..batch.num_rows()).map(|idx| place.contains(&(idx as i64))).collect();
     let free: BooleanArray = taken.iter().map(|taken| Some(!taken)).collect();
     let fresh = rows::filter(&batch, &free)?;
     let none = RecordBatch::new_empty(batch.schema());
-    match &on_conflict.action {
+    let resolved = match &on_conflict.action {
         ConflictAction::Update { assignments, filter }
             if existing.num_rows() > 0 && !planted::is(Bug::IgnoredUpsert) =>
         {
@@ -108,10 +131,12 @@ pub(super) async fn resolve(
                 rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
             let (old, new) =
                 conflict.update(assignments, filter.as_deref(), &existing, &excluded).await?;
-            Ok(Resolved { old, new: rows::concat(&batch.schema(), [&fresh, &new])? })
+            Resolved { old, new: rows::concat(&batch.schema(), [&fresh, &new])? }
         }
-        _ => Ok(Resolved { old: none, new: fresh }),
-    }
+        _ => Resolved { old: none, new: fresh },
+    };
+    let leaves_out = resolved.old.num_rows() < existing.num_rows();
+    Ok((!leaves_out || newest <= durable).then_some(resolved))
 }
 
 /// True for the first row of each key.
@@ -122,16 +147,25 @@ fn first_of_key(key: &[ArrayRef], n_rows: usize) -> BooleanArray {
         .collect()
 }
 
-/// The rows that have the keys of `batch`, and which row of `batch` each is in the way of.
+/// Rows that have keys of a batch.
+struct Existing {
+    rows: RecordBatch,
+    /// Which row of the batch each is in the way of.
+    place: Vec<i64>,
+    /// The newest epoch that made one of them.
+    newest: Epoch,
+}
+
+/// The rows that have the keys of `batch`.
 fn existing_rows(
     session: &Session,
     object: &Object,
     key_idxs: &[usize],
     batch: &RecordBatch,
-) -> Result<(RecordBatch, Vec<i64>)> {
+) -> Result<Existing> {
     let key: Vec<ArrayRef> = key_idxs.iter().map(|idx| Arc::clone(batch.column(*idx))).collect();
     let overlay = session.with_block(|block| block.overlays.get(&object.id).cloned()).flatten();
-    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    let (mut parts, mut place, mut newest) = (Vec::new(), Vec::new(), Epoch::ZERO);
     if let Ok(table) = session.shared.tables.get(object.id) {
         let removed = match &overlay {
             Some(overlay) => overlay.is_removed(&key),
@@ -144,7 +178,10 @@ fn existing_rows(
             .collect();
         let refs: Vec<_> = found.iter().map(|(_, row)| *row).collect();
         parts.push(gather(&table, &refs, batch.schema())?);
-        places.extend(found.iter().map(|(row_idx, _)| *row_idx as i64));
+        place.extend(found.iter().map(|(row_idx, _)| *row_idx as i64));
+        for row in refs {
+            newest = newest.max(table.segments.created(row)?);
+        }
     }
     if let Some(overlay) = overlay {
         for row_idx in 0..batch.num_rows() {
@@ -152,11 +189,11 @@ fn existing_rows(
             let own = overlay.own_rows(&one)?;
             if own.num_rows() > 0 {
                 parts.push(own);
-                places.push(row_idx as i64);
+                place.push(row_idx as i64);
             }
         }
     }
-    Ok((rows::concat(&batch.schema(), &parts)?, places))
+    Ok(Existing { rows: rows::concat(&batch.schema(), &parts)?, place, newest })
 }
 
 fn gather(
