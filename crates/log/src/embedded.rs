@@ -44,8 +44,6 @@ pub struct EmbeddedLog {
     pub(crate) options: LogOptions,
     /// One writer at a time: commits, and the batches of retention.
     pub(crate) writer: Mutex<()>,
-    /// One retention at a time: what it decides rests on the starts that it has seen.
-    pub(crate) retention: Mutex<()>,
     newest: Mutex<Newest>,
     durable: AtomicU64,
     mark: Mutex<DurableMark>,
@@ -95,7 +93,6 @@ impl EmbeddedLog {
             topics: Arc::new(topics),
             options,
             writer: Mutex::new(()),
-            retention: Mutex::new(()),
             newest: Mutex::new(Newest { epoch, now }),
             durable: AtomicU64::new(epoch.0),
             mark: Mutex::new(mark),

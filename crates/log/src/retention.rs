@@ -53,7 +53,6 @@ pub(crate) fn enforce(
     now: Timestamp,
     holds: &dyn Fn(TopicId, PartitionId) -> Option<Offset>,
 ) -> Result<Retained> {
-    let _one = log.retention.lock();
     let mut retained = Retained::default();
     let mut failure = None;
     for topic in log.topics.all() {
@@ -64,9 +63,10 @@ pub(crate) fn enforce(
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if !removals.is_empty() && remove(log, &topic, &removals)? {
+        if !removals.is_empty() {
+            let removed = remove(log, &topic, removals)?;
             let start = |removal: &Removal| (topic.config.id, removal.partition, removal.start);
-            retained.starts.extend(removals.iter().map(start));
+            retained.starts.extend(removed.iter().map(start));
         }
     }
     // The new starts must be durable before the blocks are gone.
@@ -125,29 +125,33 @@ fn removal(
     Ok(Some(Removal { partition, start: low, byte_pos: low_byte_pos, n_bytes }))
 }
 
-/// Removes them; false where the topic was dropped meanwhile.
-fn remove(log: &EmbeddedLog, topic: &Topic, removals: &[Removal]) -> Result<bool> {
+/// Removes them, and gives them; but not where the topic was dropped meanwhile, or another has removed as much.
+fn remove(log: &EmbeddedLog, topic: &Topic, mut removals: Vec<Removal>) -> Result<Vec<Removal>> {
     let _writer = log.writer.lock();
     let id = topic.config.id;
-    if log.topics.get(id).is_err() {
-        return Ok(false);
+    let is_there = log.topics.get(id).is_ok();
+    let start = |partition| topic.partition(partition).map(|state| state.lock().start);
+    removals.retain(|new| is_there && start(new.partition).is_ok_and(|start| start < new.start));
+    if removals.is_empty() {
+        return Ok(removals);
     }
     let mut batch = log.shelf.store.batch(log.newest_epoch());
-    for Removal { partition, start, .. } in removals {
+    for Removal { partition, start, .. } in &removals {
         let last_base = topic.partition(*partition)?.lock().last_base;
         let key = topic::start_key(id, *partition);
         batch.put_meta(MetaKind::LogStart, &key, &topic::encode_start(*start));
         batch.delete_blocks_below(topic.class, id, *partition, last_base.min(*start));
         batch.delete_time_index_below(id, *partition, *start)?;
     }
-    for Removal { partition, start, byte_pos, n_bytes } in removals {
+    for Removal { partition, start, byte_pos, n_bytes } in &removals {
         // Before the blocks go, so that a reader who misses one learns why.
         let mut state = topic.partition(*partition)?.lock();
+        let before = state.start_byte_pos.replace(*byte_pos);
         state.start = *start;
-        state.start_byte_pos = Some(*byte_pos);
         drop(state);
-        log.reclaimable.add(topic.class, *n_bytes);
+        let n_bytes = before.map_or(*n_bytes, |before| byte_pos.saturating_sub(before));
+        log.reclaimable.add(topic.class, n_bytes);
     }
     log.shelf.store.write(batch)?;
-    Ok(true)
+    Ok(removals)
 }

@@ -34,8 +34,16 @@ fn session(engine: &Engine) -> Arc<Session> {
     engine.session(startup).expect("a session")
 }
 
+/// Longest wait for something that must come: only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The rows of a statement, `|` between the columns.
 async fn run(session: &Session, sql: &str) -> Result<Vec<String>> {
+    let rows = tokio::time::timeout(PATIENCE, rows(session, sql));
+    rows.await.unwrap_or_else(|_| panic!("{sql} has no end"))
+}
+
+async fn rows(session: &Session, sql: &str) -> Result<Vec<String>> {
     let parsed = session.parse(sql)?.remove(0);
     let prepared = session.prepare(parsed, Vec::new()).await?;
     let Execution::Rows { rows, .. } = session.execute(&prepared, Vec::new()).await? else {
