@@ -14,7 +14,7 @@ use datafusion::common::{DFSchema, DFSchemaRef, NullEquality};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema};
 use datafusion::logical_expr::{
     Distinct, Expr, GroupingSet, Join, JoinType, LogicalPlan, Projection, RecursiveQuery,
     TableScanBuilder, Union, Values, lit,
@@ -167,6 +167,7 @@ fn node_of(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalP
         })
         .data()
         .map_err(to_error)?;
+    let node = grouping_arguments(node).map_err(to_error)?;
     finish(node, &schema, settings)?.recompute_schema().map_err(to_error)
 }
 
@@ -231,6 +232,31 @@ fn grouping_set(set: GroupingSet, resolver: &Resolver<'_>) -> DfResult<GroupingS
             GroupingSet::GroupingSets(sets.into_iter().map(list).collect::<DfResult<_>>()?)
         }
     })
+}
+
+/// Gives the arguments of `grouping()` the names of the grouped expressions that they are: what their types
+/// changed in both keeps its old name only there.
+fn grouping_arguments(node: LogicalPlan) -> DfResult<LogicalPlan> {
+    let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(node) };
+    let grouped: Vec<Expr> =
+        grouping_set_to_exprlist(&aggregate.group_expr)?.into_iter().cloned().collect();
+    let names = NamePreserver::new(&node);
+    let named = |arg: Expr| {
+        let known = grouped.iter().find(|known| Expr::clone(known).unalias() == arg);
+        known.cloned().unwrap_or(arg)
+    };
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let told = expr.transform_up(|expr| match expr {
+            Expr::AggregateFunction(mut call) if call.func.name() == "grouping" => {
+                call.params.args = call.params.args.into_iter().map(named).collect();
+                Ok(Transformed::yes(Expr::AggregateFunction(call)))
+            }
+            expr => Ok(Transformed::no(expr)),
+        })?;
+        Ok(told.update_data(|expr| name.restore(expr)))
+    })
+    .data()
 }
 
 /// The columns that expressions of the node can name.
