@@ -86,7 +86,7 @@ pub(crate) struct StateRecord {
     n_base: u64,
     n_since: u64,
     /// What the operators were: others cannot go on with it.
-    operators: String,
+    pub(crate) operators: String,
 }
 
 /// The checkpoints of an engine.

@@ -41,6 +41,7 @@ pub(crate) async fn choose_epoch(
     mode: ReadMode,
 ) -> Result<Pin> {
     let views = views_of(catalog, relations);
+    views.iter().try_for_each(|id| shared.views.check_whole(*id))?;
     if mode == ReadMode::Newest {
         for id in &views {
             shared.views.check_readable(shared, catalog, *id, Epoch::MAX)?;

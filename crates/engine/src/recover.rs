@@ -1,5 +1,6 @@
 //! Recovery: the catalog and the tables from the log, then everything that runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -45,9 +46,10 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
             shared.tables.insert(object.id, Arc::new(table));
         }
     }
+    let mut refilled = BTreeSet::new();
     for object in in_order(&catalog) {
         let record = shared.checkpoints.record(object.id);
-        shared.views.resume(shared, object, record.as_ref())?;
+        shared.views.resume(shared, object, record.as_ref(), &mut refilled)?;
     }
     for object in catalog.objects() {
         if let ObjectBody::Stream(stream) = &object.body

@@ -68,8 +68,18 @@ pub(crate) struct ViewData {
 #[derive(Default)]
 pub(crate) struct Views {
     views: RwLock<HashMap<ObjectId, Arc<ViewData>>>,
-    /// Views whose plan could not be made again, with the reason: they are there, and fail.
+    /// Views that could not be started again, with the reason: they are there, and fail.
     broken: RwLock<HashMap<ObjectId, Error>>,
+}
+
+/// The error of a view whose stored state is of no use to this version of the program.
+fn of_another_version(object: &Object, why: &str) -> Error {
+    tracing::error!(view = %object.name, why, "a view's state is of another version");
+    Error::new(
+        SqlState::ObjectNotInPrerequisiteState,
+        format!("the state of \"{}\" was kept by another version: {why}", object.name),
+    )
+    .with_hint("Drop it and create it again.")
 }
 
 impl Views {
@@ -78,15 +88,21 @@ impl Views {
     /// # Errors
     /// 42P01 where it was dropped.
     pub(crate) fn get(&self, id: ObjectId) -> Result<Arc<ViewData>> {
-        if let Some(error) = self.broken.read().get(&id) {
-            return Err(error.clone());
-        }
+        self.check_whole(id)?;
         self.views.read().get(&id).cloned().ok_or_else(|| {
             Error::new(
                 SqlState::UndefinedTable,
                 format!("the materialized view with oid {id} was dropped meanwhile"),
             )
         })
+    }
+
+    /// Refuses a view that could not be started again, or that reads such a one.
+    ///
+    /// # Errors
+    /// Why that is so.
+    pub(crate) fn check_whole(&self, id: ObjectId) -> Result<()> {
+        self.broken.read().get(&id).map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// All running views and sinks.
@@ -116,7 +132,9 @@ impl Views {
         }
     }
 
-    /// Starts a view or sink with what its checkpoint has of it; without one it is filled.
+    /// Starts a view or sink with what its checkpoint has of it; without one it is filled, which `refilled`
+    /// tells of all before it. One that another version of the program has kept in a form that cannot go on
+    /// is there, and fails.
     ///
     /// # Errors
     /// XX001 for a checkpoint that is damaged.
@@ -125,11 +143,24 @@ impl Views {
         shared: &Arc<Shared>,
         object: &Object,
         record: Option<&Record>,
+        refilled: &mut BTreeSet<ObjectId>,
     ) -> Result<()> {
         let Some((data, clock)) = self.prepare(shared, object) else { return Ok(()) };
+        if let Err(error) = data.views.iter().try_for_each(|input| self.check_whole(*input)) {
+            self.broken.write().insert(object.id, error);
+            return Ok(());
+        }
         let mut processed = Epoch::ZERO;
         match (record, &data.dataflow) {
             (None, _) => {}
+            // It would take the rows of its input in once more.
+            (Some(_), Dataflow::Incremental { .. })
+                if data.views.iter().any(|input| refilled.contains(input)) =>
+            {
+                let error = of_another_version(object, "it reads a view that is filled again");
+                self.broken.write().insert(object.id, error);
+                return Ok(());
+            }
             // Made when the whole query ran at each tick: what it reads is all there.
             (Some(Record { state: None, .. }), dataflow) if dataflow.is_stateful() => {
                 shared.checkpoints.forget(object.id);
@@ -139,13 +170,21 @@ impl Views {
                     (&record.state, dataflow)
                 {
                     let state = data.state.lock();
-                    shared.checkpoints.load_state(object, stored, graph, &state)?;
+                    if !stored.is_of(graph) {
+                        let error = of_another_version(object, "its operators are other ones");
+                        self.broken.write().insert(object.id, error);
+                        return Ok(());
+                    }
+                    shared.checkpoints.load_state(object, stored, &state)?;
                     data.freezing.end(true);
                 }
                 shared.checkpoints.load(object, record, &data.segments)?;
                 data.n_out.store(record.n_out, Ordering::Relaxed);
                 processed = record.epoch;
             }
+        }
+        if processed == Epoch::ZERO {
+            refilled.insert(object.id);
         }
         self.launch(shared, object, data, clock, processed);
         Ok(())

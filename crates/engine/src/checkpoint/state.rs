@@ -98,24 +98,13 @@ impl Checkpoints {
     /// Puts the state of a record into `state`, which has nothing.
     ///
     /// # Errors
-    /// XX001 where it is damaged, 55000 where it is of other operators.
+    /// XX001 where it is damaged.
     pub(crate) fn load_state(
         &self,
         object: &Object,
         record: &StateRecord,
-        graph: &Graph,
         state: &GraphState,
     ) -> Result<()> {
-        if record.operators != operators(graph) {
-            return Err(Error::new(
-                weir_types::SqlState::ObjectNotInPrerequisiteState,
-                format!(
-                    "the stored state of \"{}\" is of another version's operators",
-                    object.name
-                ),
-            )
-            .with_hint("Drop the view and create it again."));
-        }
         self.each_chunk(object, STATE_CHUNK, record.chunks, |chunk| {
             for stored in decode(chunk)? {
                 state.load(&stored).map_err(semantics::to_error)?;
@@ -129,6 +118,11 @@ impl Checkpoints {
 }
 
 impl StateRecord {
+    /// True where these operators are those whose state it is.
+    pub(crate) fn is_of(&self, graph: &Graph) -> bool {
+        self.operators == operators(graph)
+    }
+
     /// True where the next checkpoint should write all of the state.
     pub(super) fn is_grown(&self) -> bool {
         self.n_since > SINCE_MIN.max(self.n_base / 2)

@@ -135,3 +135,42 @@ async fn a_view_comes_before_retention_or_after_it() {
     tokio::join!(create, others);
     assert_eq!(ok(&a, "SELECT count(*) FROM m").await, ["50"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_cannot_go_on_is_there_and_fails() {
+    let (_dir, engine) = open();
+    let shared = &engine.inner.shared;
+    let a = session(&engine);
+    ok(&a, "CREATE TABLE t (k int PRIMARY KEY)").await;
+    ok(&a, "CREATE MATERIALIZED VIEW m AS SELECT k, count(*) AS n FROM t GROUP BY k").await;
+    ok(&a, "CREATE MATERIALIZED VIEW above AS SELECT k FROM m").await;
+    ok(&a, "INSERT INTO t VALUES (1)").await;
+    ok(&a, "FLUSH").await;
+    let checkpointed = Arc::clone(shared);
+    let made = tokio::task::spawn_blocking(move || checkpointed.checkpoints.make(&checkpointed));
+    made.await.expect("it ends").expect("a checkpoint");
+
+    let catalog = shared.catalog();
+    let [m, above] = ["m", "above"]
+        .map(|name| catalog.objects().find(|object| object.name == name).expect("a view"));
+    let mut of_m = shared.checkpoints.record(m.id).expect("a record");
+    of_m.state.as_mut().expect("of an aggregation").operators = "of another version".to_owned();
+    let of_above = shared.checkpoints.record(above.id).expect("a record");
+    for (view, record, refilled, why) in [
+        (above, &of_above, Some(m.id), "it reads a view that is filled again"),
+        (m, &of_m, None, "its operators are other ones"),
+    ] {
+        shared.views.stop(shared, view.id);
+        let mut refilled = refilled.into_iter().collect();
+        shared.views.resume(shared, view, Some(record), &mut refilled).expect("the others go on");
+        let error = run(&a, &format!("SELECT * FROM {}", view.name)).await.expect_err("it fails");
+        let text = format!("the state of \"{}\" was kept by another version: {why}", view.name);
+        assert_eq!(
+            (error.state(), error.message()),
+            (SqlState::ObjectNotInPrerequisiteState, &*text)
+        );
+    }
+    ok(&a, "DROP MATERIALIZED VIEW m CASCADE").await;
+    ok(&a, "CREATE MATERIALIZED VIEW m AS SELECT k, count(*) AS n FROM t GROUP BY k").await;
+    assert_eq!(ok(&a, "SELECT * FROM m").await, ["1|1"]);
+}
