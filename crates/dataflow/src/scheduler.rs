@@ -183,17 +183,27 @@ impl Scheduler {
         epoch
     }
 
-    /// Makes `views` stop at the newest epoch, and calls `note` with it before any of them can pass it. Returns
-    /// that epoch.
-    pub fn stop_at_newest(&self, views: &[ObjectId], note: impl FnOnce(Epoch)) -> Epoch {
-        self.with_state(|state| {
+    /// As [`Self::wait_at_newest`] for each of `views` by itself, with a waiter from `waiter`. Calls `note` with the
+    /// epoch before any of them can pass it.
+    pub fn wait_for_each_at_newest(
+        &self,
+        views: &[ObjectId],
+        note: impl FnOnce(Epoch),
+        waiter: impl Fn(ObjectId) -> Waiter,
+    ) -> Epoch {
+        let mut ready = Vec::new();
+        let epoch = self.with_state(|state| {
             let epoch = state.newest();
-            for id in views {
-                state.cut(*id, epoch);
-            }
             note(epoch);
+            for id in views {
+                ready.extend(state.wait(&[*id], epoch, waiter(*id)));
+            }
             epoch
-        })
+        });
+        for (waiter, outcome) in ready {
+            waiter(outcome);
+        }
+        epoch
     }
 
     /// As [`Self::wait_at_newest`], for an epoch that it returned and at which `views` stop.

@@ -1,6 +1,6 @@
 //! The scheduler's promises, on views that only count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -260,5 +260,38 @@ fn a_failed_view_is_not_given_up_before_what_it_reads_has_changed() {
     let (_, done) = wait(&scheduler, &[B]);
     drop(gate);
     done.recv().expect("the scheduler answers").expect("epoch 3 heals it");
+    scheduler.stop();
+}
+
+#[test]
+fn each_view_is_waited_for_by_itself() {
+    let scheduler = Scheduler::start(2, Epoch(1));
+    let [failing, other] = [Epoch(2), Epoch::ZERO].map(Probe::new);
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&failing) as Arc<dyn Maintained>);
+    scheduler.add(B, on_topic(), Epoch(1), Arc::clone(&other) as Arc<dyn Maintained>);
+    let gates = [failing.gate.lock(), other.gate.lock()];
+    commit(&scheduler, 2);
+    until_running(&scheduler, A);
+    until_running(&scheduler, B);
+    let (sender, answers) = channel();
+    let noted = Mutex::new(None);
+    let epoch = scheduler.wait_for_each_at_newest(
+        &[A, B],
+        |epoch| *noted.lock() = Some(epoch),
+        |id| {
+            let sender = sender.clone();
+            Box::new(move |outcome: Result<(), Failure>| {
+                let _ = sender.send((id, outcome.is_ok()));
+            })
+        },
+    );
+    assert_eq!((epoch, *noted.lock()), (Epoch(2), Some(Epoch(2))));
+    drop(gates);
+    let both: BTreeMap<_, _> = answers.iter().take(2).collect();
+    // The first one heals, and was not exact there.
+    commit(&scheduler, 3);
+    let (_, done) = wait(&scheduler, &[A]);
+    done.recv().expect("the scheduler answers").expect("epoch 3 heals it");
+    assert_eq!(both, BTreeMap::from([(A, false), (B, true)]));
     scheduler.stop();
 }

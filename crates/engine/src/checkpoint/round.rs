@@ -273,21 +273,21 @@ fn reach(shared: &Shared) -> (Epoch, BTreeSet<ObjectId>) {
     let filled = |(_, processed): &(ObjectId, Epoch)| *processed > Epoch::ZERO;
     let views: Vec<ObjectId> =
         shared.scheduler.processed().into_iter().filter(filled).map(|(id, _)| id).collect();
-    // All of them stop at the epoch before anybody waits.
-    let epoch = shared.scheduler.stop_at_newest(&views, |epoch| {
+    let (sender, answers) = channel();
+    let note = |epoch| {
         for (_, view) in shared.views.all() {
             view.freezing.begin(epoch);
         }
-    });
-    let (sender, answers) = channel();
-    for id in &views {
-        let (id, sender) = (*id, sender.clone());
-        let waiter = move |outcome: Result<(), Failure>| {
+    };
+    // The waits begin where the views are made to stop: one that fails there is not taken for exact when a later
+    // tick heals it and goes past the epoch.
+    let epoch = shared.scheduler.wait_for_each_at_newest(&views, note, |id| {
+        let sender = sender.clone();
+        Box::new(move |outcome: Result<(), Failure>| {
             // Nobody listens any more once the round's patience is over.
             let _ = sender.send((id, outcome.is_ok()));
-        };
-        shared.scheduler.wait_at(epoch, &[id], Box::new(waiter));
-    }
+        })
+    });
     drop(sender);
     let mut reached = BTreeSet::new();
     let deadline = Instant::now() + PATIENCE;
