@@ -1,5 +1,6 @@
 //! The ticks of a view.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -92,13 +93,18 @@ impl Run<'_> {
         } else if !graph.is_linear() {
             self.data.freezing.before_tick(&state, upto)?;
         }
-        let outcome = self.take_in(graph, inputs, &state, from, upto);
+        let outcome = undoing(
+            || self.take_in(graph, inputs, &state, from, upto),
+            || {
+                if backfill {
+                    return self.empty(upto);
+                }
+                state.rollback();
+                Ok(())
+            },
+        );
         if outcome.is_ok() {
             state.commit();
-        } else if backfill {
-            self.empty(upto)?;
-        } else {
-            state.rollback();
         }
         outcome
     }
@@ -318,6 +324,15 @@ impl Run<'_> {
     }
 }
 
+/// What `act` gives; where it fails or panics, `undo` has run. An error of `undo` takes the place of that of `act`.
+fn undoing<T>(act: impl FnOnce() -> Result<T>, undo: impl FnOnce() -> Result<()>) -> Result<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(act));
+    if !matches!(outcome, Ok(Ok(_))) {
+        undo()?;
+    }
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// The graph without the last pipeline, which planted defects lose.
 fn without_last(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
@@ -362,5 +377,32 @@ impl PlannedBatch<'_> {
         let rows = EpochRows::at(shared, Arc::clone(&catalog), at);
         let wanted = &self.run.data.wanted;
         shared.batch.collect_blocking(plan, &rows, &config, self.dead.as_ref(), wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use weir_types::{Error, Result};
+
+    use super::undoing;
+
+    #[test]
+    fn what_fails_or_panics_is_undone() {
+        let n_undone = Cell::new(0);
+        let undo = || {
+            n_undone.set(n_undone.get() + 1);
+            Ok(())
+        };
+        assert_eq!(undoing(|| Ok(1), undo).expect("it does not fail"), 1);
+        assert_eq!(n_undone.get(), 0);
+        undoing(|| Err::<(), _>(Error::internal("defect")), undo).expect_err("it fails");
+        assert_eq!(n_undone.get(), 1);
+        let panicking = || undoing(|| -> Result<()> { panic!("a defect") }, undo);
+        let panic = catch_unwind(AssertUnwindSafe(panicking)).expect_err("the panic goes on");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a defect"));
+        assert_eq!(n_undone.get(), 2);
     }
 }
