@@ -48,6 +48,15 @@ impl NotFinite {
         }
     }
 
+    fn any(&self) -> bool {
+        self.sum().is_some()
+    }
+
+    /// True where none was counted, nor taken away.
+    fn is_zero(&self) -> bool {
+        self.nan == 0 && self.infinite == 0 && self.minus_infinite == 0
+    }
+
     fn merge(&mut self, other: &Self) {
         self.nan += other.nan;
         self.infinite += other.infinite;
@@ -252,7 +261,7 @@ impl<const KIND: u8> State for Variance<KIND> {
     }
 }
 
-/// Aggregates of pairs (Y, X): five sums.
+/// Aggregates of pairs (Y, X): five sums, of what is finite.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pairs<const KIND: u8> {
     x: ExactSum,
@@ -260,74 +269,103 @@ pub(super) struct Pairs<const KIND: u8> {
     y: ExactSum,
     yy: ExactSum,
     xy: ExactSum,
-    not_finite: i64,
+    x_not_finite: NotFinite,
+    y_not_finite: NotFinite,
     count: i64,
 }
+
+/// In a stored state of pairs: the numbers of values that are not finite come next.
+const NOT_FINITE_FOLLOWS: i64 = -1;
+
+/// n times a sum of products of deviations; `None` for NaN, which a value makes of it that is not finite.
+type Spread = Option<Big>;
 
 impl<const KIND: u8> Pairs<KIND> {
     fn result(&self) -> Result<Option<f64>> {
         if self.count < 1 {
             return Ok(None);
         }
-        if self.not_finite > 0 {
-            return Ok(Some(f64::NAN));
-        }
         let n = self.count as f64;
-        let (x, y) = (self.x.total(), self.y.total());
-        let xx = || spread(self.count, &self.xx.total(), &x, &x);
-        let yy = || spread(self.count, &self.yy.total(), &y, &y);
-        let xy = || spread(self.count, &self.xy.total(), &x, &y);
+        let double = |spread: Spread| spread.map_or(f64::NAN, |spread| spread.to_double());
         let value = match KIND {
             kind::COVAR_POP | kind::COVAR_SAMP => {
                 match divisor(self.count, KIND == kind::COVAR_SAMP) {
-                    Some(divisor) => xy().to_double() / divisor,
+                    Some(divisor) => double(self.xy()) / divisor,
                     None => return Ok(None),
                 }
             }
-            kind::REGR_AVGX => x.to_double() / n,
-            kind::REGR_AVGY => y.to_double() / n,
-            kind::REGR_SXX => xx().to_double() / n,
-            kind::REGR_SYY => yy().to_double() / n,
-            kind::REGR_SXY => xy().to_double() / n,
-            kind::CORR => return correlation(&xy(), &xx(), &yy()),
-            kind::REGR_R2 => return determination(&xy(), &xx(), &yy()),
-            _ => return line(KIND, n, &xx(), &xy(), &x, &y),
+            kind::REGR_AVGX => return average(&self.x, &self.x_not_finite, n).map(Some),
+            kind::REGR_AVGY => return average(&self.y, &self.y_not_finite, n).map(Some),
+            kind::REGR_SXX => double(self.xx()) / n,
+            kind::REGR_SYY => double(self.yy()) / n,
+            kind::REGR_SXY => double(self.xy()) / n,
+            kind::CORR => return correlation(self.xy(), self.xx(), self.yy()),
+            kind::REGR_R2 => return determination(self.xy(), self.xx(), self.yy()),
+            _ => return self.line(n),
+        };
+        Ok(Some(finite(value)?))
+    }
+
+    fn xx(&self) -> Spread {
+        let x = self.x.total();
+        (!self.x_not_finite.any()).then(|| spread(self.count, &self.xx.total(), &x, &x))
+    }
+
+    fn yy(&self) -> Spread {
+        let y = self.y.total();
+        (!self.y_not_finite.any()).then(|| spread(self.count, &self.yy.total(), &y, &y))
+    }
+
+    fn xy(&self) -> Spread {
+        (!self.x_not_finite.any() && !self.y_not_finite.any())
+            .then(|| spread(self.count, &self.xy.total(), &self.x.total(), &self.y.total()))
+    }
+
+    /// Slope or intercept of the regression line.
+    fn line(&self, n: f64) -> Result<Option<f64>> {
+        let xx = self.xx();
+        if is_zero(&xx) {
+            return Ok(None);
+        }
+        let (Some(xx), Some(xy)) = (xx, self.xy()) else { return Ok(Some(f64::NAN)) };
+        let spread = xx.to_double();
+        let value = if KIND == kind::REGR_SLOPE {
+            xy.to_double() / spread
+        } else {
+            let (x, y) = (self.x.total(), self.y.total());
+            y.times(&xx).minus(&x.times(&xy)).to_double() / (n * spread)
         };
         Ok(Some(finite(value)?))
     }
 }
 
-fn correlation(xy: &Big, xx: &Big, yy: &Big) -> Result<Option<f64>> {
-    if xx.is_zero() || yy.is_zero() {
+fn average(sum: &ExactSum, not_finite: &NotFinite, n: f64) -> Result<f64> {
+    not_finite.sum().map_or_else(|| finite(sum.total().to_double() / n), Ok)
+}
+
+fn is_zero(spread: &Spread) -> bool {
+    spread.as_ref().is_some_and(Big::is_zero)
+}
+
+fn correlation(xy: Spread, xx: Spread, yy: Spread) -> Result<Option<f64>> {
+    if is_zero(&xx) || is_zero(&yy) {
         return Ok(None);
     }
-    let product = finite(xx.times(yy).to_double())?;
+    let (Some(xy), Some(xx), Some(yy)) = (xy, xx, yy) else { return Ok(Some(f64::NAN)) };
+    let product = finite(xx.times(&yy).to_double())?;
     Ok(Some((xy.to_double() / product.sqrt()).clamp(-1.0, 1.0)))
 }
 
-fn determination(xy: &Big, xx: &Big, yy: &Big) -> Result<Option<f64>> {
-    if xx.is_zero() {
+fn determination(xy: Spread, xx: Spread, yy: Spread) -> Result<Option<f64>> {
+    if is_zero(&xx) {
         return Ok(None);
     }
     // On a horizontal line every point is where it should be.
-    if yy.is_zero() {
+    if is_zero(&yy) {
         return Ok(Some(1.0));
     }
-    Ok(Some(finite(xy.times(xy).to_double())? / finite(xx.times(yy).to_double())?))
-}
-
-/// Slope or intercept of the regression line.
-fn line(kind: u8, n: f64, xx: &Big, xy: &Big, x: &Big, y: &Big) -> Result<Option<f64>> {
-    if xx.is_zero() {
-        return Ok(None);
-    }
-    let spread = xx.to_double();
-    let value = if kind == kind::REGR_SLOPE {
-        xy.to_double() / spread
-    } else {
-        y.times(xx).minus(&x.times(xy)).to_double() / (n * spread)
-    };
-    Ok(Some(finite(value)?))
+    let (Some(xy), Some(xx), Some(yy)) = (xy, xx, yy) else { return Ok(Some(f64::NAN)) };
+    Ok(Some(finite(xy.times(&xy).to_double())? / finite(xx.times(&yy).to_double())?))
 }
 
 impl<const KIND: u8> State for Pairs<KIND> {
@@ -337,15 +375,17 @@ impl<const KIND: u8> State for Pairs<KIND> {
         let (y, x) = (input.float(0, row), input.float(1, row));
         let sign = if takes { -1 } else { 1 };
         self.count += sign;
-        if !(x.is_finite() && y.is_finite()) {
-            self.not_finite += sign;
-            return Ok(());
+        if !self.x_not_finite.count(x, takes) {
+            self.x.add_float(x, takes);
+            self.xx.add_product(x, x, takes);
         }
-        self.x.add_float(x, takes);
-        self.xx.add_product(x, x, takes);
-        self.y.add_float(y, takes);
-        self.yy.add_product(y, y, takes);
-        self.xy.add_product(x, y, takes);
+        if !self.y_not_finite.count(y, takes) {
+            self.y.add_float(y, takes);
+            self.yy.add_product(y, y, takes);
+        }
+        if x.is_finite() && y.is_finite() {
+            self.xy.add_product(x, y, takes);
+        }
         Ok(())
     }
 
@@ -355,28 +395,43 @@ impl<const KIND: u8> State for Pairs<KIND> {
         self.y.merge(&other.y);
         self.yy.merge(&other.yy);
         self.xy.merge(&other.xy);
-        self.not_finite += other.not_finite;
+        self.x_not_finite.merge(&other.x_not_finite);
+        self.y_not_finite.merge(&other.y_not_finite);
         self.count += other.count;
         Ok(())
     }
 
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&self.not_finite.to_le_bytes());
+        let has_not_finite = !(self.x_not_finite.is_zero() && self.y_not_finite.is_zero());
+        let mark = if has_not_finite { NOT_FINITE_FOLLOWS } else { 0 };
+        out.extend_from_slice(&mark.to_le_bytes());
+        if has_not_finite {
+            self.x_not_finite.write(out);
+            self.y_not_finite.write(out);
+        }
         for sum in [&self.x, &self.xx, &self.y, &self.yy, &self.xy] {
             sum.write(out);
         }
     }
 
     fn read(bytes: &mut Reader<'_>) -> Option<Self> {
+        let count = i64::from_le_bytes(bytes.take()?);
+        let (x_not_finite, y_not_finite) = match i64::from_le_bytes(bytes.take()?) {
+            0 => Default::default(),
+            NOT_FINITE_FOLLOWS => (NotFinite::read(bytes)?, NotFinite::read(bytes)?),
+            // A number of pairs, of which it is not known what was finite.
+            _ => return None,
+        };
         Some(Self {
-            count: i64::from_le_bytes(bytes.take()?),
-            not_finite: i64::from_le_bytes(bytes.take()?),
             x: ExactSum::read(bytes)?,
             xx: ExactSum::read(bytes)?,
             y: ExactSum::read(bytes)?,
             yy: ExactSum::read(bytes)?,
             xy: ExactSum::read(bytes)?,
+            x_not_finite,
+            y_not_finite,
+            count,
         })
     }
 

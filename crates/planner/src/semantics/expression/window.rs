@@ -7,8 +7,9 @@ use datafusion::scalar::ScalarValue;
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::Resolver;
+use crate::functions::cast::null_literal;
 use crate::semantics::error::to_error;
-use crate::semantics::typing::{Typed, to_common};
+use crate::semantics::typing::{Typed, to_common, type_of};
 
 impl Resolver<'_> {
     pub(super) fn window(&self, call: WindowFunction) -> Result<WindowFunction> {
@@ -46,12 +47,26 @@ impl Resolver<'_> {
         if name == "nth_value" {
             check_nth(&number)?;
         }
-        let Some(default) = typed.next() else {
-            return Ok(vec![self.settled(value.expr)?, number]);
+        let mut args = match typed.next() {
+            None => vec![self.settled(value.expr)?],
+            Some(default) => to_common(vec![value, default], name, self.settings)?.0,
         };
-        let (mut common, _) = to_common(vec![value, default], name, self.settings)?;
-        common.insert(1, number);
-        Ok(common)
+        if matches!(name, "lag" | "lead") && is_null(&number) {
+            // No row is so far away: there is no value, and no default either. DataFusion takes the next row.
+            let of_type = type_of(&args[0], self.schema)?;
+            return Ok(vec![null_literal(&of_type)?]);
+        }
+        args.insert(1, number);
+        Ok(args)
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        Expr::Alias(alias) => is_null(&alias.expr),
+        _ => false,
     }
 }
 
