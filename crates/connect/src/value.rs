@@ -21,7 +21,7 @@ mod datetime_output;
 mod digits;
 pub(crate) mod encoder;
 pub(crate) mod failure;
-mod float;
+pub(crate) mod float;
 mod integer;
 mod interval;
 mod interval_input;

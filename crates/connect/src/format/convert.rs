@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Decimal128Array, Decimal256Array,
-    PrimitiveArray,
+    ListArray, PrimitiveArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Field, Int64Type, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Field, Float32Type, Float64Type, Int64Type, Time64MicrosecondType,
+    TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
@@ -23,6 +23,7 @@ use weir_delta::schema::{arrow_type, sql_type};
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use crate::value::failure::utf8;
+use crate::value::float::with_one_nan;
 use crate::value::{ColumnBuilder, FormatSettings, ValueEncoder};
 
 /// Rows of a batch that do not fit, with the first reason of each.
@@ -290,7 +291,7 @@ fn is_nested(element: &SqlType) -> bool {
     matches!(element, SqlType::Record | SqlType::Array(_))
 }
 
-/// The column with NULL for the values that its Arrow type holds and the SQL type does not.
+/// The column with NULL for the values that its Arrow type holds and the SQL type does not, and with one NaN for all.
 fn in_range(array: &ArrayRef, to: &SqlType) -> ArrayRef {
     match (to, array.data_type()) {
         (SqlType::Date, _) => within::<Date32Type>(array, |day| DATES.contains(&day)),
@@ -306,6 +307,17 @@ fn in_range(array: &ArrayRef, to: &SqlType) -> ArrayRef {
             let decimals: &Decimal256Array = array.as_primitive();
             let checked = decimals.null_if_overflow_precision(*precision);
             Arc::new(checked.with_data_type(DataType::Decimal256(*precision, *scale)))
+        }
+        (_, DataType::Float32) => {
+            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(with_one_nan))
+        }
+        (_, DataType::Float64) => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(with_one_nan))
+        }
+        (SqlType::Array(element), DataType::List(_)) => {
+            let (field, offsets, elements, nulls) = array.as_list::<i32>().clone().into_parts();
+            let elements = in_range(&elements, element);
+            Arc::new(ListArray::new(field, offsets, elements, nulls))
         }
         _ => array.clone(),
     }
@@ -340,6 +352,23 @@ mod tests {
             .expect("columns of one length make a batch");
         let misfits = misfits.iter().map(|(row, error)| (*row, error.state().code())).collect();
         (texts(&batch), misfits)
+    }
+
+    #[test]
+    fn there_is_one_nan() {
+        let other = |bits: u64| f64::from_bits(f64::NAN.to_bits() | 1 << 63 | bits);
+        let to = columns("a double[]").remove(0).1;
+        let array: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>([
+            Some(vec![Some(other(1)), None, Some(1.5)]),
+            Some(vec![Some(other(2))]),
+        ]));
+        let from = Field::new("a", array.data_type().clone(), true);
+        let conversion = Conversion::plan(&from, &to).expect("there is a way");
+        let converted = conversion.apply(&array, &mut Misfits::new()).expect("the values fit");
+        let values = converted.as_list::<i32>().values().as_primitive::<Float64Type>().clone();
+        assert_eq!(values.value(0).to_bits(), f64::NAN.to_bits());
+        assert_eq!(values.value(3).to_bits(), f64::NAN.to_bits());
+        assert_eq!((values.is_null(1), values.value(2)), (true, 1.5));
     }
 
     fn fits(array: impl Array + 'static, to: &str, expected: &[&str]) {

@@ -249,8 +249,12 @@ impl ColumnBuilder {
             Values::Oid(values) | Values::Reg(values, _) => {
                 values.append_value(u32::from_be_bytes(fixed(bytes)?).into());
             }
-            Values::Float4(values) => values.append_value(f32::from_be_bytes(fixed(bytes)?)),
-            Values::Float8(values) => values.append_value(f64::from_be_bytes(fixed(bytes)?)),
+            Values::Float4(values) => {
+                values.append_value(float::with_one_nan(f32::from_be_bytes(fixed(bytes)?)));
+            }
+            Values::Float8(values) => {
+                values.append_value(float::with_one_nan(f64::from_be_bytes(fixed(bytes)?)));
+            }
             Values::Numeric(values, numeric) => values.append_value(numeric.receive(bytes)?),
             Values::WideNumeric(values, numeric) => values.append_value(numeric.receive(bytes)?),
             Values::Text(values, rule) => push_received_string(values, *rule, bytes)?,

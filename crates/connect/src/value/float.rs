@@ -11,7 +11,7 @@ use super::failure::{Shown, invalid_syntax};
 use super::integer::trim;
 
 /// What differs between the two widths.
-pub(super) trait Float: Copy + LowerExp + FromStr + PartialEq + Into<f64> {
+pub(crate) trait Float: Copy + LowerExp + FromStr + PartialEq + Into<f64> {
     /// Its name in messages.
     const NAME: &'static str;
     /// Digits that every text of so many digits keeps through the type (C's `FLT_DIG`).
@@ -24,6 +24,13 @@ pub(super) trait Float: Copy + LowerExp + FromStr + PartialEq + Into<f64> {
     fn decode(self) -> (u64, i32);
     /// Bits of a normal mantissa.
     const MANTISSA_BITS: u32;
+    /// The only NaN that a column holds: to SQL there is one, and comparisons tell the others apart.
+    const NAN: Self;
+}
+
+/// The value, with the one NaN for any.
+pub(crate) fn with_one_nan<T: Float>(value: T) -> T {
+    if value.into().is_nan() { T::NAN } else { value }
 }
 
 impl Float for f64 {
@@ -32,6 +39,7 @@ impl Float for f64 {
     const DIGITS_MAX: usize = 17;
     const EXPONENT_FROM: i32 = 15;
     const MANTISSA_BITS: u32 = 53;
+    const NAN: Self = Self::NAN;
 
     fn decode(self) -> (u64, i32) {
         let bits = self.to_bits();
@@ -47,6 +55,7 @@ impl Float for f32 {
     const DIGITS_MAX: usize = 9;
     const EXPONENT_FROM: i32 = 6;
     const MANTISSA_BITS: u32 = 24;
+    const NAN: Self = Self::NAN;
 
     fn decode(self) -> (u64, i32) {
         let bits = self.to_bits();
@@ -231,7 +240,8 @@ pub(super) fn parse<T: Float>(text: &str) -> Result<T> {
             format!("\"{}\" is out of range for type {}", Shown(number), T::NAME),
         ));
     }
-    Ok(value)
+    // `-nan` is one with a sign.
+    Ok(with_one_nan(value))
 }
 
 /// True if a digit before the exponent is not 0.

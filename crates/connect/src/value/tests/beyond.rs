@@ -1,7 +1,11 @@
 //! Where Weir differs from PostgreSQL: the values that it has not.
 
+use arrow::array::AsArray;
+use arrow::datatypes::{Float32Type, Float64Type};
+use weir_types::SqlType;
+
 use super::{read_binary, read_text, type_of, written};
-use crate::value::FormatSettings;
+use crate::value::{ColumnBuilder, FormatSettings};
 
 #[test]
 fn values_that_do_not_exist_are_refused_by_name() {
@@ -138,4 +142,22 @@ fn json_of_any_depth_is_read_or_refused() {
         let error = read_text(&nested(100_000), &type_of(type_name), &settings);
         assert_eq!(error.expect_err("too deep").state().code(), "54001");
     }
+}
+
+#[test]
+fn there_is_one_nan() {
+    let wide = |bits: u64| (f64::NAN.to_bits() | 1 << 63 | bits).to_be_bytes();
+    let narrow = |bits: u32| (f32::NAN.to_bits() | 1 << 31 | bits).to_be_bytes();
+    let mut double = ColumnBuilder::new(&SqlType::Float8, &FormatSettings::default());
+    double.push_text("-nan").expect("a NaN with a sign");
+    double.push_binary(&wide(5)).expect("8 bytes");
+    let double = double.finish().expect("one column");
+    let bits = double.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits());
+    assert_eq!(bits.collect::<Vec<_>>(), [f64::NAN.to_bits(); 2]);
+    let mut real = ColumnBuilder::new(&SqlType::Float4, &FormatSettings::default());
+    real.push_text("-nan").expect("a NaN with a sign");
+    real.push_binary(&narrow(5)).expect("4 bytes");
+    let real = real.finish().expect("one column");
+    let bits = real.as_primitive::<Float32Type>().values().iter().map(|value| value.to_bits());
+    assert_eq!(bits.collect::<Vec<_>>(), [f32::NAN.to_bits(); 2]);
 }
