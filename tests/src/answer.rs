@@ -24,7 +24,7 @@ pub enum Form {
     /// A number of arbitrary precision: trailing zeros after the point do not count.
     Numeric,
     /// A binary fraction: the sign of zero does not count, since which of two equal zeros stands for a
-    /// group is not defined.
+    /// group is the one that PostgreSQL met first, and always the positive one here.
     Float,
 }
 

@@ -9,8 +9,9 @@
 //! parts of inputs -> pipelines -> gathering shards -> (one lock a shard) -> shards -> changes -> pipelines
 //! ```
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -188,12 +189,15 @@ impl Run<'_> {
     }
 
     fn read_side_by_side(&self, parts: &[(usize, &dyn InputPart)]) -> Result<()> {
-        self.on_all_workers(|worker_idx| {
+        self.on_all_workers(|worker_idx, others| {
             let mut gathered = Gathered::new(self.graph, self.state);
             // Each begins with another part, and helps with the others when that is read.
             let (before, after) = parts.split_at(worker_idx * parts.len() / self.n_workers);
             for (input, part) in after.iter().chain(before) {
                 while let Some(delta) = part.next()? {
+                    if others.have_failed() {
+                        return Ok(());
+                    }
                     self.take_in(Origin::Input(*input), delta, worker_idx, Some(&mut gathered))?;
                 }
             }
@@ -201,10 +205,16 @@ impl Run<'_> {
         })
     }
 
-    /// Runs `act` on each worker; the first error stops none of them.
-    fn on_all_workers(&self, act: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
-        let n_workers = self.n_workers;
-        let outcomes = weir_env::run_side_by_side("weir-tick", n_workers, &act);
+    /// Runs `act` on each worker. One that finds that others failed may end without an error: what it did counts
+    /// no more.
+    fn on_all_workers(&self, act: impl Fn(usize, &Failing) -> Result<()> + Sync) -> Result<()> {
+        let failing = Failing::default();
+        let outcomes = weir_env::run_side_by_side("weir-tick", self.n_workers, &|worker_idx| {
+            let end = OnEnd { failing: &failing, holds: Cell::new(false) };
+            let outcome = act(worker_idx, &failing);
+            end.holds.set(outcome.is_ok());
+            outcome
+        });
         outcomes.into_iter().collect()
     }
 
@@ -266,9 +276,12 @@ impl Run<'_> {
                 .try_for_each(|shard| self.pass_on_of(aggregation, shard, 0, None));
         }
         let next = AtomicUsize::new(0);
-        self.on_all_workers(|worker_idx| {
+        self.on_all_workers(|worker_idx, others| {
             let mut gathered = Gathered::new(self.graph, self.state);
             while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if others.have_failed() {
+                    return Ok(());
+                }
                 self.pass_on_of(aggregation, shard, worker_idx, Some(&mut gathered))?;
             }
             gathered.merge_all(self, worker_idx)
@@ -291,6 +304,30 @@ impl Run<'_> {
             self.take_in(origin, delta, worker_idx, gathered.as_deref_mut())?;
         }
         Ok(())
+    }
+}
+
+/// Whether a worker of the tick has failed.
+#[derive(Default)]
+struct Failing(AtomicBool);
+
+impl Failing {
+    fn have_failed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the other workers when one ends with an error or a panic.
+struct OnEnd<'a> {
+    failing: &'a Failing,
+    holds: Cell<bool>,
+}
+
+impl Drop for OnEnd<'_> {
+    fn drop(&mut self) {
+        if !self.holds.get() {
+            self.failing.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -374,4 +411,138 @@ fn update(shards: &[Mutex<Shard>], batch: &Prepared<'_>, worker_idx: usize) -> R
         }
     }
     busy.into_iter().try_for_each(|idx| shards[idx].lock().update(batch, &batch.rows[idx]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+    use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+    use weir_delta::Weights;
+
+    use super::*;
+
+    const N_BATCHES: usize = 2_000;
+
+    /// Batches of many rows; the one that fails gives none.
+    struct Part {
+        n_read: AtomicUsize,
+        fails: bool,
+    }
+
+    impl InputPart for Part {
+        fn n_rows(&self) -> usize {
+            N_BATCHES * PARALLEL_ROWS
+        }
+
+        fn next(&self) -> Result<Option<Delta>> {
+            if self.fails {
+                return Err(DataFusionError::External(Box::new(Error::internal("it fails"))));
+            }
+            if self.n_read.fetch_add(1, Ordering::Relaxed) == N_BATCHES {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            let field = Field::new("k", DataType::Int64, true);
+            let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+            let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column])?;
+            Ok(Some(Delta::new(rows, Weights::One)))
+        }
+    }
+
+    #[test]
+    fn one_worker_that_fails_ends_the_others() {
+        let pipeline =
+            Pipeline { origin: Origin::Input(0), steps: Vec::new(), target: Target::Content };
+        let graph = Graph { pipelines: vec![pipeline], aggregations: Vec::new() };
+        let [busy, failing] =
+            [false, true].map(|fails| Arc::new(Part { n_read: AtomicUsize::new(0), fails }));
+        let run = Run {
+            graph: &graph,
+            state: &GraphState::new(&graph, 2),
+            metrics: &Metrics::new(&graph, 2),
+            n_workers: 2,
+            skips_errors: false,
+            content: &|_| Ok(()),
+        };
+        let parts: Vec<(usize, &dyn InputPart)> = vec![(0, busy.as_ref()), (0, failing.as_ref())];
+        run.read_side_by_side(&parts).expect_err("one part fails");
+        assert!(busy.n_read.load(Ordering::Relaxed) < N_BATCHES);
+    }
+    /// The groups of one column of floats.
+    fn groups() -> Graph {
+        let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Float64, true)]));
+        let aggregate = Aggregate {
+            keys: vec![0],
+            key_types: vec![DataType::Float64],
+            calls: Vec::new(),
+            filters: Vec::new(),
+            distinct: Vec::new(),
+            only_group: None,
+            append_only: false,
+            schema,
+        };
+        let pipeline = |origin, target| Pipeline { origin, steps: Vec::new(), target };
+        Graph {
+            pipelines: vec![
+                pipeline(Origin::Input(0), Target::Aggregation(0)),
+                pipeline(Origin::Aggregation(0), Target::Content),
+            ],
+            aggregations: vec![Arc::new(aggregate)],
+        }
+    }
+
+    struct One(Mutex<Option<Delta>>);
+
+    impl InputPart for One {
+        fn n_rows(&self) -> usize {
+            1
+        }
+
+        fn next(&self) -> Result<Option<Delta>> {
+            Ok(self.0.lock().take())
+        }
+    }
+
+    /// Takes in one row; gives the text of each key that changed.
+    fn tick(graph: &Graph, state: &GraphState, key: f64, weights: Weights) -> Vec<String> {
+        let shown = Mutex::new(Vec::new());
+        let schema = Arc::clone(&graph.aggregations[0].schema);
+        let column: ArrayRef = Arc::new(Float64Array::from(vec![key]));
+        let rows = RecordBatch::try_new(schema, vec![column]).expect("one column of floats");
+        let run = Run {
+            graph,
+            state,
+            metrics: &Metrics::new(graph, 1),
+            n_workers: 1,
+            skips_errors: false,
+            content: &|delta| {
+                let keys = delta.rows().column(0).as_primitive::<Float64Type>();
+                shown.lock().extend(keys.values().iter().map(|key| format!("{key:?}")));
+                Ok(())
+            },
+        };
+        let part: Box<dyn InputPart> = Box::new(One(Mutex::new(Some(Delta::new(rows, weights)))));
+        run.run(&[vec![part]], true).expect("no operator fails");
+        state.commit();
+        shown.into_inner()
+    }
+
+    #[test]
+    fn a_loaded_group_takes_back_the_key_that_it_showed_last() {
+        let graph = groups();
+        let state = GraphState::new(&graph, 1);
+        assert_eq!(tick(&graph, &state, -0.0, Weights::One), ["-0.0"]);
+        let first = state.stored(true).expect("states can be written");
+        assert_eq!(tick(&graph, &state, 0.0, Weights::Neg), ["-0.0"]);
+        assert_eq!(tick(&graph, &state, 0.0, Weights::One), ["0.0"]);
+        let second = state.stored(false).expect("states can be written");
+        let loaded = GraphState::new(&graph, 1);
+        for rows in first.iter().chain(&second) {
+            loaded.load(rows).expect("rows of the same graph");
+        }
+        loaded.commit();
+        assert_eq!(tick(&graph, &loaded, -0.0, Weights::Neg), ["0.0"]);
+    }
 }

@@ -181,6 +181,16 @@ impl GroupTable {
         self.columns.iter().map(|column| column.gather(slots)).collect()
     }
 
+    /// Puts keys in the place of those of slots: equal ones, of which more can be told than that they are equal.
+    /// Of a slot that is there several times the last row counts.
+    pub fn replace_keys(&mut self, columns: &[ArrayRef], rows: &[u32], slots: &[u32]) {
+        for (column, array) in self.columns.iter_mut().zip(columns) {
+            if column.has_equal_forms() {
+                column.put(array, rows, slots);
+            }
+        }
+    }
+
     /// Ends the groups of those slots.
     pub fn remove(&mut self, slots: &[u32]) {
         for slot in slots {
@@ -205,7 +215,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
-    use arrow::datatypes::{DataType, Int64Type};
+    use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
     use super::GroupTable;
 
@@ -259,6 +269,18 @@ mod tests {
         let other_nan = f64::from_bits(f64::NAN.to_bits() | 1);
         let floats = Float64Array::from(vec![f64::NAN, 0.0, -0.0, other_nan]);
         assert_eq!(assign(&mut table, &[Arc::new(floats)]).0, [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn an_equal_key_takes_the_place_of_one() {
+        let mut table = GroupTable::new(&[DataType::Float64]);
+        assert_eq!(assign(&mut table, &[Arc::new(Float64Array::from(vec![-0.0, 1.0]))]).0, [0, 1]);
+        let zero: ArrayRef = Arc::new(Float64Array::from(vec![2.0, 0.0]));
+        table.replace_keys(&[zero], &[1], &[0]);
+        let keys = table.keys(&[0, 1]);
+        let bits: Vec<u64> =
+            keys[0].as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect();
+        assert_eq!(bits, [0.0_f64.to_bits(), 1.0_f64.to_bits()]);
     }
 
     #[test]

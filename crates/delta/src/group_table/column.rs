@@ -97,6 +97,11 @@ impl KeyColumn {
         }
     }
 
+    /// False where equal keys are the same in all they are.
+    pub(super) fn has_equal_forms(&self) -> bool {
+        matches!(self, Self::Fixed(_) | Self::Nested(..))
+    }
+
     /// Sets `equal` to false for the pairs of row and slot whose values differ.
     pub(super) fn and_equal(&self, array: &ArrayRef, pairs: &[Pair], equal: &mut [bool]) {
         match self {

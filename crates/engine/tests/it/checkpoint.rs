@@ -106,3 +106,34 @@ async fn a_damaged_state_folder_may_go_where_the_log_holds_everything() {
     let db = Db::open(dir);
     assert_eq!(contents(&db.client()).await, before);
 }
+
+/// A view that groups floats shows the positive zero, whatever came and whenever it was stored, as its query does.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_a_zero_end_and_come_back() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE z (id int PRIMARY KEY, f float8)").await;
+    a.ok("CREATE MATERIALIZED VIEW g AS SELECT f, count(*) AS n FROM z GROUP BY f").await;
+    a.ok("CREATE MATERIALIZED VIEW d AS SELECT DISTINCT f FROM z").await;
+    drop(a);
+    let mut db = db;
+    for zero in ["-0", "0", "-0", "0"] {
+        let a = db.client();
+        a.ok(&format!("INSERT INTO z VALUES (1, '{zero}')")).await;
+        for sql in ["SELECT * FROM g", "SELECT f, count(*) AS n FROM z GROUP BY f"] {
+            assert_eq!(a.rows(sql).await, ["0|1"], "{sql}");
+        }
+        for sql in ["SELECT * FROM d", "SELECT DISTINCT f FROM z"] {
+            assert_eq!(a.rows(sql).await, ["0"], "{sql}");
+        }
+        drop(a);
+        db = db.restart(None).await;
+        let a = db.client();
+        a.ok("UPDATE z SET f = -f").await;
+        assert_eq!(a.rows("SELECT * FROM g").await, ["0|1"]);
+        a.ok("DELETE FROM z").await;
+        assert!(a.rows("SELECT * FROM g").await.is_empty());
+        drop(a);
+        db = db.restart(None).await;
+    }
+}

@@ -14,7 +14,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Distinct, Expr, Filter, Join, JoinType, LogicalPlan,
+    Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Filter, Join, JoinType, LogicalPlan,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TableScan, Unnest, Volatility, Window,
 };
 use hashbrown::HashSet;
@@ -23,6 +23,7 @@ use weir_types::Result;
 
 use super::{InputRelation, input_relation, nonlinear_expr, source};
 use crate::decorrelate::is_row_key;
+use crate::functions::comparison_key::COMPARISON_KEY;
 use crate::semantics;
 
 /// The keys of a plan.
@@ -220,11 +221,16 @@ fn single(inputs: Vec<Lineage>) -> Option<Lineage> {
     inputs.into_iter().next()
 }
 
-/// The lineage of an expression that is a column.
+/// The lineage of an expression that is a column, or the key of a column of floats: equal floats hash alike.
 fn column_of(expr: &Expr, input: &Lineage, schema: &DFSchema) -> Option<Vec<usize>> {
     match expr {
         Expr::Alias(alias) => column_of(&alias.expr, input, schema),
         Expr::Column(column) => input.of(column, schema),
+        Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY => {
+            let [value] = call.args.as_slice() else { return None };
+            let data_type = value.get_type(schema).ok()?;
+            data_type.is_floating().then(|| column_of(value, input, schema))?
+        }
         _ => None,
     }
 }

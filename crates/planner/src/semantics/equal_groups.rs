@@ -1,7 +1,8 @@
 //! Groups of values that are equal and not the same: '1 mon' and '30 days', `{"a": 1}` and `{"a": 1.0}`.
 //!
 //! Grouping is by keys that such values have in common, and shows of each group the value that comes first in
-//! a fixed order, where PostgreSQL shows whichever it met first.
+//! a fixed order, where PostgreSQL shows whichever it met first. A group of floats shows its key: of the two zeros
+//! the positive one.
 
 use std::sync::Arc;
 
@@ -51,14 +52,11 @@ pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
     .map_err(to_error)
 }
 
-/// True for types of which equal values can be told apart, and that DataFusion would not take for one: it knows of
-/// the two zeros of floats, but not in arrays.
+/// True for types of which equal values can be told apart.
 fn is_looser(sql_type: &SqlType) -> bool {
     match sql_type {
-        SqlType::Interval | SqlType::Jsonb => true,
-        SqlType::Array(element) => {
-            is_looser(element) || matches!(**element, SqlType::Float4 | SqlType::Float8)
-        }
+        SqlType::Interval | SqlType::Jsonb | SqlType::Float4 | SqlType::Float8 => true,
+        SqlType::Array(element) => is_looser(element),
         _ => false,
     }
 }
@@ -98,13 +96,18 @@ fn by_keys(aggregate: Aggregate, settings: &Arc<FormatSettings>) -> Result<Logic
             shown.push(of_output);
             continue;
         }
-        let (key, name) = (key_of(expr)?, format!("__shown_{place}"));
-        aggr_expr.push(smallest(expr, &sql_type)?.alias(&name));
-        let key_name = Column::new_unqualified(key.schema_name().to_string());
-        let value = Expr::Column(Column::new_unqualified(name));
-        // Grouping sets without the column have no key.
-        let value = when(Expr::Column(key_name).is_not_null(), value).end().map_err(to_error)?;
-        let value = native(value, &sql_type);
+        let key = key_of(expr)?;
+        let key_column = Expr::Column(Column::new_unqualified(key.schema_name().to_string()));
+        let value = if matches!(sql_type, SqlType::Float4 | SqlType::Float8) {
+            key_column
+        } else {
+            let name = format!("__shown_{place}");
+            aggr_expr.push(smallest(expr, &sql_type)?.alias(&name));
+            let value = Expr::Column(Column::new_unqualified(name));
+            // Grouping sets without the column have no key.
+            let value = when(key_column.is_not_null(), value).end().map_err(to_error)?;
+            native(value, &sql_type)
+        };
         shown.push(value.alias_qualified(column.relation.clone(), column.name.clone()));
         replaced.push((expr.clone(), key));
     }

@@ -89,9 +89,16 @@ fn with_keys(
             keys.push(column.clone());
             continue;
         }
-        let name = format!("{}{place}", names.key);
         let key = resolver.call(COMPARISON_KEY, vec![Expr::Column(column.clone())]);
-        outputs.push(key.map_err(external)?.alias(&name));
+        let key = key.map_err(external)?;
+        if field.data_type().is_floating() {
+            // Which of equal copies are left is open; as their key they are all the same.
+            outputs[place] = key.alias_qualified(column.relation.clone(), &column.name);
+            keys.push(column.clone());
+            continue;
+        }
+        let name = format!("{}{place}", names.key);
+        outputs.push(key.alias(&name));
         keys.push(Column::from_name(name));
     }
     let keyed = LogicalPlanBuilder::from(plan).project(outputs)?;

@@ -148,6 +148,11 @@ impl Shard {
             return Ok(());
         }
         let slots = self.assign(keys, &hashes, &own);
+        if table == 0 {
+            // A group that ended and came back shows the key with which it did: of equal ones, that of the later
+            // row, since what it shows is what it takes back.
+            self.groups.replace_keys(keys, &own, &slots);
+        }
         let own = arrow::array::UInt32Array::from(own);
         let rest = rest.iter().map(|column| Ok(arrow::compute::take(column, &own, None)?));
         let rest = rest.collect::<Result<Vec<ArrayRef>>>()?;
