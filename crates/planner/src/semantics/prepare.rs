@@ -13,12 +13,12 @@ mod rows;
 mod set_returning;
 mod sublink;
 mod whole_row;
+mod windows;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Query, SetExpr,
-    TableFactor, Value, Values, VisitMut, VisitorMut,
+    DataType, Expr, LimitClause, Query, SetExpr, TableFactor, Value, Values, VisitMut, VisitorMut,
 };
 use weir_types::{Error, Result};
 
@@ -61,16 +61,12 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         step(fetch_as_limit(query))?;
+        step(windows::spell_out(query))?;
         casts::mark(query);
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
         step(selects(&mut query.body))?;
         lists(&mut query.body);
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        named_frames(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -163,24 +159,6 @@ fn as_condition(condition: &mut Expr) {
     }
 }
 
-/// The frames of windows with names.
-fn named_frames(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => {
-            for NamedWindowDefinition(_, window) in &mut select.named_window {
-                if let NamedWindowExpr::WindowSpec(window) = window {
-                    expression::frame_bounds(window);
-                }
-            }
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            named_frames(left);
-            named_frames(right);
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{prepare, prepare_expr};
@@ -254,6 +232,12 @@ mod tests {
                  \"greatest\"(\"cardinality\"(a))::BIGINT)) AS n) AS u",
             ),
             ("SELECT 1 FETCH FIRST 2 ROWS ONLY", "SELECT 1 LIMIT 2"),
+            (
+                "SELECT sum(a) OVER (w2 ROWS 1 PRECEDING) FROM t WINDOW w AS (PARTITION BY b), \
+                 w2 AS (w ORDER BY c) ORDER BY rank() OVER w2",
+                "SELECT sum(a) OVER (PARTITION BY b ORDER BY c ROWS 1 PRECEDING) FROM t ORDER BY \
+                 rank() OVER (PARTITION BY b ORDER BY c)",
+            ),
         ] {
             assert_eq!(query(text), expected, "{text}");
         }

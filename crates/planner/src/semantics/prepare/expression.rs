@@ -333,7 +333,7 @@ fn of_function(mut function: Function) -> Result<Expr> {
 }
 
 /// The offsets of a frame as the parser gave them: DataFusion's planner takes no expressions there.
-pub(super) fn frame_bounds(window: &mut WindowSpec) {
+fn frame_bounds(window: &mut WindowSpec) {
     let Some(frame) = &mut window.window_frame else { return };
     for bound in [Some(&mut frame.start_bound), frame.end_bound.as_mut()].into_iter().flatten() {
         let (WindowFrameBound::Preceding(Some(offset)) | WindowFrameBound::Following(Some(offset))) =
