@@ -148,7 +148,7 @@ impl Binder<'_> {
         locals: &[(String, SchemaRef)],
     ) -> Result<BoundQuery> {
         let mut query = query.clone();
-        names::name_outputs(&mut query);
+        names::name_outputs(&mut query)?;
         self.system.rewrite(&mut query);
         semantics::prepare(&mut query)?;
         let mentioned = hidden::mentioned(&query);

@@ -67,7 +67,7 @@ pub fn current_text_of(
 
 /// The names of a query's outputs; `None` where only its relations know them.
 fn output_names(mut query: Query) -> Option<Vec<String>> {
-    names::name_outputs(&mut query);
+    names::name_outputs(&mut query).ok()?;
     let mut body = query.body;
     loop {
         body = match *body {

@@ -4,12 +4,15 @@
 //! one name. Here every unnamed expression gets PostgreSQL's name as an alias before planning, and a
 //! second output of the same name gets a suffix that cannot be typed; [`wire_name`] takes it off.
 
+mod sort_keys;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
 };
+use weir_types::Result;
 
 /// Separates a name from the number that keeps it apart from its twins.
 pub(crate) const SUFFIX: char = '\u{1}';
@@ -20,15 +23,18 @@ pub(crate) fn wire_name(name: &str) -> &str {
     name.split(SUFFIX).next().unwrap_or(name)
 }
 
-/// Gives every unnamed select item of the query and its subqueries PostgreSQL's name.
-pub(crate) fn name_outputs(query: &mut Query) {
+/// Gives every unnamed select item of the query and its subqueries PostgreSQL's name, and names in ORDER BY
+/// their meaning.
+///
+/// # Errors
+/// 42702 for a sort key that names two outputs, 0A000 for some keys beside `*`.
+pub(crate) fn name_outputs(query: &mut Query) -> Result<()> {
     if let SetExpr::Select(select) = query.body.as_mut() {
         keep_wildcards_apart(&mut select.projection);
-        if let Some(order) = &query.order_by {
-            keep_apart_from_keys(&mut select.projection, order);
-        }
     }
+    sort_keys::resolve(query)?;
     let _ = VisitMut::visit(query, &mut Namer);
+    Ok(())
 }
 
 struct Namer;
@@ -107,33 +113,6 @@ fn keep_wildcards_apart(items: &mut [SelectItem]) {
     for (item_idx, item) in items.iter_mut().enumerate() {
         if let SelectItem::UnnamedExpr(expr) = item {
             let alias = quoted(format!("{}{SUFFIX}{item_idx}", figure(expr).0));
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-        }
-    }
-}
-
-/// `SELECT c.oid::text .. ORDER BY c.oid`: the output and the column are two things of one name, which
-/// DataFusion refuses. A bare `ORDER BY oid` means the output, whose name stays then.
-fn keep_apart_from_keys(items: &mut [SelectItem], order: &sql::OrderBy) {
-    let mut columns = BTreeSet::new();
-    let mut outputs = BTreeSet::new();
-    let _ = sql::visit_expressions(order, |expr| {
-        match expr {
-            Expr::CompoundIdentifier(parts) => columns.extend(parts.last().map(fold)),
-            Expr::Identifier(name) => drop(outputs.insert(fold(name))),
-            _ => {}
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    for (item_idx, item) in items.iter_mut().enumerate() {
-        let (name, expr) = match item {
-            SelectItem::UnnamedExpr(expr) => (figure(expr).0, expr),
-            SelectItem::ExprWithAlias { expr, alias } => (fold(alias), expr),
-            _ => continue,
-        };
-        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if !is_column && columns.contains(&name) && !outputs.contains(&name) {
-            let alias = quoted(format!("{name}{SUFFIX}{item_idx}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
@@ -244,7 +223,7 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         let mut query = crate::dialect::parse_query(text).expect("valid SQL");
-        name_outputs(&mut query);
+        name_outputs(&mut query).expect("keys have one meaning");
         let SetExpr::Select(select) = *query.body else { panic!("a SELECT") };
         select
             .projection
@@ -273,16 +252,6 @@ mod tests {
         let found = names("SELECT t.a, lower(b), t.*, (c).d, c AS e FROM t");
         assert_eq!(found, ["a\u{1}0", "lower\u{1}1", "*", "d\u{1}3", "e"]);
         assert_eq!(names("SELECT (c).d FROM t"), ["d"]);
-    }
-
-    #[test]
-    fn an_output_is_kept_apart_from_the_column_of_its_name_in_a_sort_key() {
-        assert_eq!(
-            names("SELECT t.a::text, 1 AS b FROM t ORDER BY t.a, t.b"),
-            ["a\u{1}0", "b\u{1}1"]
-        );
-        assert_eq!(names("SELECT t.a::text FROM t ORDER BY a, t.a"), ["a"]);
-        assert_eq!(names("SELECT t.a FROM t ORDER BY t.a"), ["=t.a"]);
     }
 
     #[test]

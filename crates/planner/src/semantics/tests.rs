@@ -143,7 +143,7 @@ fn plan(sql: &str) -> Result<LogicalPlan> {
 /// The plan of a query as DataFusion makes it.
 fn planned(sql: &str) -> Result<LogicalPlan> {
     let mut query = crate::dialect::parse_query(sql)?;
-    crate::names::name_outputs(&mut query);
+    crate::names::name_outputs(&mut query)?;
     prepare(&mut query)?;
     let provider = Provider { config: config() };
     let options = ParserOptions::new()
