@@ -14,6 +14,7 @@ mod row;
 mod setting;
 mod show;
 mod transaction;
+mod truncate;
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
         Statement::Comment { target, text } => {
             alter::comment(session, target, text.as_deref()).await
         }
-        Statement::Truncate(names) => drop::truncate(session, names).await,
+        Statement::Truncate(names) => super::truncate::run(session, names).await,
         _ => Err(Error::unsupported("the statement is not implemented")),
     }
 }

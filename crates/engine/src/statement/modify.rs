@@ -1,11 +1,13 @@
 //! UPDATE and DELETE: the rows that a condition finds, changed or taken out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, Object, ObjectBody, ObjectName};
+use weir_delta::Delta;
 use weir_delta::equal::Sameness;
 use weir_delta::group::Groups;
 use weir_delta::rows;
@@ -16,7 +18,9 @@ use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 use super::insert::{apply, assigned, column_position, quoted};
 use super::insert::{cast_unknown, data_type};
 use super::returning::{Returning, Written, plan_returning};
-use super::{query, row};
+use super::{encode_change, query, row};
+use crate::commit::WriteSet;
+use crate::pins::Pin;
 use crate::session::{Execution, OutputColumn, Prepared, Session};
 
 /// Tries of a single statement that loses races before it gives the error on.
@@ -218,13 +222,10 @@ async fn once(
     let relations = query::read_set(catalog, &plan.found.relations);
     let pin = session.read_at(catalog, &relations).await?;
     let logical = query::with_values(plan.found.plan.clone(), values)?;
-    let schema = Arc::clone(logical.schema().inner());
-    let batches = query::collect_plan(session, catalog, logical, &pin, HashMap::new()).await?;
-    let found = first_matches(object, &rows::concat(&schema, &batches)?)?;
-    let stored = row::stored_schema(object);
+    let found = first_matches(object, &rows_of(session, catalog, logical, &pin).await?)?;
+    let old = old_rows(object, &found)?;
+    let stored = old.schema();
     let n_columns = object.columns().len();
-    let old: Vec<usize> = (0..n_columns).collect();
-    let old = rows::with_schema(&rows::project(&found, &old)?, &stored)?;
     if !plan.is_update {
         let written = returning.of(&old).await?;
         let none = RecordBatch::new_empty(stored);
@@ -249,6 +250,52 @@ async fn once(
     let written = returning.of(&new).await?;
     apply(session, object, &old, &new, pin.epoch()).await?;
     Ok(written)
+}
+
+async fn rows_of(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    plan: LogicalPlan,
+    pin: &Pin,
+) -> Result<RecordBatch> {
+    let schema = Arc::clone(plan.schema().inner());
+    let batches = query::collect_plan(session, catalog, plan, pin, HashMap::new()).await?;
+    rows::concat(&schema, &batches)
+}
+
+/// The rows of the table among what the query of a plan found.
+fn old_rows(object: &Object, found: &RecordBatch) -> Result<RecordBatch> {
+    let columns: Vec<usize> = (0..object.columns().len()).collect();
+    rows::with_schema(&rows::project(found, &columns)?, &row::stored_schema(object))
+}
+
+/// Takes the rows that several DELETEs without parameters find out of their tables, in one commit.
+///
+/// # Errors
+/// Of reading, and of the commit: 40001 for a lost race.
+pub(super) async fn delete_at_once(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    plans: &[ModifyPlan],
+) -> Result<()> {
+    let relations = plans.iter().flat_map(|plan| &plan.found.relations).cloned();
+    let relations = query::read_set(catalog, &relations.collect::<Vec<_>>());
+    let pin = session.read_at(catalog, &relations).await?;
+    let mut writes = WriteSet { read_epoch: pin.epoch(), ..WriteSet::default() };
+    let mut seen = BTreeSet::new();
+    for plan in plans.iter().filter(|plan| seen.insert(plan.table)) {
+        let object = catalog.require(plan.table)?;
+        let found = rows_of(session, catalog, plan.found.plan.clone(), &pin).await?;
+        let old = Delta::retractions(old_rows(object, &found)?);
+        if !old.is_empty() {
+            writes.changes.push(encode_change(object, old)?);
+        }
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    session.shared.committer()?.commit(writes).await?;
+    Ok(())
 }
 
 /// A row that the other tables match several times is changed once, by the first match.

@@ -1,4 +1,4 @@
-//! DROP and TRUNCATE.
+//! DROP.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -146,24 +146,4 @@ fn doomed(catalog: &Catalog, named: &BTreeSet<ObjectId>, cascade: bool) -> Resul
 fn belongs(catalog: &Catalog, id: ObjectId, named: &BTreeSet<ObjectId>) -> bool {
     let whole = catalog.get(id).and_then(|object| object.part_of);
     whole.is_some_and(|whole| named.contains(&whole))
-}
-
-pub(super) async fn truncate(session: &Session, names: &[ObjectName]) -> Result<Execution> {
-    for name in names {
-        let text = format!("DELETE FROM {}", sql_name(name));
-        let parsed = session.parse(&text)?;
-        for parsed in parsed {
-            let prepared = Box::pin(session.prepare(parsed, Vec::new())).await?;
-            Box::pin(session.execute(&prepared, Vec::new())).await?;
-        }
-    }
-    Ok(Execution::Done { tag: "TRUNCATE TABLE".to_owned() })
-}
-
-fn sql_name(name: &ObjectName) -> String {
-    let quoted = crate::statement::insert::quoted;
-    match &name.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
-        None => quoted(&name.name),
-    }
 }
