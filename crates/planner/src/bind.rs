@@ -6,6 +6,7 @@ mod merged;
 mod origin;
 mod parameters;
 mod provider;
+mod shadowed;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -164,6 +165,7 @@ impl Binder<'_> {
             let plan = self.to_plan(&provider, all, known.clone())?;
             Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
         })?;
+        shadowed::rename(&mut query, &|name| provider.column_names(name));
         let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
         if parameters::has_open(&plan, &known)? {
             // The types of the places are known behind the analysis; what depends on a parameter's type

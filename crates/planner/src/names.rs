@@ -23,6 +23,17 @@ pub(crate) fn wire_name(name: &str) -> &str {
     name.split(SUFFIX).next().unwrap_or(name)
 }
 
+/// A text of others with the names in it as clients see them.
+#[must_use]
+pub(crate) fn with_wire_names(text: &str) -> String {
+    let mut pieces = text.split(SUFFIX);
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        shown.push_str(piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
+    }
+    shown
+}
+
 /// Gives every unnamed select item of the query and its subqueries PostgreSQL's name, and names in ORDER BY
 /// their meaning.
 ///
@@ -260,6 +271,7 @@ mod tests {
         assert_eq!(found, ["?column?", "?column?\u{1}1", "=a", "a\u{1}3"]);
         assert_eq!(wire_name(&found[1]), "?column?");
         assert_eq!(wire_name(&found[3]), "a");
+        assert_eq!(with_wire_names("\"a\u{1}key0\" of b\u{1}outer.c"), "\"a\" of b.c");
         assert_eq!(names("SELECT t.a, unnest(b) AS a FROM t"), ["=t.a", "a\u{1}1"]);
     }
 }

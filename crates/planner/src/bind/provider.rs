@@ -11,10 +11,12 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanne
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
+use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Column, Object, ObjectBody, ObjectName, StoredQuery, StoredRelation};
 use weir_types::{Error, Result, SqlState};
 
 use super::{Binder, Met, Visible, as_view_columns, external, origin};
+use crate::names;
 use crate::semantics;
 use crate::source::{RecordColumn, RelationSource, Target, schema_of};
 
@@ -40,6 +42,44 @@ impl<'a> Provider<'a> {
 
     pub(super) fn into_relations(self) -> Vec<StoredRelation> {
         self.met.into_inner()
+    }
+
+    /// The columns of a relation of that name; none where there is no such relation.
+    pub(super) fn column_names(&self, name: &sql::ObjectName) -> Vec<String> {
+        let parts: Vec<String> =
+            name.0.iter().filter_map(|part| part.as_ident().map(names::fold)).collect();
+        let name = match parts.as_slice() {
+            [name] => ObjectName::bare(name),
+            [.., schema, name] => ObjectName::qualified(schema, name),
+            [] => return Vec::new(),
+        };
+        let of_schema = |schema: &SchemaRef| {
+            schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+        };
+        let local =
+            self.locals.iter().find(|(local, _)| name.schema.is_none() && *local == name.name);
+        if let Some((_, schema)) = local {
+            return of_schema(schema);
+        }
+        if let Some(query) = self.pinned {
+            let stored = query
+                .relations
+                .iter()
+                .find(|relation| relation.schema == name.schema && relation.name == name.name);
+            let columns = stored.into_iter().flat_map(|relation| &relation.columns);
+            return columns.map(|(_, name, _)| name.clone()).collect();
+        }
+        let Binder { catalog, search_path, system, .. } = self.binder;
+        let schemas: Vec<&str> = match &name.schema {
+            Some(schema) => vec![schema],
+            None => search_path.effective().collect(),
+        };
+        if let Some(columns) = schemas.iter().find_map(|schema| system.schema(schema, &name.name)) {
+            return of_schema(&columns);
+        }
+        let object = catalog.lookup(&name, search_path);
+        let columns = object.into_iter().flat_map(|object| object.columns());
+        columns.map(|column| column.name.clone()).collect()
     }
 
     fn source(&self, reference: &TableReference) -> Result<Arc<dyn TableSource>> {

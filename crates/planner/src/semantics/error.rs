@@ -5,6 +5,8 @@ use datafusion::common::{Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use weir_types::{Error, SqlState};
 
+use crate::names::{wire_name, with_wire_names};
+
 /// The error that a client sees.
 ///
 /// Errors of Weir come through as they are, however they were wrapped on the way; others get the
@@ -40,7 +42,7 @@ pub fn to_error(error: DataFusionError) -> Error {
                 .with_detail(sentence(&message))
                 .with_hint("Raise the memory limit, or let the statement read less.")
         }
-        DataFusionError::Plan(message) => of_plan(&message),
+        DataFusionError::Plan(message) => of_plan(&with_wire_names(&message)),
         DataFusionError::Execution(message) => of_execution(&message),
         DataFusionError::IoError(error) => Error::io("read", &error),
         other => of_internal(&other.to_string()),
@@ -83,7 +85,7 @@ fn of_shared(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => {
             Error::new(SqlState::OutOfMemory, "out of memory").with_detail(sentence(message))
         }
-        DataFusionError::Plan(message) => of_plan(message),
+        DataFusionError::Plan(message) => of_plan(&with_wire_names(message)),
         DataFusionError::Execution(message) => of_execution(message),
         other => of_internal(&other.to_string()),
     }
@@ -154,15 +156,20 @@ fn of_schema(error: &SchemaError) -> Error {
             let error = match &field.relation {
                 Some(relation) if !is_there(relation) => Error::new(
                     SqlState::UndefinedTable,
-                    format!("missing FROM-clause entry for table \"{}\"", relation.table()),
+                    format!(
+                        "missing FROM-clause entry for table \"{}\"",
+                        wire_name(relation.table())
+                    ),
                 ),
                 _ => Error::new(
                     SqlState::UndefinedColumn,
                     match &field.relation {
                         Some(relation) => {
-                            format!("column {relation}.{} does not exist", field.name)
+                            let relation = relation.to_string();
+                            let (relation, name) = (wire_name(&relation), wire_name(&field.name));
+                            format!("column {relation}.{name} does not exist")
                         }
-                        None => format!("column \"{}\" does not exist", field.name),
+                        None => format!("column \"{}\" does not exist", wire_name(&field.name)),
                     },
                 ),
             };
@@ -172,22 +179,27 @@ fn of_schema(error: &SchemaError) -> Error {
                 None => error,
             };
             match alike(&field.name, valid_fields.iter().map(|column| column.name.as_str())) {
-                Some(name) => error
-                    .with_hint(format!("Perhaps you meant to reference the column \"{name}\".")),
+                Some(name) => error.with_hint(format!(
+                    "Perhaps you meant to reference the column \"{}\".",
+                    wire_name(name)
+                )),
                 None => error,
             }
         }
         SchemaError::AmbiguousReference { field } => Error::new(
             SqlState::AmbiguousColumn,
-            format!("column reference \"{}\" is ambiguous", field.name),
+            format!("column reference \"{}\" is ambiguous", wire_name(&field.name)),
         ),
         SchemaError::DuplicateQualifiedField { qualifier, .. } => Error::new(
             SqlState::DuplicateAlias,
-            format!("table name \"{qualifier}\" specified more than once"),
+            format!(
+                "table name \"{}\" specified more than once",
+                wire_name(&qualifier.to_string())
+            ),
         ),
         SchemaError::DuplicateUnqualifiedField { name } => Error::new(
             SqlState::DuplicateColumn,
-            format!("column \"{name}\" specified more than once"),
+            format!("column \"{}\" specified more than once", wire_name(name)),
         ),
     }
 }
