@@ -17,6 +17,7 @@ use super::{assigned, column_position, quoted};
 use crate::relation::{TableData, key_columns, table_of};
 use crate::session::Session;
 use crate::statement::{query, row};
+use crate::tables::duplicate_key;
 
 /// Names a new row's place within the statement.
 const PLACE: &str = "\u{1}place";
@@ -99,7 +100,7 @@ async fn resolve_now(
     batch: &RecordBatch,
 ) -> Result<Option<Resolved>> {
     let key_idxs = key_columns(table_of(object)?);
-    let key: Vec<ArrayRef> = key_idxs.iter().map(|idx| Arc::clone(batch.column(*idx))).collect();
+    let key = key_of(&key_idxs, batch);
     let first = first_of_key(&key, batch.num_rows());
     let updates = matches!(on_conflict.action, ConflictAction::Update { .. });
     if updates && first.false_count() > 0 {
@@ -131,12 +132,24 @@ async fn resolve_now(
                 rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
             let (old, new) =
                 conflict.update(assignments, filter.as_deref(), &existing, &excluded).await?;
-            Resolved { old, new: rows::concat(&batch.schema(), [&fresh, &new])? }
+            let moved = conflict.moves_key(&key_idxs, assignments)?;
+            if moved {
+                conflict.check_moved(&key_idxs, &old, &new)?;
+            }
+            let new = rows::concat(&batch.schema(), [&fresh, &new])?;
+            if moved {
+                conflict.check_distinct(&key_idxs, &new)?;
+            }
+            Resolved { old, new }
         }
         _ => Resolved { old: none, new: fresh },
     };
     let leaves_out = resolved.old.num_rows() < existing.num_rows();
     Ok((!leaves_out || newest <= durable).then_some(resolved))
+}
+
+fn key_of(key_idxs: &[usize], batch: &RecordBatch) -> Vec<ArrayRef> {
+    key_idxs.iter().map(|idx| Arc::clone(batch.column(*idx))).collect()
 }
 
 /// True for the first row of each key.
@@ -163,7 +176,7 @@ fn existing_rows(
     key_idxs: &[usize],
     batch: &RecordBatch,
 ) -> Result<Existing> {
-    let key: Vec<ArrayRef> = key_idxs.iter().map(|idx| Arc::clone(batch.column(*idx))).collect();
+    let key = key_of(key_idxs, batch);
     let overlay = session.with_block(|block| block.overlays.get(&object.id).cloned()).flatten();
     let (mut parts, mut place, mut newest) = (Vec::new(), Vec::new(), Epoch::ZERO);
     if let Ok(table) = session.shared.tables.get(object.id) {
@@ -255,6 +268,45 @@ impl Conflict<'_> {
         }
         let new = row::finish(self.session, self.object, &old.schema(), given, old.num_rows())?;
         Ok((old, new))
+    }
+
+    /// True where rows may get another key.
+    fn moves_key(&self, key_idxs: &[usize], assignments: &[Assignment]) -> Result<bool> {
+        for assignment in assignments {
+            if key_idxs.contains(&column_position(self.object, &assignment.column)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Refuses a row that an assignment moved to the key of one that stays.
+    fn check_moved(&self, key_idxs: &[usize], old: &RecordBatch, new: &RecordBatch) -> Result<()> {
+        let Existing { rows: existing, place, .. } =
+            existing_rows(self.session, self.object, key_idxs, new)?;
+        let both = rows::concat(&new.schema(), [old, &existing])?;
+        let groups = Groups::new(&key_of(key_idxs, &both), both.num_rows(), Sameness::Equal);
+        let n_old = old.num_rows();
+        let stays =
+            |idx: &usize| groups.first_row[groups.of_row[n_old + idx] as usize] as usize >= n_old;
+        match (0..existing.num_rows()).find(stays) {
+            Some(idx) => Err(self.duplicate(new, place[idx] as usize)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses two rows with one key: an assignment moved one of them there.
+    fn check_distinct(&self, key_idxs: &[usize], new: &RecordBatch) -> Result<()> {
+        let first = first_of_key(&key_of(key_idxs, new), new.num_rows());
+        match (0..new.num_rows()).find(|row_idx| !first.value(*row_idx)) {
+            Some(row_idx) => Err(self.duplicate(new, row_idx)?),
+            None => Ok(()),
+        }
+    }
+
+    fn duplicate(&self, rows: &RecordBatch, row_idx: usize) -> Result<Error> {
+        let table = row::table_of(self.session, self.object)?;
+        Ok(duplicate_key(self.catalog, self.object, rows, row_idx, &table))
     }
 
     fn bind(
