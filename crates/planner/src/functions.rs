@@ -14,6 +14,7 @@ pub(crate) mod comparison_key;
 pub(crate) mod conditional;
 pub(crate) mod datetime;
 pub(crate) mod encoding;
+pub(crate) mod huge_number;
 pub(crate) mod json;
 pub(crate) mod library;
 mod list_item;

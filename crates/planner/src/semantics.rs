@@ -37,6 +37,8 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use weir_types::planted::{self, Bug};
 use weir_types::{Result, SqlType};
 
+use crate::functions::huge_number;
+
 pub(crate) use typing::PARAMETER_FIELD;
 
 pub use error::to_error;
@@ -75,6 +77,7 @@ pub fn apply_for_columns(
 
 fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let settings = settings::of(config)?;
+    huge_number::refuse(&plan).map_err(to_error)?;
     let plan = set_operation::rewrite(plan, &settings)?;
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;

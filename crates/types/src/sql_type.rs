@@ -28,8 +28,9 @@ pub enum SqlType {
     Text,
     /// `character varying(n)`; `None` is without length.
     Varchar(Option<u32>),
-    /// `character(n)`, blank-padded.
-    Char(u32),
+    /// `character(n)`, blank-padded; `None` is `bpchar` without length. Values of a length are kept without
+    /// the blanks at their ends, those of none with them: both compare without them.
+    Char(Option<u32>),
     /// `bytea`
     Bytea,
     /// `date`
@@ -184,7 +185,7 @@ impl SqlType {
             Self::Float4,
             Self::Float8,
             Self::Unknown,
-            Self::Char(1),
+            Self::Char(None),
             Self::Varchar(None),
             Self::Date,
             Self::Time,
@@ -219,7 +220,9 @@ impl SqlType {
             Self::Numeric(Some((precision, scale))) => {
                 ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7FF)) + 4
             }
-            Self::Varchar(Some(n)) | Self::Char(n) => i32::try_from(*n).unwrap_or(i32::MAX - 4) + 4,
+            Self::Varchar(Some(n)) | Self::Char(Some(n)) => {
+                i32::try_from(*n).unwrap_or(i32::MAX - 4) + 4
+            }
             Self::Array(element) => element.typmod(),
             _ => -1,
         }
@@ -235,7 +238,7 @@ impl SqlType {
         match self {
             Self::Numeric(_) => Self::Numeric(Some(((length >> 16) as u8, (length & 0x7FF) as i8))),
             Self::Varchar(_) => Self::Varchar(Some(length)),
-            Self::Char(_) => Self::Char(length),
+            Self::Char(_) => Self::Char(Some(length)),
             Self::Array(element) => Self::Array(Box::new(element.with_typmod(typmod))),
             other => other,
         }
@@ -328,7 +331,7 @@ impl fmt::Display for SqlType {
             Self::Numeric(Some((precision, scale))) => write!(f, "numeric({precision},{scale})"),
             Self::Varchar(None) => f.write_str("character varying"),
             Self::Varchar(Some(n)) => write!(f, "character varying({n})"),
-            Self::Char(n) => write!(f, "character({n})"),
+            Self::Char(Some(n)) => write!(f, "character({n})"),
             Self::InternalChar => f.write_str("\"char\""),
             Self::Time => f.write_str("time without time zone"),
             Self::Timestamp => f.write_str("timestamp without time zone"),
@@ -349,6 +352,8 @@ mod tests {
             SqlType::Int4,
             SqlType::Numeric(Some((10, 2))),
             SqlType::Varchar(Some(5)),
+            SqlType::Char(None),
+            SqlType::Char(Some(3)),
             SqlType::Array(Box::new(SqlType::Text)),
             SqlType::Array(Box::new(SqlType::Numeric(Some((7, 0))))),
         ] {

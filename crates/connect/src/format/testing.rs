@@ -32,7 +32,7 @@ fn parse_type(name: &str) -> SqlType {
         "numeric(6,2)" => SqlType::Numeric(Some((6, 2))),
         "text" => SqlType::Text,
         "varchar(3)" => SqlType::Varchar(Some(3)),
-        "char(3)" => SqlType::Char(3),
+        "char(3)" => SqlType::Char(Some(3)),
         "bytea" => SqlType::Bytea,
         "date" => SqlType::Date,
         "time" => SqlType::Time,

@@ -105,9 +105,11 @@ impl ColumnBuilder {
                 ),
                 other => unreachable!("numeric is kept in a decimal, not in {other}"),
             },
-            SqlType::Text | SqlType::Varchar(None) | SqlType::Unknown => text(TextRule::Any),
+            SqlType::Text | SqlType::Varchar(None) | SqlType::Char(None) | SqlType::Unknown => {
+                text(TextRule::Any)
+            }
             SqlType::Varchar(Some(n)) => text(TextRule::Varchar(*n)),
-            SqlType::Char(n) => text(TextRule::Char(*n)),
+            SqlType::Char(Some(n)) => text(TextRule::Char(*n)),
             SqlType::Name => text(TextRule::Name),
             SqlType::InternalChar => text(TextRule::InternalChar),
             SqlType::Json => text(TextRule::Json),

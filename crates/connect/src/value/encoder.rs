@@ -239,10 +239,11 @@ impl<'a> Column<'a> {
             SqlType::Numeric(declared) => Self::numeric(array, declared.is_none()),
             SqlType::Text
             | SqlType::Varchar(_)
+            | SqlType::Char(None)
             | SqlType::Name
             | SqlType::Unknown
             | SqlType::Json => text(TextForm::Plain),
-            SqlType::Char(n) => text(TextForm::Padded(*n)),
+            SqlType::Char(Some(n)) => text(TextForm::Padded(*n)),
             SqlType::Jsonb => text(TextForm::Jsonb),
             SqlType::InternalChar => text(TextForm::InternalChar),
             SqlType::Uuid => match array.data_type() {

@@ -34,7 +34,7 @@ pub(super) fn varchar(text: &str, n: u32) -> Result<&str> {
 /// The text as `char(n)` keeps it: without the spaces at its end, which are not part of the value
 /// and are shown up to the length.
 pub(super) fn blank_padded(text: &str, n: u32) -> Result<&str> {
-    Ok(fit(text, n, || SqlType::Char(n))?.trim_end_matches(' '))
+    Ok(fit(text, n, || SqlType::Char(Some(n)))?.trim_end_matches(' '))
 }
 
 fn fit(text: &str, n: u32, sql_type: impl Fn() -> SqlType) -> Result<&str> {

@@ -61,7 +61,7 @@ pub(crate) fn type_of(name: &str) -> SqlType {
         ("numeric", [precision, scale]) => SqlType::Numeric(Some((*precision as u8, *scale as i8))),
         ("varchar", []) => SqlType::Varchar(None),
         ("varchar", [n]) => SqlType::Varchar(Some(n.unsigned_abs())),
-        ("char", [n]) => SqlType::Char(n.unsigned_abs()),
+        ("char", [n]) => SqlType::Char(Some(n.unsigned_abs())),
         ("\"char\"", _) => SqlType::InternalChar,
         ("text", _) => SqlType::Text,
         ("bytea", _) => SqlType::Bytea,

@@ -1,6 +1,6 @@
 //! Assignment: bringing the value of an expression to the type of the column that it goes to.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::DataType;
 use weir_catalog::Column;
 use weir_connect::value::{ColumnBuilder, FormatSettings, display};
@@ -25,7 +25,7 @@ pub(crate) fn assign(
         return Ok(arrow::array::new_null_array(&data_type, values.len()));
     }
     match (class(from), class(to)) {
-        (Class::Text, Class::Text) => text(values, to),
+        (Class::Text, Class::Text) => text(values, from, to, settings),
         (Class::Number, Class::Number) | (Class::Moment, Class::Moment) => {
             by_text_where_needed(values, from, to, settings)
         }
@@ -96,14 +96,31 @@ fn same_arrow(from: &SqlType, to: &SqlType) -> bool {
     weir_delta::schema::arrow_type(from) == weir_delta::schema::arrow_type(to)
 }
 
-/// Text to text: lengths are checked, `char(n)` is padded.
-fn text(values: &ArrayRef, to: &SqlType) -> Result<ArrayRef> {
+/// Text to text: lengths are checked. The blanks at the end of a char are added for a `bpchar` without length, and
+/// mean nothing to other types.
+fn text(
+    values: &ArrayRef,
+    from: &SqlType,
+    to: &SqlType,
+    settings: &FormatSettings,
+) -> Result<ArrayRef> {
+    if matches!((from, to), (SqlType::Char(Some(_)), SqlType::Char(None))) {
+        return by_text(values, from, to, settings);
+    }
     let views = weir_delta::schema::normalize(values, &DataType::Utf8View)?;
-    let longest = match to {
-        SqlType::Varchar(Some(n)) => *n as usize,
-        SqlType::Char(n) => *n as usize,
-        _ => return Ok(views),
+    let views: ArrayRef = match (from, to) {
+        (SqlType::Char(None), SqlType::Char(_)) => views,
+        (SqlType::Char(None), _) => {
+            let texts = views.as_string_view().iter();
+            let trimmed = texts.map(|text| text.map(|text| text.trim_end_matches(' ')));
+            std::sync::Arc::new(trimmed.collect::<StringViewArray>())
+        }
+        _ => views,
     };
+    let (SqlType::Varchar(Some(longest)) | SqlType::Char(Some(longest))) = to else {
+        return Ok(views);
+    };
+    let longest = *longest as usize;
     let array = views.as_string_view();
     let fits = !matches!(to, SqlType::Char(_))
         && array.iter().flatten().all(|value| value.len() <= longest);

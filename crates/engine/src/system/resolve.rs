@@ -283,13 +283,14 @@ pub(crate) fn format_type(oid: u32, typmod: Option<i32>) -> String {
         return "-".to_owned();
     }
     match (SqlType::from_oid(oid), TYPES.get(&oid)) {
-        // A length of 1 is what from_oid gives; without a modifier PostgreSQL shows `character`,
-        // and `bpchar` where it was asked for the modifier -1.
+        // Without a modifier PostgreSQL shows `character`, and `bpchar` where it was asked for the
+        // modifier -1.
         (Some(SqlType::Char(_)), _) => match typmod {
             Some(typmod) if typmod >= 4 => format!("character({})", typmod - 4),
             Some(_) => "bpchar".to_owned(),
             None => "character".to_owned(),
         },
+        (Some(SqlType::Array(element)), _) => format!("{}[]", format_type(element.oid(), typmod)),
         (Some(sql_type), _) => sql_type.with_typmod(typmod.unwrap_or(-1)).to_string(),
         (None, Some(row)) if row.oid("typelem") != 0 && row.text("typcategory") == "A" => {
             format!("{}[]", format_type(row.oid("typelem"), None))

@@ -211,6 +211,12 @@ impl BoundAggregate {
     }
 }
 
+/// True for an aggregate over texts that a function makes of its arguments.
+pub(crate) fn is_of_texts(func: &AggregateUDF) -> bool {
+    let bound = func.inner().downcast_ref::<BoundAggregate>();
+    bound.is_some_and(|bound| bound.row_function().is_some())
+}
+
 impl PartialEq for BoundAggregate {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name && self.types == other.types
@@ -244,7 +250,11 @@ impl AggregateUDFImpl for BoundAggregate {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> DfResult<Vec<DataType>> {
-        let wanted = self.argument_types();
+        let mut wanted = self.argument_types();
+        if self.row_function().is_some() {
+            // What DISTINCT goes by stands behind the text.
+            wanted.extend_from_slice(types.get(wanted.len()..).unwrap_or_default());
+        }
         if types.len() != wanted.len() {
             return Err(external(Error::internal(format!(
                 "{} is bound to {} arguments and called with {}",

@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::Int32Type;
 use arrow::row::{RowConverter, Rows, SortField};
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::call::{Argument, Call};
 use super::comparison_key;
@@ -59,46 +59,49 @@ const READS: &[Declaration] = &[
     declare("@>(anyarray, anyarray) -> bool", |call| containment(call, 0, 1)).total(),
     declare("<@(anyarray, anyarray) -> bool", |call| containment(call, 1, 0)).total(),
     declare("&&(anyarray, anyarray) -> bool", overlap).total(),
-    // `x = ANY (array)` and so on. A "char" compares with texts as one.
-    declare("any =(char, text[]) -> bool", |call| any(call, Ordering::is_eq)).takes_null().total(),
-    declare("all <>(char, text[]) -> bool", |call| all(call, Ordering::is_ne)).takes_null().total(),
-    declare("any =(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_eq))
+    // `x = ANY (array)` and so on, of a type that the operator chooses.
+    declare("any =(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_eq))
         .takes_null()
         .total(),
-    declare("any <>(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ne))
+    declare("any <>(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_ne))
         .takes_null()
         .total(),
-    declare("any <(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_lt))
+    declare("any <(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_lt))
         .takes_null()
         .total(),
-    declare("any <=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_le))
+    declare("any <=(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_le))
         .takes_null()
         .total(),
-    declare("any >(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_gt))
+    declare("any >(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_gt))
         .takes_null()
         .total(),
-    declare("any >=(anycompatible, anycompatiblearray) -> bool", |call| any(call, Ordering::is_ge))
+    declare("any >=(anyelement, anyarray) -> bool", |call| any(call, Ordering::is_ge))
         .takes_null()
         .total(),
-    declare("all =(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_eq))
+    declare("all =(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_eq))
         .takes_null()
         .total(),
-    declare("all <>(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ne))
+    declare("all <>(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_ne))
         .takes_null()
         .total(),
-    declare("all <(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_lt))
+    declare("all <(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_lt))
         .takes_null()
         .total(),
-    declare("all <=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_le))
+    declare("all <=(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_le))
         .takes_null()
         .total(),
-    declare("all >(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_gt))
+    declare("all >(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_gt))
         .takes_null()
         .total(),
-    declare("all >=(anycompatible, anycompatiblearray) -> bool", |call| all(call, Ordering::is_ge))
+    declare("all >=(anyelement, anyarray) -> bool", |call| all(call, Ordering::is_ge))
         .takes_null()
         .total(),
 ];
+
+/// The comparison that `ANY` or `ALL` over an array makes with each element, where the function of that name is one.
+pub(crate) fn quantified_symbol(function: &str) -> Option<&str> {
+    function.strip_prefix("any ").or_else(|| function.strip_prefix("all "))
+}
 
 /// Values as bytes, whatever the type: they are equal and ordered as the values are, NULL behind all.
 pub(super) struct Keys {
@@ -107,10 +110,10 @@ pub(super) struct Keys {
 
 impl Keys {
     /// The bytes of several arrays of one type, to be compared with each other.
-    pub(super) fn of<const N: usize>(arrays: [&ArrayRef; N]) -> Result<[Self; N]> {
+    pub(super) fn of<const N: usize>(arrays: [&ArrayRef; N], of: &SqlType) -> Result<[Self; N]> {
         let internal =
             |error| Error::internal(format!("array elements cannot be compared: {error}"));
-        let arrays = arrays.map(comparison_key::keys);
+        let arrays = arrays.map(|array| comparison_key::keys(array, of));
         let nulls_last = SortOptions { descending: false, nulls_first: false };
         let field = SortField::new_with_options(arrays[0].data_type().clone(), nulls_last);
         let converter = RowConverter::new(vec![field]).map_err(internal)?;
@@ -172,7 +175,8 @@ fn found<'a>(
 }
 
 fn position(call: &Call<'_>) -> Result<ArrayRef> {
-    let keys = Keys::of([call.lists(0).elements(), &call.arguments[1].array])?;
+    let keys =
+        Keys::of([call.lists(0).elements(), &call.arguments[1].array], &call.element_type(0))?;
     let starts = (call.arguments.len() > 2).then(|| call.numbers::<Int32Type>(2));
     call.each_maybe::<Int32Type>(|row| {
         let start = match &starts {
@@ -193,7 +197,8 @@ fn position(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn positions(call: &Call<'_>) -> Result<ArrayRef> {
-    let keys = Keys::of([call.lists(0).elements(), &call.arguments[1].array])?;
+    let keys =
+        Keys::of([call.lists(0).elements(), &call.arguments[1].array], &call.element_type(0))?;
     let mut lists = arrow::array::ListBuilder::new(arrow::array::Int32Builder::new());
     for row in 0..call.n_rows {
         let places = found(call, &keys, row);
@@ -208,7 +213,7 @@ fn positions(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn containment(call: &Call<'_>, whole: usize, part: usize) -> Result<ArrayRef> {
     let (whole, part) = (call.lists(whole), call.lists(part));
-    let keys = Keys::of([whole.elements(), part.elements()])?;
+    let keys = Keys::of([whole.elements(), part.elements()], &call.element_type(0))?;
     call.each_bool(|row| {
         let (Some(whole), Some(mut wanted)) = (whole.range(row), part.range(row)) else {
             return Ok(false);
@@ -223,7 +228,7 @@ fn containment(call: &Call<'_>, whole: usize, part: usize) -> Result<ArrayRef> {
 
 fn overlap(call: &Call<'_>) -> Result<ArrayRef> {
     let (left, right) = (call.lists(0), call.lists(1));
-    let keys = Keys::of([left.elements(), right.elements()])?;
+    let keys = Keys::of([left.elements(), right.elements()], &call.element_type(0))?;
     call.each_bool(|row| {
         let (Some(mut a), Some(b)) = (left.range(row), right.range(row)) else { return Ok(false) };
         Ok(a.any(|index| {
@@ -245,7 +250,7 @@ fn all(call: &Call<'_>, holds: fn(Ordering) -> bool) -> Result<ArrayRef> {
 /// NULL, else the opposite. A NULL compares so with each element, too, and there may be none.
 fn quantified(call: &Call<'_>, holds: fn(Ordering) -> bool, decisive: bool) -> Result<ArrayRef> {
     let lists = call.lists(1);
-    let keys = Keys::of([&call.arguments[0].array, lists.elements()])?;
+    let keys = Keys::of([&call.arguments[0].array, lists.elements()], &call.element_type(1))?;
     call.each_maybe_bool(|row| {
         let Some(range) = lists.range(row) else { return Ok(None) };
         if call.arguments[0].is_null(row) {

@@ -10,8 +10,9 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use weir_connect::value::FormatSettings;
 use weir_delta::schema::arrow_type;
 use weir_types::limits::VALUE_BYTES_MAX;
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Error, Result, SqlState, SqlType};
 
+use super::coercion::element_of;
 use super::overload::CallTypes;
 
 /// The body of a function: from a batch of arguments to as many results.
@@ -89,6 +90,11 @@ impl<'a> Call<'a> {
     pub(crate) fn lists(&self, argument: usize) -> Lists<'_> {
         let Argument { array, is_constant } = &self.arguments[argument];
         Lists { array: array.as_list::<i32>(), is_constant: *is_constant }
+    }
+
+    /// The type of the elements of an array argument.
+    pub(crate) fn element_type(&self, argument: usize) -> SqlType {
+        element_of(&self.types.arguments[argument]).unwrap_or(SqlType::Unknown)
     }
 
     /// The precision and scale of a numeric argument.

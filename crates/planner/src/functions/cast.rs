@@ -13,6 +13,7 @@ use weir_connect::value::FormatSettings;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
 
+use super::call::Kernel;
 use super::coercion::{
     Category, Context, array_of, as_numeric, base, cast_context, category, element_of,
 };
@@ -52,9 +53,14 @@ pub(crate) fn cast(
     if is_native(from, to) {
         return Ok(native(expr, to));
     }
-    let kernel = if context == Context::Explicit { convert::explicit } else { convert::implicit };
+    // DataFusion takes calls of one name over the same arguments for one: the name tells all that differs.
+    let (kernel, verb): (Kernel, _) = if context == Context::Explicit {
+        (convert::explicit, "to")
+    } else {
+        (convert::implicit, "as")
+    };
     let overload = Overload::of_cast(
-        format!("{}_to_{}", internal_name(from), internal_name(to)),
+        format!("{}_{verb}_{to}", internal_name(from)),
         kernel,
         convert::can_fail(from, to, context),
         convert::uses_settings(from, to),
@@ -117,8 +123,8 @@ fn is_native(from: &SqlType, to: &SqlType) -> bool {
         // Both are kept as the same text.
         (
             T::Text | T::Varchar(_) | T::Char(_) | T::Name | T::InternalChar | T::Json,
-            T::Text | T::Varchar(None) | T::Unknown,
-        ) => true,
+            T::Text | T::Varchar(None) | T::Char(None) | T::Unknown,
+        ) => is_kept_alike(from, to),
         (T::Varchar(Some(from)), T::Varchar(Some(to))) => from <= to,
         (T::Int2Vector | T::OidVector, T::Array(element)) => {
             element_of(from).as_ref() == Some(element)
@@ -130,6 +136,19 @@ fn is_native(from: &SqlType, to: &SqlType) -> bool {
 /// True for a type whose values are kept as text.
 pub(crate) fn is_kept_as_text(t: &SqlType) -> bool {
     category(t) == Category::Text || matches!(t, SqlType::Unknown | SqlType::InternalChar)
+}
+
+/// True if values of both types are kept as texts, and a value of the first is one of the second without a
+/// change. Blanks at the end of a `char(n)` are added for a `bpchar` without length, whose own are taken off
+/// for any other type.
+pub(crate) fn is_kept_alike(from: &SqlType, to: &SqlType) -> bool {
+    let with_blanks = |t: &SqlType| *t == SqlType::Char(None);
+    is_kept_as_text(from)
+        && is_kept_as_text(to)
+        && match (from, to) {
+            (SqlType::Char(_), _) => with_blanks(from) == with_blanks(to),
+            _ => true,
+        }
 }
 
 /// The numeric in which a text of digits is exact, if it is plainly written.

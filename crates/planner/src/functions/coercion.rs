@@ -76,7 +76,7 @@ pub(crate) fn base(t: &SqlType) -> SqlType {
     match t {
         SqlType::Numeric(_) => SqlType::Numeric(None),
         SqlType::Varchar(_) => SqlType::Varchar(None),
-        SqlType::Char(_) => SqlType::Char(1),
+        SqlType::Char(_) => SqlType::Char(None),
         SqlType::Array(element) => SqlType::Array(Box::new(base(element))),
         other => other.clone(),
     }
@@ -188,7 +188,8 @@ pub(crate) fn wider_numeric(a: (u8, i8), b: (u8, i8)) -> (u8, i8) {
 }
 
 /// PostgreSQL's `select_common_type`: the type of a CASE, of the columns of a UNION, of the elements of
-/// an array. `None` where there is none; unknown literals fit any, and become text among themselves.
+/// an array. `None` where there is none; unknown literals fit any, and become text among themselves. A
+/// literal has no length, so that beside one a `varchar(n)` or `char(n)` has none either.
 pub(crate) fn common_type(types: &[SqlType]) -> Option<SqlType> {
     let known: Vec<&SqlType> = types.iter().filter(|t| **t != SqlType::Unknown).collect();
     let Some((first, others)) = known.split_first() else { return Some(SqlType::Text) };
@@ -214,12 +215,12 @@ pub(crate) fn common_type(types: &[SqlType]) -> Option<SqlType> {
     if known.iter().any(|t| !converts_implicitly(t, &chosen)) {
         return None;
     }
-    Some(widened(&chosen, &known))
+    Some(widened(&chosen, &known, known.len() < types.len()))
 }
 
 /// The type with the modifier that holds the values of all; of text types the modifier is kept only
-/// where all agree.
-fn widened(chosen: &SqlType, known: &[&SqlType]) -> SqlType {
+/// where all agree, and none is a literal of unknown type.
+fn widened(chosen: &SqlType, known: &[&SqlType], has_unknown: bool) -> SqlType {
     match chosen {
         SqlType::Numeric(_) => {
             let wide = known.iter().map(|t| as_numeric(t)).reduce(wider_numeric);
@@ -233,11 +234,8 @@ fn widened(chosen: &SqlType, known: &[&SqlType]) -> SqlType {
             }
         }
         SqlType::Varchar(_) | SqlType::Char(_) => {
-            if known.iter().all(|t| *t == chosen) {
+            if !has_unknown && known.iter().all(|t| *t == chosen) {
                 chosen.clone()
-            } else if matches!(chosen, SqlType::Char(_)) && known.iter().all(|t| same(t, chosen)) {
-                // Without its length a char(n) pads nothing.
-                SqlType::Varchar(None)
             } else {
                 base(chosen)
             }
@@ -245,7 +243,7 @@ fn widened(chosen: &SqlType, known: &[&SqlType]) -> SqlType {
         SqlType::Array(element) => {
             let elements: Vec<SqlType> = known.iter().filter_map(|t| element_of(t)).collect();
             let elements: Vec<&SqlType> = elements.iter().collect();
-            array_of(widened(element, &elements))
+            array_of(widened(element, &elements, has_unknown))
         }
         other => other.clone(),
     }
@@ -287,6 +285,13 @@ mod tests {
             (vec![T::Varchar(Some(3)), T::Varchar(Some(4))], Some(T::Varchar(None))),
             (vec![T::Varchar(Some(3)), T::Text], Some(T::Varchar(None))),
             (vec![T::Text, T::Varchar(Some(3))], Some(T::Text)),
+            (vec![T::Varchar(Some(3)), T::Varchar(Some(3))], Some(T::Varchar(Some(3)))),
+            (vec![T::Varchar(Some(3)), T::Unknown], Some(T::Varchar(None))),
+            (vec![T::Char(Some(3)), T::Char(Some(3))], Some(T::Char(Some(3)))),
+            (vec![T::Char(Some(3)), T::Char(Some(4))], Some(T::Char(None))),
+            (vec![T::Char(Some(3)), T::Unknown], Some(T::Char(None))),
+            (vec![T::Char(Some(3)), T::Varchar(Some(3))], Some(T::Char(None))),
+            (vec![array_of(T::Char(Some(3))), T::Unknown], Some(array_of(T::Char(None)))),
             (vec![array_of(T::Int4), array_of(T::Int8)], Some(array_of(T::Int8))),
         ] {
             assert_eq!(common_type(&types), common, "{types:?}");

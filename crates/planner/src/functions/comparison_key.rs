@@ -6,7 +6,7 @@ mod json_key;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, StringViewArray};
 use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNanoType,
 };
@@ -28,6 +28,8 @@ const KEY_DIGITS: u8 = 38;
 pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("comparison_key(float4) -> float4", floats::<Float32Type>).total(),
     declare("comparison_key(float8) -> float8", floats::<Float64Type>).total(),
+    declare("comparison_key(bpchar) -> text", |call| Ok(without_blanks(&call.arguments[0].array)))
+        .total(),
     declare("comparison_key(interval) -> numeric", |call| {
         let operand = call.numbers::<IntervalMonthDayNanoType>(0);
         call.each::<Decimal128Type>(|row| Ok(interval::key(operand.at(row))))
@@ -42,13 +44,19 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
 pub(crate) fn has_key(t: &SqlType) -> bool {
     matches!(
         t,
-        SqlType::Float4 | SqlType::Float8 | SqlType::Interval | SqlType::Jsonb | SqlType::Array(_)
+        SqlType::Float4
+            | SqlType::Float8
+            | SqlType::Char(None)
+            | SqlType::Interval
+            | SqlType::Jsonb
+            | SqlType::Array(_)
     )
 }
 
-/// The keys of an array of any type: the array itself where values compare as they are.
-pub(super) fn keys(array: &ArrayRef) -> ArrayRef {
+/// The keys of an array of that type: the array itself where values compare as they are.
+pub(super) fn keys(array: &ArrayRef, of: &SqlType) -> ArrayRef {
     match array.data_type() {
+        _ if *of == SqlType::Char(None) => without_blanks(array),
         DataType::Interval(_) => {
             let keys: Decimal128Array =
                 array.as_primitive::<IntervalMonthDayNanoType>().unary(interval::key);
@@ -56,6 +64,13 @@ pub(super) fn keys(array: &ArrayRef) -> ArrayRef {
         }
         _ => equal_floats(array),
     }
+}
+
+/// The texts without the blanks at their ends.
+fn without_blanks(array: &ArrayRef) -> ArrayRef {
+    let texts = array.as_string_view();
+    let trimmed = texts.iter().map(|text| text.map(|text| text.trim_end_matches(' ')));
+    Arc::new(trimmed.collect::<StringViewArray>())
 }
 
 /// The array with one form for floats that are equal: there are two zeros, and many NaNs.
@@ -99,7 +114,7 @@ fn array(call: &Call<'_>) -> Result<ArrayRef> {
     const ELEMENT: u8 = 1;
     const END: u8 = 0;
     let lists = call.lists(0);
-    let [keys] = Keys::of([lists.elements()])?;
+    let [keys] = Keys::of([lists.elements()], &call.element_type(0))?;
     call.each_bytes(|row, out| {
         for element in lists.range(row).into_iter().flatten() {
             out.push(ELEMENT);

@@ -1,8 +1,9 @@
 //! Functions that ask whether their arguments are NULL, or of what type they are.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::Int32Type;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::logical_expr::{Expr, ScalarUDF};
@@ -27,6 +28,12 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("least(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("nullif(anycompatible, anycompatible) -> anycompatible", planned_otherwise)
         .takes_null(),
+    declare("greatest char(variadic bpchar) -> bpchar", |call| extreme(call, Ordering::Greater))
+        .takes_null()
+        .total(),
+    declare("least char(variadic bpchar) -> bpchar", |call| extreme(call, Ordering::Less))
+        .takes_null()
+        .total(),
     declare("pg_typeof(any) -> regtype", planned_otherwise).takes_null(),
     declare("num_nulls(variadic any) -> int4", |call| count(call, true)).takes_null().total(),
     declare("num_nonnulls(variadic any) -> int4", |call| count(call, false)).takes_null().total(),
@@ -64,6 +71,28 @@ pub(crate) fn type_literal(t: &SqlType) -> Expr {
     let field = schema::field("type", &SqlType::Reg(RegKind::Type), false);
     let metadata = FieldMetadata::from(field.metadata());
     Expr::Literal(ScalarValue::Int64(Some(t.oid().into())), Some(metadata))
+}
+
+/// The function that GREATEST or LEAST is of `bpchar` without length, whose blanks DataFusion's compare.
+pub(crate) fn extreme_of_char(name: &str) -> Option<&'static str> {
+    match name {
+        "GREATEST" => Some("greatest char"),
+        "LEAST" => Some("least char"),
+        _ => None,
+    }
+}
+
+/// The first of the greatest or least arguments, blanks at their ends aside.
+fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<ArrayRef> {
+    let arguments: Vec<_> = (0..call.arguments.len()).map(|place| call.texts(place)).collect();
+    let key = |text: &str| text.trim_end_matches(' ').len();
+    let found = (0..call.n_rows).map(|row| {
+        arguments.iter().filter_map(|texts| texts.get(row)).reduce(|best, text| {
+            let order = text[..key(text)].cmp(&best[..key(best)]);
+            if order == wanted { text } else { best }
+        })
+    });
+    Ok(Arc::new(found.collect::<StringViewArray>()))
 }
 
 fn count(call: &Call<'_>, is_null: bool) -> Result<ArrayRef> {

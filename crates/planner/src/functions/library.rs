@@ -9,8 +9,8 @@ use weir_types::{Error, Result, SqlState};
 use super::overload::{Declaration, Overload};
 use super::scalar::Function;
 use super::{
-    arithmetic, array, clock, comparison_key, conditional, datetime, encoding, json, math,
-    number_format, operator, pattern, text,
+    arithmetic, array, clock, comparison_key, conditional, datetime, encoding, huge_number, json,
+    math, number_format, operator, pattern, text,
 };
 
 static FUNCTIONS: LazyLock<BTreeMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
@@ -43,6 +43,7 @@ fn declarations() -> impl Iterator<Item = &'static Declaration> {
         .chain(array::declarations())
         .chain(conditional::DECLARATIONS)
         .chain(comparison_key::DECLARATIONS)
+        .chain(huge_number::DECLARATIONS)
 }
 
 /// The function of that name, or the operator of that symbol, for plans.

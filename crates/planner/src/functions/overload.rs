@@ -225,8 +225,11 @@ impl Overload {
         let patterns = self.patterns(given.len())?;
         let element = |poly| element_type(&patterns, given, poly);
         let mut arguments = Vec::with_capacity(given.len());
+        let returns_char = matches!(self.returns, Returns::Fixed(SqlType::Char(_)));
         for (pattern, given) in patterns.iter().zip(given) {
             arguments.push(match pattern {
+                // With its blanks, where they can make a difference.
+                Pattern::Exact(SqlType::Char(_)) if !returns_char => SqlType::Char(None),
                 Pattern::Exact(declared) => as_declared(given, declared),
                 Pattern::Element { poly, .. } => element(*poly)?,
                 Pattern::Array(poly) => array_of(element(*poly)?),
@@ -235,6 +238,10 @@ impl Overload {
             });
         }
         let returns = match &self.returns {
+            // One of the arguments, with its length.
+            Returns::Fixed(fixed @ SqlType::Char(_)) => {
+                arguments.iter().find(|t| same(t, fixed)).unwrap_or(fixed).clone()
+            }
             Returns::Fixed(fixed) => fixed.clone(),
             Returns::Element(poly) => element(*poly)?,
             Returns::Array(poly) => array_of(element(*poly)?),
@@ -334,7 +341,7 @@ fn type_named(text: &str) -> SqlType {
         "float8" => SqlType::Float8,
         "numeric" => SqlType::Numeric(None),
         "text" => SqlType::Text,
-        "bpchar" => SqlType::Char(1),
+        "bpchar" => SqlType::Char(None),
         "bytea" => SqlType::Bytea,
         "char" => SqlType::InternalChar,
         "name" => SqlType::Name,

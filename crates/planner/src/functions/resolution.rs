@@ -2,7 +2,7 @@
 
 use weir_types::SqlType;
 
-use super::coercion::{Category, category, converts_implicitly, is_preferred};
+use super::coercion::{Category, base, category, is_preferred, same};
 use super::overload::{CallTypes, Constant, Overload, Pattern};
 
 /// What a call's argument types choose.
@@ -53,7 +53,9 @@ pub(crate) fn choose_operator<'a>(overloads: &'a [Overload], given: &[SqlType]) 
         && (*left == SqlType::Unknown) != (*right == SqlType::Unknown)
     {
         let known = if *left == SqlType::Unknown { right } else { left };
-        let alike = [known.clone(), known.clone()];
+        // A literal takes the type, but not its modifier.
+        let alike = given.iter().map(|t| if t == known { t.clone() } else { base(known) });
+        let alike: Vec<SqlType> = alike.collect();
         let exact = overloads.iter().find(|overload| {
             overload
                 .patterns(2)
@@ -163,14 +165,13 @@ fn settle_unknown(candidates: &mut Vec<Candidate<'_>>, given: &[SqlType]) {
 fn like_the_known(candidates: &mut Vec<Candidate<'_>>, given: &[SqlType]) {
     let mut known = given.iter().filter(|t| **t != SqlType::Unknown);
     let Some(first) = known.next() else { return };
-    if known.any(|t| t != first) {
+    if known.any(|t| !same(t, first)) {
         return;
     }
+    let alike = vec![first.clone(); given.len()];
     let fits = |candidate: &Candidate<'_>| {
-        candidate.patterns.iter().all(|pattern| match pattern {
-            Pattern::Exact(declared) => converts_implicitly(first, declared),
-            other => other.accepts(first),
-        })
+        candidate.patterns.iter().all(|pattern| pattern.accepts(first))
+            && candidate.overload.types(&alike, &[]).is_some()
     };
     if candidates.iter().filter(|candidate| fits(candidate)).count() == 1 {
         candidates.retain(fits);

@@ -100,6 +100,11 @@ const NUMBERS: &[Declaration] = &[
         call.each::<Int32Type>(|row| Ok(texts.at(row).len() as i32))
     })
     .total(),
+    declare("octet_length(bpchar) -> int4", |call| {
+        let texts = call.texts(0);
+        call.each::<Int32Type>(|row| Ok(texts.at(row).len() as i32))
+    })
+    .total(),
     declare("bit_length(text) -> int4", |call| {
         let texts = call.texts(0);
         call.each::<Int32Type>(|row| Ok(texts.at(row).len() as i32 * 8))
@@ -181,7 +186,8 @@ fn right(call: &Call<'_>) -> Result<ArrayRef> {
     let (texts, counts) = (call.texts(0), call.numbers::<Int32Type>(1));
     call.each_slice(|row| {
         let (text, count) = (texts.at(row), counts.at(row));
-        let n = count.unsigned_abs() as usize;
+        // The least integer has no opposite in PostgreSQL, and so leaves nothing out.
+        let n = if count == i32::MIN { 0 } else { count.unsigned_abs() as usize };
         Ok(&text[if count < 0 { byte_of(text, n) } else { byte_from_end(text, n) }..])
     })
 }
@@ -231,13 +237,26 @@ fn split_part(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The texts of an argument of any type, as `||` and `concat` take them.
+/// The texts of an argument of any type, as a cast gives them.
 pub(super) fn argument_texts(
     argument: &Argument,
     sql_type: &SqlType,
     settings: &FormatSettings,
 ) -> Result<Argument> {
     let array = convert(&argument.array, sql_type, &SqlType::Text, Context::Explicit, settings)?;
+    Ok(Argument { array, is_constant: argument.is_constant })
+}
+
+/// The texts of an argument of any type, as its output function gives them: those of a char have the blanks at
+/// their ends.
+pub(super) fn shown_texts(
+    argument: &Argument,
+    sql_type: &SqlType,
+    settings: &FormatSettings,
+) -> Result<Argument> {
+    let SqlType::Char(_) = sql_type else { return argument_texts(argument, sql_type, settings) };
+    let (to, explicit) = (SqlType::Char(None), Context::Explicit);
+    let array = convert(&argument.array, sql_type, &to, explicit, settings)?;
     Ok(Argument { array, is_constant: argument.is_constant })
 }
 
@@ -252,7 +271,12 @@ fn all_texts(call: &Call<'_>) -> Result<Vec<Argument>> {
 /// The texts that `concat` and `format` show: those of the output functions, where booleans are one
 /// letter.
 pub(super) fn output_texts(call: &Call<'_>) -> Result<Vec<Argument>> {
-    let mut texts = all_texts(call)?;
+    let mut texts = call
+        .arguments
+        .iter()
+        .zip(&call.types.arguments)
+        .map(|(argument, t)| shown_texts(argument, t, call.settings))
+        .collect::<Result<Vec<_>>>()?;
     for (text, t) in texts.iter_mut().zip(&call.types.arguments) {
         if *t == SqlType::Bool {
             let letters = Call::new(

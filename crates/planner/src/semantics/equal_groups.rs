@@ -1,4 +1,5 @@
-//! Groups of values that are equal and not the same: '1 mon' and '30 days', `{"a": 1}` and `{"a": 1.0}`.
+//! Groups of values that are equal and not the same: '1 mon' and '30 days', `{"a": 1}` and `{"a": 1.0}`, 'a' and
+//! 'a ' as `bpchar`.
 //!
 //! Grouping is by keys that such values have in common, and shows of each group the value that comes first in
 //! a fixed order, where PostgreSQL shows whichever it met first. A group of floats shows its key: of the two zeros
@@ -55,7 +56,11 @@ pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
 /// True for types of which equal values can be told apart.
 fn is_looser(sql_type: &SqlType) -> bool {
     match sql_type {
-        SqlType::Interval | SqlType::Jsonb | SqlType::Float4 | SqlType::Float8 => true,
+        SqlType::Interval
+        | SqlType::Jsonb
+        | SqlType::Float4
+        | SqlType::Float8
+        | SqlType::Char(None) => true,
         SqlType::Array(element) => is_looser(element),
         _ => false,
     }
@@ -135,7 +140,8 @@ fn by_keys(aggregate: Aggregate, settings: &Arc<FormatSettings>) -> Result<Logic
         .map_err(to_error)
 }
 
-/// The value of a group that comes first: the smallest interval, or the smallest text of a `jsonb`.
+/// The value of a group that comes first: the smallest interval, the shortest `bpchar`, or the smallest text of a
+/// `jsonb`.
 fn smallest(expr: &Expr, of: &SqlType) -> Result<Expr> {
     let expr = expr.clone().unalias();
     let (argument, given) = match of {

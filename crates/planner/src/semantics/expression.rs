@@ -1,5 +1,6 @@
 //! Brings an expression to PostgreSQL's types, from its leaves up.
 
+mod comparison;
 mod window;
 
 use std::sync::Arc;
@@ -13,30 +14,30 @@ use datafusion::logical_expr::expr::{
     Placeholder, ScalarFunction, SetComparison, Sort as SortKey,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, not,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not,
 };
 use datafusion::scalar::ScalarValue;
 use weir_connect::value::FormatSettings;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
 
+use self::comparison::compared_numeric;
 use super::error::to_error;
 use super::filter::can_fail;
-use super::resolve::{open, settle, with_output_types};
+use super::resolve::{open, settle};
 use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
-    is_comparable_as_is, mismatch, to_common, type_of,
+    literals_as, to_common, type_of,
 };
-use crate::functions::aggregate::{Aggregate, BoundAggregate};
-use crate::functions::arithmetic::numeric::integer_digits;
+use crate::functions::aggregate::{Aggregate, BoundAggregate, is_of_texts};
 use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
-use crate::functions::coercion::{Context, NUMERIC_DIGITS, as_numeric, common_type};
+use crate::functions::coercion::{Context, common_type};
 use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
 use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
-use crate::functions::{ListItem, TypeMark, clock, conditional, library};
+use crate::functions::{ListItem, TypeMark, array, clock, conditional, library};
 
 /// Types the expressions of one plan node.
 pub(super) struct Resolver<'a> {
@@ -44,9 +45,6 @@ pub(super) struct Resolver<'a> {
     pub(super) schema: &'a DFSchema,
     pub(super) settings: &'a Arc<FormatSettings>,
 }
-
-/// Digits of the widest decimal in which numerics are compared.
-const WIDE_NUMERIC_DIGITS: i16 = 76;
 
 impl Resolver<'_> {
     /// The expression with all types told, but that of a bare literal.
@@ -211,7 +209,7 @@ impl Resolver<'_> {
 
     /// An argument of just that type. What is kept as text needs no cast to another such type.
     fn argument(&self, typed: Typed, to: &SqlType) -> Result<Expr> {
-        if cast::is_kept_as_text(&typed.sql_type) && cast::is_kept_as_text(to) {
+        if cast::is_kept_alike(&typed.sql_type, to) {
             return Ok(typed.expr);
         }
         into_exactly(typed, to, self.settings)
@@ -233,6 +231,9 @@ impl Resolver<'_> {
             }
             if let Some(special) = conditional::Special::of(func.name()) {
                 return self.special(special, args);
+            }
+            if let Some(symbol) = array::quantified_symbol(func.name()) {
+                return self.quantified(function, symbol, args);
             }
             if let Some(time) = self.statement_time(func.name(), &args)? {
                 return Ok(time);
@@ -298,6 +299,11 @@ impl Resolver<'_> {
                     typed.push(self.typed(argument)?);
                 }
                 let (args, sql_type) = to_common(typed, name, self.settings)?;
+                if sql_type == SqlType::Char(None)
+                    && let Some(extreme) = conditional::extreme_of_char(name)
+                {
+                    return self.call(extreme, args);
+                }
                 let call = ScalarFunction::new_udf(function(), args);
                 Ok(labelled(Expr::ScalarFunction(call), &sql_type))
             }
@@ -327,50 +333,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// A comparison by DataFusion, whose optimizer knows them, of operands brought to one type.
-    pub(super) fn compare(&self, comparison: Comparison, left: Expr, right: Expr) -> Result<Expr> {
-        let (left, right) = self.comparable(comparison.symbol(), left, right)?;
-        let operator = comparison.operator();
-        Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right))))
-    }
-
-    /// The operands of a comparison in one type.
-    fn comparable(&self, symbol: &str, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
-        let (left, right) = (self.typed(left)?, self.typed(right)?);
-        let given = [left.sql_type.clone(), right.sql_type.clone()];
-        let (_, types) = library::function(symbol)?.choose(&given, &[])?;
-        let mut arguments = types.arguments.into_iter();
-        let (left_type, right_type) = (arguments.next(), arguments.next());
-        let (Some(left_type), Some(right_type)) = (left_type, right_type) else {
-            return Err(Error::internal("a comparison takes two operands"));
-        };
-        let left = self.literal_as(left, &left_type)?;
-        let right = self.literal_as(right, &right_type)?;
-        let common = comparison_type(&left.sql_type, &left_type, &right.sql_type, &right_type)?;
-        Ok((self.as_compared(left, &common)?, self.as_compared(right, &common)?))
-    }
-
     fn literal_as(&self, typed: Typed, to: &SqlType) -> Result<Typed> {
         if typed.sql_type == SqlType::Unknown {
             return convert(typed, to, Context::Implicit, self.settings);
         }
         Ok(typed)
-    }
-
-    /// An operand in the form in which it compares as in PostgreSQL.
-    fn as_compared(&self, typed: Typed, common: &SqlType) -> Result<Expr> {
-        // Of floats by themselves DataFusion's comparisons know what is equal.
-        if has_key(common) && !is_float(common) {
-            let expr = into_exactly(typed, common, self.settings)?;
-            return self.call(COMPARISON_KEY, vec![expr]);
-        }
-        if is_comparable_as_is(&typed.sql_type, common) {
-            return Ok(typed.expr);
-        }
-        if matches!(common, SqlType::Numeric(Some((precision, _))) if *precision > NUMERIC_DIGITS) {
-            return Ok(native(typed.expr, common));
-        }
-        into_exactly(typed, common, self.settings)
     }
 
     /// Keys that order rows as PostgreSQL does.
@@ -396,11 +363,6 @@ impl Resolver<'_> {
         Ok(expr)
     }
 
-    /// Two join keys that are equal where SQL's `=` says so.
-    pub(super) fn equal_pair(&self, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
-        self.comparable("=", left, right)
-    }
-
     fn like(&self, like: Like) -> Result<Expr> {
         let symbol = match (like.case_insensitive, like.negated) {
             (false, false) => "~~",
@@ -419,8 +381,10 @@ impl Resolver<'_> {
         if types.arguments[0] == SqlType::Bytea {
             return self.call(symbol, vec![expr.expr, pattern.expr]);
         }
-        let expr = self.text(expr)?;
-        let pattern = self.text(pattern)?;
+        let expr = self.literal_as(expr, &types.arguments[0])?;
+        let expr = self.argument(expr, &types.arguments[0])?;
+        let pattern = self.literal_as(pattern, &types.arguments[1])?;
+        let pattern = self.argument(pattern, &types.arguments[1])?;
         Ok(Expr::Like(Like::new(
             like.negated,
             Box::new(expr),
@@ -428,11 +392,6 @@ impl Resolver<'_> {
             None,
             like.case_insensitive,
         )))
-    }
-
-    fn text(&self, typed: Typed) -> Result<Expr> {
-        let typed = self.literal_as(typed, &SqlType::Text)?;
-        self.argument(typed, &SqlType::Text)
     }
 
     fn similar(&self, like: Like) -> Result<Expr> {
@@ -466,28 +425,32 @@ impl Resolver<'_> {
 
     fn in_list(&self, in_list: InList) -> Result<Expr> {
         let InList { expr, list, negated } = in_list;
-        let expr = self.typed(*expr)?;
-        let mut types = vec![expr.sql_type.clone()];
-        let mut items = Vec::with_capacity(list.len());
-        for item in list {
-            let item = self.typed(item)?;
-            types.push(item.sql_type.clone());
-            items.push(item);
-        }
-        let Some(common) = common_type(&types) else {
+        let mut items = std::iter::once(*expr)
+            .chain(list)
+            .map(|item| self.typed(item))
+            .collect::<Result<Vec<_>>>()?;
+        let types = |items: &[Typed]| -> Vec<SqlType> {
+            items.iter().map(|item| item.sql_type.clone()).collect()
+        };
+        let Some(mut common) = common_type(&types(&items)) else {
+            let expr = items.remove(0);
             return self.any_equal(&expr.expr, items, negated);
         };
+        if matches!(common, SqlType::Numeric(_)) {
+            items = literals_as(items, &SqlType::Numeric(None), self.settings)?;
+            common = common_type(&types(&items)).unwrap_or(common);
+        }
         // There must be an equality for the type: json, for one, has none.
         library::function("=")?.choose(&[common.clone(), common.clone()], &[])?;
-        let common = compared_numeric(common, &types);
+        let common = compared_numeric(common, &types(&items));
         let item = |typed: Typed| -> Result<Expr> {
             let typed = self.literal_as(typed, &common)?;
             let item = self.as_compared(typed, &common)?;
             // Lists are looked up by the bits of a value.
             if is_float(&common) { self.keyed(item) } else { Ok(item) }
         };
-        let expr = item(expr)?;
-        let list = items.into_iter().map(item).collect::<Result<Vec<_>>>()?;
+        let mut list = items.into_iter().map(item).collect::<Result<Vec<_>>>()?;
+        let expr = list.remove(0);
         Ok(Expr::InList(InList::new(Box::new(expr), list, negated)))
     }
 
@@ -540,7 +503,16 @@ impl Resolver<'_> {
         if params.distinct && func.inner().is::<Aggregate>() {
             orders_by_arguments(&params)?;
         }
+        let given = params.distinct.then(|| params.args.clone());
         (func, params.args) = self.bind_aggregate(func, params.args)?;
+        if let Some(given) = given
+            && is_of_texts(&func)
+            && params.args.len() == 1
+            && params.args != given
+        {
+            // Rows are distinct, and sorted, by the values that the texts are made of.
+            params.args.extend(self.keys(self.settled_all(given)?)?);
+        }
         if params.distinct {
             params.args = self.distinct_arguments(func.name(), params.args)?;
         }
@@ -662,50 +634,6 @@ impl Resolver<'_> {
         let (expr, subquery) = self.compared_subquery(*expr, subquery, symbol)?;
         Ok(Expr::SetComparison(SetComparison::new(Box::new(expr), subquery, op, quantifier)))
     }
-
-    /// An operand and the one output of a subquery, in one type.
-    fn compared_subquery(
-        &self,
-        expr: Expr,
-        subquery: Subquery,
-        symbol: &str,
-    ) -> Result<(Expr, Subquery)> {
-        let Subquery { subquery: plan, outer_ref_columns, spans } = self.subquery(subquery)?;
-        let field = match plan.schema().fields().as_ref() {
-            [field] => field,
-            [] => return Err(Error::new(SqlState::SyntaxError, "subquery has too few columns")),
-            _ => return Err(Error::new(SqlState::SyntaxError, "subquery has too many columns")),
-        };
-        let output = schema::sql_type(field);
-        let typed = self.typed(expr)?;
-        let given = [typed.sql_type.clone(), output.clone()];
-        let (_, types) = library::function(symbol)?.choose(&given, &[])?;
-        let typed = self.literal_as(typed, &types.arguments[0])?;
-        let common =
-            comparison_type(&typed.sql_type, &types.arguments[0], &output, &types.arguments[1])?;
-        let mut plan = plan;
-        if !is_comparable_as_is(&output, &common) {
-            let given = Arc::unwrap_or_clone(plan);
-            let types = std::slice::from_ref(&common);
-            plan = Arc::new(with_output_types(given, types, self.settings)?);
-        }
-        if has_key(&common) && !is_float(&common) {
-            plan = Arc::new(self.keyed_output(Arc::unwrap_or_clone(plan))?);
-        }
-        let expr = self.as_compared(typed, &common)?;
-        Ok((expr, Subquery { subquery: plan, outer_ref_columns, spans }))
-    }
-
-    /// The plan of one output with the key of that.
-    fn keyed_output(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let resolver = Resolver { schema: plan.schema(), settings: self.settings };
-        let column = plan.schema().columns().swap_remove(0);
-        let key = resolver.call(COMPARISON_KEY, vec![Expr::Column(column.clone())])?;
-        let key = key.alias_qualified(column.relation, column.name);
-        Projection::try_new(vec![key], Arc::new(plan))
-            .map(LogicalPlan::Projection)
-            .map_err(to_error)
-    }
 }
 
 /// 42P10 where DISTINCT leaves open which row of several it is whose key counts.
@@ -770,27 +698,4 @@ fn labelled(expr: Expr, sql_type: &SqlType) -> Expr {
     } else {
         native(expr, sql_type)
     }
-}
-
-/// The type in which two operands of declared types compare.
-fn comparison_type(
-    left: &SqlType,
-    left_declared: &SqlType,
-    right: &SqlType,
-    right_declared: &SqlType,
-) -> Result<SqlType> {
-    let declared = [left_declared.clone(), right_declared.clone()];
-    let common = common_type(&declared).ok_or_else(|| mismatch(&declared, "comparison"))?;
-    Ok(compared_numeric(common, &[left.clone(), right.clone()]))
-}
-
-/// A numeric that holds the values of all, in 256 bits where 38 digits are not enough.
-fn compared_numeric(common: SqlType, types: &[SqlType]) -> SqlType {
-    if !matches!(common, SqlType::Numeric(_)) {
-        return common;
-    }
-    let known = || types.iter().filter(|t| **t != SqlType::Unknown).map(as_numeric);
-    let scale = known().map(|(_, scale)| scale).max().unwrap_or(0);
-    let digits = known().map(integer_digits).max().unwrap_or(0) + i16::from(scale);
-    SqlType::Numeric(Some((digits.clamp(1, WIDE_NUMERIC_DIGITS) as u8, scale)))
 }

@@ -22,7 +22,7 @@ use weir_types::Result;
 
 use super::error::to_error;
 use crate::decorrelate::key_of;
-use crate::functions::aggregate::BoundAggregate;
+use crate::functions::aggregate::{BoundAggregate, is_of_texts};
 
 /// The plan with every order told that its results depend on.
 pub(super) fn make_canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -301,8 +301,13 @@ fn depends_on_order(call: &AggregateFunction) -> bool {
 }
 
 fn ordered(mut call: AggregateFunction, schema: &DFSchema) -> DfResult<AggregateFunction> {
-    let mut keys = Vec::with_capacity(call.params.args.len());
-    for argument in call.params.args.clone() {
+    let mut arguments = call.params.args.clone();
+    if call.params.distinct && arguments.len() > 1 && is_of_texts(&call.func) {
+        // DISTINCT sorts by the values behind the text.
+        arguments.rotate_left(1);
+    }
+    let mut keys = Vec::with_capacity(arguments.len());
+    for argument in arguments {
         let is_list = matches!(argument.get_type(schema)?, DataType::List(_));
         keys.extend(is_list.then(|| key_of(vec![argument.clone()])));
         keys.push(argument);

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result};
 
 use self::build::{call, cast, list_item};
+use crate::functions::huge_number;
 
 /// Rewrites a query and the queries in it.
 ///
@@ -145,9 +146,16 @@ fn lists(body: &mut SetExpr) {
     }
 }
 
-/// DataFusion's planner gives each NULL the type that it takes for the column's.
+/// DataFusion's planner gives each NULL the type that it takes for the column's. A huge number is a call.
 fn is_plain_literal(item: &Expr) -> bool {
-    matches!(item, Expr::Value(value) if value.value != Value::Null)
+    match item {
+        Expr::Value(value) => match &value.value {
+            Value::Null => false,
+            Value::Number(digits, _) => !huge_number::is_huge(digits),
+            _ => true,
+        },
+        _ => false,
+    }
 }
 
 /// DataFusion's planner takes no text for a condition, be it a literal of open type.

@@ -538,17 +538,23 @@ fn recursive_query(
     let recursive = rescan(Arc::unwrap_or_clone(recursive_term), &name, static_term.schema())?;
     let recursive = open(without_guesses(recursive)?, settings)?;
     for (column, (found, wanted)) in output_types(&recursive)?.iter().zip(&types).enumerate() {
-        let is_wider = |found: &SqlType| {
-            *found != SqlType::Unknown
-                && !same(found, wanted)
-                && common_type(&[found.clone(), wanted.clone()]).as_ref() != Some(wanted)
+        let overall = common_type(&[found.clone(), wanted.clone()]);
+        let is_wider = match wanted {
+            // Rows that have passed once would be cut, or refused.
+            SqlType::Varchar(Some(_)) | SqlType::Char(Some(_)) => overall.as_ref() != Some(wanted),
+            _ => {
+                *found != SqlType::Unknown
+                    && !same(found, wanted)
+                    && overall.as_ref() != Some(wanted)
+            }
         };
-        if is_wider(found) {
+        if is_wider {
+            let overall = overall.as_ref().unwrap_or(found);
             return Err(Error::new(
                 SqlState::DatatypeMismatch,
                 format!(
                     "recursive query \"{}\" column {} has type {wanted} in non-recursive term but \
-                     type {found} overall",
+                     type {overall} overall",
                     wire_name(&name),
                     column + 1
                 ),

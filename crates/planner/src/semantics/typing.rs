@@ -13,7 +13,8 @@ use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::error::to_error;
 use crate::functions::cast::{self, literal_of, native, null_literal};
-use crate::functions::coercion::{Context, array_of, common_type, same};
+use crate::functions::coercion::{Context, array_of, base, common_type, element_of, same};
+use crate::functions::huge_number;
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, constant};
 
@@ -78,6 +79,12 @@ pub(super) fn convert(
     let Typed { expr, sql_type: from } = typed;
     if from == SqlType::Unknown {
         return from_unknown(expr, to, context, settings);
+    }
+    if matches!(to, SqlType::Float4 | SqlType::Float8)
+        && let Some(text) = huge_number::text_of(&expr)
+    {
+        let (expr, sql_type) = literal_of(Some(&text), to, context, settings)?;
+        return Ok(Typed { expr, sql_type });
     }
     let to = cast::target(&from, to, context);
     let expr = cast::cast(expr, &from, &to, context, settings)?;
@@ -144,22 +151,43 @@ pub(super) fn to_common(
     what: &str,
     settings: &Arc<FormatSettings>,
 ) -> Result<(Vec<Expr>, SqlType)> {
-    let mut types: Vec<SqlType> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
-    let mut common = common_type(&types).ok_or_else(|| mismatch(&types, what))?;
+    let types = |typed: &[Typed]| -> Vec<SqlType> {
+        typed.iter().map(|typed| typed.sql_type.clone()).collect()
+    };
+    let given = types(&typed);
+    let mut common = common_type(&given).ok_or_else(|| mismatch(&given, what))?;
+    let mut typed = typed;
     if matches!(common, SqlType::Numeric(Some(_))) {
-        // What a parameter will hold is not known.
-        for (typed, sql_type) in typed.iter().zip(&mut types) {
-            if *sql_type == SqlType::Unknown && matches!(typed.expr, Expr::Placeholder(_)) {
-                *sql_type = SqlType::Numeric(None);
-            }
-        }
-        common = common_type(&types).unwrap_or(common);
+        // A literal has the digits of its text, and what a parameter will hold is not known.
+        typed = literals_as(typed, &base(&common), settings)?;
+        common = common_type(&types(&typed)).unwrap_or(common);
     }
     let mut exprs = Vec::with_capacity(typed.len());
     for typed in typed {
         exprs.push(into_exactly(typed, &common, settings)?);
     }
     Ok((exprs, common))
+}
+
+/// Expressions of which those of unknown type are brought to that type. NULL stays, as any type has it.
+///
+/// # Errors
+/// Those of the type's input function.
+pub(super) fn literals_as(
+    typed: Vec<Typed>,
+    to: &SqlType,
+    settings: &Arc<FormatSettings>,
+) -> Result<Vec<Typed>> {
+    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
+    typed
+        .into_iter()
+        .map(|typed| {
+            if typed.sql_type != SqlType::Unknown || is_null(&typed.expr) {
+                return Ok(typed);
+            }
+            convert(typed, to, Context::Implicit, settings)
+        })
+        .collect()
 }
 
 /// The expression in just that type, modifier included.
@@ -211,11 +239,18 @@ pub(super) fn canonical_type(data_type: &DataType, sql_type: &SqlType) -> Option
     }
 }
 
-/// True if both are one type with one modifier, or text of any length.
+/// True if a value of type `a` compares as one of type `b`: they are one type with one modifier, or text of
+/// any length.
 pub(super) fn is_comparable_as_is(a: &SqlType, b: &SqlType) -> bool {
-    a == b
-        || (cast::is_kept_as_text(a) && cast::is_kept_as_text(b))
-        || (same(a, b) && !is_numeric(a))
+    let is_alike = match (element_of(a), element_of(b)) {
+        (Some(a), Some(b)) => !is_blank_padded(&a) || cast::is_kept_alike(&a, &b),
+        _ => !is_blank_padded(a),
+    };
+    a == b || cast::is_kept_alike(a, b) || (same(a, b) && !is_numeric(a) && is_alike)
+}
+
+fn is_blank_padded(t: &SqlType) -> bool {
+    matches!(t, SqlType::Char(_))
 }
 
 fn is_numeric(t: &SqlType) -> bool {

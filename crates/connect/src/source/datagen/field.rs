@@ -409,12 +409,8 @@ impl FieldOptions<'_> {
             SqlType::Text | SqlType::Name => {
                 Shape::Text { length: self.length(is_element, 10, LENGTH_MAX)? }
             }
-            SqlType::Varchar(most) => {
+            SqlType::Varchar(most) | SqlType::Char(most) => {
                 let most = most.map_or(LENGTH_MAX, |most| most as usize);
-                Shape::Text { length: self.length(is_element, 10.min(most), most)? }
-            }
-            SqlType::Char(most) => {
-                let most = *most as usize;
                 Shape::Text { length: self.length(is_element, 10.min(most), most)? }
             }
             SqlType::Bytea => Shape::Bytes { length: self.length(is_element, 10, LENGTH_MAX)? },

@@ -77,11 +77,11 @@ fn data_type(sql_type: &SqlType) -> String {
 
 fn character_sizes(sql_type: &SqlType) -> (Option<i32>, Option<i32>) {
     match sql_type {
-        SqlType::Varchar(Some(n)) | SqlType::Char(n) => {
+        SqlType::Varchar(Some(n)) | SqlType::Char(Some(n)) => {
             let octets = (i64::from(*n) * CHARACTER_OCTETS_MAX).min(i64::from(OCTETS_MAX));
             (i32::try_from(*n).ok(), i32::try_from(octets).ok())
         }
-        SqlType::Text | SqlType::Varchar(None) => (None, Some(OCTETS_MAX)),
+        SqlType::Text | SqlType::Varchar(None) | SqlType::Char(None) => (None, Some(OCTETS_MAX)),
         _ => (None, None),
     }
 }

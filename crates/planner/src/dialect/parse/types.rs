@@ -78,7 +78,7 @@ pub fn sql_type(data_type: &DataType) -> Result<SqlType> {
             Ok(SqlType::Varchar(character_length("varchar", *length)?))
         }
         D::Char(length) | D::Character(length) => {
-            Ok(SqlType::Char(character_length("char", *length)?.unwrap_or(1)))
+            Ok(SqlType::Char(character_length("char", *length)?.or(Some(1))))
         }
         D::Bytea => Ok(SqlType::Bytea),
         D::Date => Ok(SqlType::Date),
@@ -126,9 +126,8 @@ fn builtin(name: &str) -> Option<SqlType> {
         "float8" => SqlType::Float8,
         "numeric" => SqlType::Numeric(None),
         "text" => SqlType::Text,
-        // Without a length PostgreSQL's bpchar pads nothing; that it ignores blanks at the end when
-        // it compares is not kept.
-        "varchar" | "bpchar" => SqlType::Varchar(None),
+        "varchar" => SqlType::Varchar(None),
+        "bpchar" => SqlType::Char(None),
         "char" => SqlType::InternalChar,
         "name" => SqlType::Name,
         "bytea" => SqlType::Bytea,
@@ -195,11 +194,10 @@ fn modified(name: &str, found: SqlType, modifiers: &[String]) -> Result<SqlType>
             numeric(ExactNumberInfo::PrecisionAndScale(unsigned(*precision)?, *scale))
         }
         (SqlType::Varchar(_), [number]) => {
-            let length = character_length(name, length(*number)?)?;
-            match (name, length) {
-                ("bpchar", Some(length)) => Ok(SqlType::Char(length)),
-                _ => Ok(SqlType::Varchar(length)),
-            }
+            Ok(SqlType::Varchar(character_length(name, length(*number)?)?))
+        }
+        (SqlType::Char(_), [number]) => {
+            Ok(SqlType::Char(character_length(name, length(*number)?)?))
         }
         (found @ (SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz), [precision]) => {
             full_precision(found, Some(unsigned(*precision)?))

@@ -125,7 +125,14 @@ impl Call {
         let (arguments, keys) = rows.columns.split_at(self.n_arguments);
         let mut sorted = Sorted::by_group(&rows.groups, n_groups);
         if self.is_distinct {
-            let keys = arguments.iter().map(|argument| (argument, SortOptions::default()));
+            // Of a text that stands for the arguments of a row, the arguments are behind it.
+            let given = if arguments.len() > 1 && self.form.row_function().is_some() {
+                &arguments[1..]
+            } else {
+                arguments
+            };
+            let nulls_last = SortOptions { descending: false, nulls_first: false };
+            let keys = given.iter().map(|argument| (argument, nulls_last));
             let keys = Keys::new(keys)?;
             sorted.sort(&keys);
             sorted.dedup(&keys);

@@ -134,7 +134,7 @@ fn cat(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn remove(call: &Call<'_>) -> Result<ArrayRef> {
     let elements = values(&call.arguments[0]);
-    let keys = Keys::of([elements, &call.arguments[1].array])?;
+    let keys = Keys::of([elements, &call.arguments[1].array], &call.element_type(0))?;
     let mut lists = Builder::new(vec![elements]);
     for row in 0..call.n_rows {
         let range = indexes(call, 0, row);
@@ -152,7 +152,7 @@ fn remove(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn replace(call: &Call<'_>) -> Result<ArrayRef> {
     let elements = values(&call.arguments[0]);
-    let keys = Keys::of([elements, &call.arguments[1].array])?;
+    let keys = Keys::of([elements, &call.arguments[1].array], &call.element_type(0))?;
     let mut lists = Builder::new(vec![elements, &call.arguments[2].array]);
     for row in 0..call.n_rows {
         let range = indexes(call, 0, row);

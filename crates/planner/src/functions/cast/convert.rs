@@ -49,7 +49,8 @@ fn of_call(call: &Call<'_>, context: Context) -> Result<ArrayRef> {
 pub(super) fn can_fail(from: &SqlType, to: &SqlType, context: Context) -> bool {
     use SqlType as T;
     match (from, to) {
-        (_, T::Text | T::Varchar(None) | T::Name) | (T::Bool | T::Int4, T::Int4 | T::Bool) => false,
+        (_, T::Text | T::Varchar(None) | T::Char(None) | T::Name)
+        | (T::Bool | T::Int4, T::Int4 | T::Bool) => false,
         (_, T::Varchar(_) | T::Char(_)) => context != Context::Explicit,
         (T::Int8 | T::Numeric(_), T::Float4 | T::Float8) => false,
         _ => true,
@@ -89,6 +90,11 @@ pub(crate) fn convert(
     }
     if let (Some(from), Some(to)) = (element_of(from), element_of(to)) {
         return elements(array, &from, &to, context, settings);
+    }
+    if let SqlType::Char(Some(n)) = from
+        && (*to == SqlType::Char(None) || !is_kept_as_text(to))
+    {
+        return convert(&padded(array, *n), &SqlType::Char(None), to, context, settings);
     }
     if is_kept_as_text(to) {
         return to_text(array, from, to, context, settings);
@@ -170,7 +176,13 @@ fn to_text(
             if texts.is_null(row) {
                 out.append_null();
             } else {
-                out.append_value(fitted(texts.value(row), to, context)?);
+                // To other types the blanks at the end of a char mean nothing.
+                let text = match (from, to) {
+                    (SqlType::Char(_), SqlType::Char(_)) => texts.value(row),
+                    (SqlType::Char(_), _) => texts.value(row).trim_end_matches(' '),
+                    _ => texts.value(row),
+                };
+                out.append_value(fitted(text, to, context)?);
             }
         }
         return Ok(Arc::new(out.finish()));
@@ -196,6 +208,26 @@ fn to_text(
     Ok(Arc::new(out.finish()))
 }
 
+/// The values of a `char(n)` with the blanks that it shows.
+fn padded(array: &ArrayRef, n: u32) -> ArrayRef {
+    let texts = array.as_string_view();
+    let mut out = StringViewBuilder::with_capacity(texts.len());
+    let mut value = String::new();
+    for text in texts {
+        match text {
+            None => out.append_null(),
+            Some(text) => {
+                value.clear();
+                value.push_str(text);
+                let n_blanks = (n as usize).saturating_sub(text.chars().count());
+                value.extend(std::iter::repeat_n(' ', n_blanks));
+                out.append_value(&value);
+            }
+        }
+    }
+    Arc::new(out.finish())
+}
+
 /// The text as the type keeps it.
 fn fitted<'t>(text: &'t str, to: &SqlType, context: Context) -> Result<&'t str> {
     let cut = |n: u32| match text.char_indices().nth(n as usize) {
@@ -209,7 +241,7 @@ fn fitted<'t>(text: &'t str, to: &SqlType, context: Context) -> Result<&'t str> 
     };
     match to {
         SqlType::Varchar(Some(n)) => cut(*n),
-        SqlType::Char(n) => Ok(cut(*n)?.trim_end_matches(' ')),
+        SqlType::Char(Some(n)) => Ok(cut(*n)?.trim_end_matches(' ')),
         SqlType::Name => Ok(&text[..text.floor_char_boundary(IDENTIFIER_BYTES_MAX)]),
         SqlType::InternalChar => Ok(text.chars().next().map_or("", |c| &text[..c.len_utf8()])),
         _ => Ok(text),

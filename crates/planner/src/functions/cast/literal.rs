@@ -30,7 +30,7 @@ pub(crate) fn literal_of(
             (exact.clone(), exact)
         }
         // An explicit cast cuts the text, where reading it as that type would fail.
-        SqlType::Varchar(Some(_)) | SqlType::Char(_) if context == Context::Explicit => {
+        SqlType::Varchar(Some(_)) | SqlType::Char(Some(_)) if context == Context::Explicit => {
             (SqlType::Text, to.clone())
         }
         _ => (to.clone(), to.clone()),

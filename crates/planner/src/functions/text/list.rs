@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
 use weir_types::{Result, SqlType};
 
-use super::argument_texts;
+use super::shown_texts;
 use crate::functions::call::{Argument, Call, check_size};
 use crate::functions::coercion::element_of;
 use crate::functions::overload::{Declaration, declare};
@@ -52,7 +52,7 @@ fn join(call: &Call<'_>) -> Result<ArrayRef> {
     let lists = call.lists(0);
     let element = element_of(&call.types.arguments[0]).unwrap_or(SqlType::Text);
     let elements = Argument { array: Arc::clone(lists.elements()), is_constant: false };
-    let elements = argument_texts(&elements, &element, call.settings)?.array;
+    let elements = shown_texts(&elements, &element, call.settings)?.array;
     let elements = elements.as_string_view();
     let separators = call.texts(1);
     let nulls = (call.arguments.len() > 2).then(|| call.texts(2));

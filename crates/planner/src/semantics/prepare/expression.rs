@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result, SqlType};
 
 use super::build::{array_function, builtin_name, call, cast};
+use crate::functions::huge_number;
 
 /// Types that name objects: their casts need the catalog, and are functions of the session.
 const OBJECT_TYPES: &[&str] = &[
@@ -30,6 +31,11 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         // DataFusion plans the elements of an array apart from the query around: without its columns and WITH queries.
         Expr::Array(array) if !array.elem.is_empty() => call("array", array.elem),
         Expr::Interval(interval) => of_interval(interval),
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. })
+            if huge_number::is_huge(&digits) =>
+        {
+            call(huge_number::HUGE_NUMBER, vec![text_literal(digits)])
+        }
         Expr::UnaryOp { op, expr } => of_unary(op, expr),
         Expr::BinaryOp { left, op, right } => of_binary(*left, op, *right)?,
         Expr::AnyOp { left, compare_op, right, .. } if !is_query(&right) => {
@@ -74,6 +80,10 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
 
 fn is_float(name: &DataType) -> bool {
     matches!(crate::dialect::sql_type(name), Ok(SqlType::Float4 | SqlType::Float8))
+}
+
+fn text_literal(text: String) -> Expr {
+    Expr::value(Value::SingleQuotedString(text))
 }
 
 /// A number that is cast to a float can have more digits than `numeric` has here: it is read from its

@@ -225,7 +225,7 @@ fn types_go_through_all_clauses() {
         ("'{}'::jsonb", SqlType::Jsonb),
         ("'{}'::json", SqlType::Json),
         ("'x'::varchar(7)", SqlType::Varchar(Some(7))),
-        ("'x'::char(2)", SqlType::Char(2)),
+        ("'x'::char(2)", SqlType::Char(Some(2))),
         ("1::oid", SqlType::Oid),
         ("1.5::numeric(5,2)", SqlType::Numeric(Some((5, 2)))),
         (&format!("ARRAY[{uuid}]"), SqlType::Array(Box::new(SqlType::Uuid))),
@@ -237,7 +237,7 @@ fn types_go_through_all_clauses() {
             format!("VALUES ({expression})"),
             format!("SELECT {expression} UNION ALL SELECT {expression}"),
             format!("SELECT CASE WHEN true THEN {expression} END"),
-            format!("SELECT coalesce({expression}, NULL)"),
+            format!("SELECT coalesce({expression}, {expression})"),
             format!(
                 "SELECT a.x FROM (SELECT {expression} AS x) a LEFT JOIN (SELECT 1 AS y) b ON true"
             ),
@@ -246,6 +246,13 @@ fn types_go_through_all_clauses() {
         ] {
             assert_eq!(types(&sql), std::slice::from_ref(&t), "{sql}");
         }
+    }
+    for (expression, t) in [
+        ("coalesce('x'::varchar(7), NULL)", SqlType::Varchar(None)),
+        ("coalesce('x'::char(2), 'abc')", SqlType::Char(None)),
+        ("max('x'::char(2))", SqlType::Char(Some(2))),
+    ] {
+        assert_eq!(types(&format!("SELECT {expression}")), [t], "{expression}");
     }
     for sql in [
         format!("SELECT min(x) FROM (SELECT {uuid}::text AS x) q"),
