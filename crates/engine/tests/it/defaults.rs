@@ -3,6 +3,19 @@
 use crate::harness::Db;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_has_no_values_that_are_equal_in_several_forms() {
+    let db = Db::new();
+    let a = db.client();
+    for definition in ["k bpchar PRIMARY KEY", "k int, b bpchar, PRIMARY KEY (k, b)"] {
+        let found = a.error(&format!("CREATE TABLE bad ({definition})")).await;
+        assert!(found.starts_with("0A000"), "{definition}: {found}");
+    }
+    a.ok("CREATE TABLE good (k char(3) PRIMARY KEY, b bpchar)").await;
+    a.ok("INSERT INTO good VALUES ('a', 'a ')").await;
+    assert!(a.error("INSERT INTO good VALUES ('a  ', 'a')").await.starts_with("23505"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_constant_in_quotes_becomes_what_its_column_needs() {
     let db = Db::new();
     let a = db.client();

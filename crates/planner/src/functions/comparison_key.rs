@@ -1,6 +1,6 @@
 //! Values by which others compare, where PostgreSQL's order is not that of their Arrow form: -0.0 is 0.0, any NaN is
 //! NaN, a month is 30 days and a day 24 hours, a NULL in an array is greater than other elements, `jsonb` compares by
-//! kind and size first.
+//! kind and size first, and the blanks at the end of a `bpchar` mean nothing.
 
 mod json_key;
 

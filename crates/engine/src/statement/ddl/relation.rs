@@ -349,6 +349,18 @@ fn key_ids(columns: &[Column], names: &[String]) -> Result<Vec<ColumnId>> {
         .collect()
 }
 
+/// Refuses a key whose equal values are kept in several forms: 'a' and 'a ' are one `bpchar`.
+fn check_key_type(column: &Column) -> Result<()> {
+    if column.sql_type != SqlType::Char(None) {
+        return Ok(());
+    }
+    let name = &column.name;
+    Err(Error::unsupported(format!(
+        "column \"{name}\" of type bpchar without length in a primary key is not supported"
+    ))
+    .with_hint("Use character(n), character varying or text."))
+}
+
 pub(super) async fn create_table(session: &Session, create: &CreateTable) -> Result<Execution> {
     let catalog = session.catalog();
     let tag = "CREATE TABLE";
@@ -368,6 +380,7 @@ pub(super) async fn create_table(session: &Session, create: &CreateTable) -> Res
     let mut primary_key = key_ids(&columns, &key)?;
     for column in &mut columns {
         if primary_key.contains(&column.id) {
+            check_key_type(column)?;
             column.nullable = false;
         }
     }
