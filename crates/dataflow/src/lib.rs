@@ -15,7 +15,7 @@ mod tick;
 
 pub use graph::{Graph, Origin, Pipeline, RowError, Step, Target};
 pub use metrics::{Counted, Counter, Metrics};
-pub use operator::aggregate::states::{GroupRows, GroupStates};
+pub use operator::aggregate::states::{GroupRows, GroupStates, StateBytes};
 pub use operator::aggregate::{Aggregate, Call, DistinctArguments};
 pub use operator::unnest::UnnestColumns;
 pub use recompute::{BatchQuery, recompute};

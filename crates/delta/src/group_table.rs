@@ -181,6 +181,18 @@ impl GroupTable {
         self.columns.iter().map(|column| column.gather(slots)).collect()
     }
 
+    /// The column of the keys of those slots at that place.
+    #[must_use]
+    pub fn key_column(&self, place: usize, slots: &[u32]) -> ArrayRef {
+        self.columns[place].gather(slots)
+    }
+
+    /// Bytes of a slot's key, beside those that each key has.
+    #[must_use]
+    pub fn n_key_bytes(&self, slot: u32) -> usize {
+        self.columns.iter().map(|column| column.n_bytes_of(slot)).sum()
+    }
+
     /// Puts keys in the place of those of slots: equal ones, of which more can be told than that they are equal.
     /// Of a slot that is there several times the last row counts.
     pub fn replace_keys(&mut self, columns: &[ArrayRef], rows: &[u32], slots: &[u32]) {

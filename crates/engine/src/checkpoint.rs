@@ -45,7 +45,7 @@ use crate::pins::{Pin, Pins};
 use crate::storage::{self, MetaSpace};
 
 pub(crate) use state::Frozen;
-pub(crate) use thread::Checkpointer;
+pub(crate) use thread::{Checkpointer, make};
 
 const NEWEST: u8 = 0;
 const RECORD: u8 = 1;
@@ -82,9 +82,12 @@ pub(crate) struct Record {
 pub(crate) struct StateRecord {
     /// Its chunks: from the first number to before the second.
     chunks: (u64, u64),
-    /// As of [`Record`].
-    n_base: u64,
-    n_since: u64,
+    /// Bytes of the chunks that were written when they were begun anew, and of those since: one changed group may
+    /// be most of a state. A record without them is of rows, and due to begin anew.
+    #[serde(default)]
+    base_bytes: u64,
+    #[serde(default = "StateRecord::not_counted")]
+    since_bytes: u64,
     /// What the operators were: others cannot go on with it.
     pub(crate) operators: String,
 }

@@ -144,7 +144,7 @@ impl Engine {
             if let Some(mut checkpointer) = inner.checkpointer.lock().take() {
                 checkpointer.stop();
                 // Without it the next start has more to replay, and that is all.
-                if let Err(error) = shared.checkpoints.make(shared) {
+                if let Err(error) = crate::checkpoint::make(shared) {
                     tracing::warn!(%error, "no checkpoint was made at the end");
                 }
             }

@@ -176,7 +176,7 @@ impl Views {
                         return Ok(());
                     }
                     shared.checkpoints.load_state(object, stored, &state)?;
-                    data.freezing.end(true);
+                    data.freezing.end(!stored.is_grown());
                 }
                 shared.checkpoints.load(object, record, &data.segments)?;
                 data.n_out.store(record.n_out, Ordering::Relaxed);

@@ -13,4 +13,4 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{free_bytes, replace_file, sync_dir};
 pub use lock::DirLock;
 pub use random::Rng;
-pub use thread::{run_side_by_side, spawn_thread};
+pub use thread::{panic_text, run_side_by_side, spawn_thread};

@@ -16,6 +16,13 @@ pub fn spawn_thread<T: Send + 'static>(
         .expect("the system can start a thread")
 }
 
+/// What a caught panic said; empty where it was no text.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
 /// Runs `run` with each number below `n`, one of them on this thread and the others on threads of that name,
 /// and gives what they gave in order.
 ///

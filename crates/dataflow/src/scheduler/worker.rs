@@ -34,17 +34,13 @@ fn run(shared: &Shared, class: TickClass) {
         };
         // A panic in an operator is a defect that must not take the other views along.
         let outcome: Result<Tick> =
-            catch_unwind(AssertUnwindSafe(|| job.view.tick(job.from, job.upto)))
-                .unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))));
+            catch_unwind(AssertUnwindSafe(|| job.view.tick(job.from, job.upto))).unwrap_or_else(
+                |panic| {
+                    let text = weir_env::panic_text(panic.as_ref());
+                    Err(Error::internal(format!("an operator panicked: {text}")))
+                },
+            );
         drop(job.view);
         shared.with_state(|state| state.finished(job.id, job.upto, outcome));
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("an operator panicked: {}", text.unwrap_or_default())
 }

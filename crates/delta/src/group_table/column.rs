@@ -149,6 +149,15 @@ impl KeyColumn {
         }
     }
 
+    /// Bytes of the value of a slot, beside those that each value has.
+    pub(super) fn n_bytes_of(&self, slot: u32) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.value(slot).map_or(0, <[u8]>::len),
+            Self::Nested(_, values) => values[slot as usize].get_array_memory_size(),
+            Self::Fixed(_) | Self::Boolean(_) | Self::Null => 0,
+        }
+    }
+
     pub(super) fn n_bytes(&self) -> usize {
         match self {
             Self::Fixed(values) => values.n_bytes(),

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of chunks that are written at once.
 const WRITE_BYTES: usize = 16 << 20;
 /// Changes below this many rows are never a reason to begin anew.
-pub(super) const SINCE_MIN: u64 = 10_000;
+const SINCE_MIN: u64 = 10_000;
 
 /// What has rows.
 enum Content {
@@ -59,7 +59,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// Of the disk; the checkpoint before is in force then.
-    pub(crate) fn make(&self, shared: &Shared) -> Result<()> {
+    pub(super) fn make(&self, shared: &Shared) -> Result<()> {
         let _one = self.round.lock();
         // Records of what is not in the catalog are taken away, so its changes must be durable: those whose
         // commit is being made, too.

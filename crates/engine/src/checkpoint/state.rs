@@ -11,11 +11,12 @@ use weir_planner::semantics;
 use weir_store::StateBatch;
 use weir_types::{Error, Result};
 
-use super::round::SINCE_MIN;
 use super::{Checkpoints, STATE_CHUNK, StateRecord};
 
 const FORMAT: u8 = 1;
 const HEAD_BYTES: usize = 5;
+/// Changes below this many bytes are never a reason to begin anew.
+const SINCE_BYTES_MIN: u64 = 1 << 20;
 
 /// The state of a view as of the epoch of a checkpoint, taken between two ticks.
 pub(crate) struct Frozen {
@@ -77,21 +78,24 @@ impl Checkpoints {
         batch: &mut StateBatch,
     ) -> Result<StateRecord> {
         let old = self.record(object.id).and_then(|record| record.state);
-        let n_rows: usize = frozen.rows.iter().map(|stored| stored.rows.num_rows()).sum();
         let begin = old.as_ref().map_or(0, |old| old.chunks.1);
-        let mut number = begin;
+        let (mut number, mut n_bytes) = (begin, 0);
         for stored in &frozen.rows {
-            self.put_chunk(batch, STATE_CHUNK, object.id, &mut number, &encode(stored)?)?;
+            let chunk = encode(stored)?;
+            n_bytes += chunk.len() as u64;
+            self.put_chunk(batch, STATE_CHUNK, object.id, &mut number, &chunk)?;
         }
-        let n_rows = n_rows as u64;
         Ok(match old.filter(|_| !frozen.all) {
             Some(old) => StateRecord {
                 chunks: (old.chunks.0, number),
-                n_since: old.n_since + n_rows,
+                since_bytes: old.since_bytes.saturating_add(n_bytes),
                 operators,
                 ..old
             },
-            None => StateRecord { chunks: (begin, number), n_base: n_rows, n_since: 0, operators },
+            None => {
+                let chunks = (begin, number);
+                StateRecord { chunks, base_bytes: n_bytes, since_bytes: 0, operators }
+            }
         })
     }
 
@@ -124,7 +128,32 @@ impl StateRecord {
     }
 
     /// True where the next checkpoint should write all of the state.
-    pub(super) fn is_grown(&self) -> bool {
-        self.n_since > SINCE_MIN.max(self.n_base / 2)
+    pub(crate) fn is_grown(&self) -> bool {
+        self.since_bytes > SINCE_BYTES_MIN.max(self.base_bytes / 2)
+    }
+
+    /// More than any number of bytes.
+    pub(super) fn not_counted() -> u64 {
+        u64::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SINCE_BYTES_MIN, StateRecord};
+
+    #[test]
+    fn a_state_is_written_anew_when_the_bytes_since_are_half_of_it() {
+        let text = r#"{"chunks": [3, 9], "n_base": 50, "n_since": 0, "operators": ""}"#;
+        let of_rows: StateRecord = serde_json::from_str(text).expect("a record of before");
+        assert!(of_rows.is_grown());
+        let with =
+            |base_bytes, since_bytes| StateRecord { base_bytes, since_bytes, ..of_rows.clone() };
+        assert!(!with(0, SINCE_BYTES_MIN).is_grown() && with(0, SINCE_BYTES_MIN + 1).is_grown());
+        let large = 10 * SINCE_BYTES_MIN;
+        assert!(!with(large, large / 2).is_grown() && with(large, large / 2 + 1).is_grown());
+        let text = serde_json::to_string(&with(large, 7)).expect("a record is JSON");
+        let back: StateRecord = serde_json::from_str(&text).expect("a record");
+        assert_eq!(back, with(large, 7));
     }
 }

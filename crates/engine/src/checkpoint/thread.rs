@@ -1,10 +1,11 @@
 //! When checkpoints are made: at intervals while rows come, and at the end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use weir_types::Epoch;
+use weir_types::{Epoch, Error, Result};
 
 use crate::shared::Shared;
 use crate::upkeep;
@@ -51,12 +52,47 @@ fn run(shared: &Weak<Shared>, interval: Duration, stop: &(Mutex<bool>, Condvar))
         let changed = shared.changed();
         if changed > covered {
             // What the checkpoint has, the log need not keep.
-            let made =
-                shared.checkpoints.make(&shared).and_then(|()| upkeep::enforce_retention(&shared));
+            let made = make(&shared).and_then(|()| caught(|| upkeep::enforce_retention(&shared)));
             match made {
                 Ok(()) => covered = changed,
                 Err(error) => tracing::error!(%error, "no checkpoint could be made"),
             }
         }
+    }
+}
+
+/// Makes a checkpoint. Where none comes about, by an error or a panic, the next one asks views for all of their
+/// states.
+///
+/// # Errors
+/// Of the disk; XX000 for a panic, which is a defect and ends no thread. The checkpoint before is in force then.
+pub(crate) fn make(shared: &Shared) -> Result<()> {
+    let made = caught(|| shared.checkpoints.make(shared));
+    if made.is_err() {
+        for (_, view) in shared.views.all() {
+            view.freezing.end(false);
+        }
+    }
+    made
+}
+
+/// What `act` gives; a panic as an error.
+fn caught(act: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
+        let text = weir_env::panic_text(panic.as_ref());
+        Err(Error::internal(format!("a checkpoint panicked: {text}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::caught;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        caught(|| Ok(())).expect("nothing panics");
+        let error = caught(|| panic!("byte array offset overflow")).expect_err("it panics");
+        assert_eq!(error.state().code(), "XX000");
+        assert_eq!(error.message(), "a checkpoint panicked: byte array offset overflow");
     }
 }

@@ -91,7 +91,7 @@ impl Run<'_> {
             self.begin_backfill(inputs, upto)?;
             *state = GraphState::new(graph, self.shared.n_workers);
         } else if !graph.is_linear() {
-            self.data.freezing.before_tick(&state, upto)?;
+            self.data.freezing.before_tick(&state, upto);
         }
         let outcome = undoing(
             || self.take_in(graph, inputs, &state, from, upto),

@@ -234,9 +234,8 @@ impl DistinctTable {
         self.dirty = Some(Dirty::default());
     }
 
-    /// All combinations, or those that changed: the slots of their groups, their arguments, and their counts
-    /// for each filter.
-    pub(super) fn stored(&mut self, all: bool) -> (Vec<u32>, Vec<ArrayRef>, Vec<ArrayRef>) {
+    /// All combinations, or those that changed, which are then clean.
+    pub(super) fn take_entries(&mut self, all: bool) -> Vec<u32> {
         let changed = self.dirty.get_or_insert_default().take();
         let mut entries = self.table.slots();
         if !all {
@@ -244,14 +243,29 @@ impl DistinctTable {
             entries.iter().for_each(|entry| is_live[*entry as usize] = true);
             entries = changed.into_iter().filter(|entry| is_live[*entry as usize]).collect();
         }
-        let mut keys = self.table.keys(&entries);
-        let groups = keys.remove(0);
-        let groups = groups.as_primitive::<UInt32Type>().values().to_vec();
-        let counts = (0..self.n_filters).map(|filter| {
+        entries
+    }
+
+    /// The slots of the groups of combinations.
+    pub(super) fn groups_of(&self, entries: &[u32]) -> Vec<u32> {
+        let groups = self.table.key_column(0, entries);
+        groups.as_primitive::<UInt32Type>().values().to_vec()
+    }
+
+    /// Bytes of the arguments of a combination.
+    pub(super) fn n_argument_bytes(&self, entry: u32) -> usize {
+        self.table.n_key_bytes(entry)
+    }
+
+    /// The arguments of combinations, and their counts for each filter.
+    pub(super) fn stored(&self, entries: &[u32]) -> Vec<ArrayRef> {
+        let mut columns = self.table.keys(entries);
+        columns.remove(0);
+        columns.extend((0..self.n_filters).map(|filter| {
             let count = |entry: &u32| self.counts[*entry as usize * self.n_filters + filter];
             Arc::new(entries.iter().map(count).collect::<Int64Array>()) as ArrayRef
-        });
-        (groups, keys, counts.collect())
+        }));
+        columns
     }
 
     /// Puts combinations in that `stored` gave; those that count nothing go with the next commit.

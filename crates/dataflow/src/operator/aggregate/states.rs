@@ -1,10 +1,13 @@
 //! What an aggregate call knows of each group.
 
 use std::any::Any;
+use std::ops::Range;
 
 use arrow::array::{ArrayRef, BinaryArray};
-use datafusion::error::Result;
+use arrow::buffer::{Buffer, OffsetBuffer};
+use datafusion::error::{DataFusionError, Result};
 use weir_delta::Weights;
+use weir_types::{Error, SqlState};
 
 /// Rows to count in or out.
 pub struct GroupRows<'a> {
@@ -66,7 +69,7 @@ pub trait GroupStates: Send + Sync + Any {
     fn results(&self) -> Result<ArrayRef>;
 
     /// The states of those slots as bytes, for [`Self::read`].
-    fn write(&self, slots: &[u32]) -> BinaryArray;
+    fn write(&self, slots: &[u32]) -> StateBytes;
 
     /// Puts into each slot the state that `write` gave at that place.
     ///
@@ -76,4 +79,82 @@ pub trait GroupStates: Send + Sync + Any {
 
     /// Bytes of memory in use, about.
     fn n_bytes(&self) -> usize;
+}
+
+/// States as bytes, one behind the other: more of them than an array of Arrow can hold.
+#[derive(Default)]
+pub struct StateBytes {
+    bytes: Vec<u8>,
+    /// Where each state ends.
+    ends: Vec<usize>,
+}
+
+impl StateBytes {
+    /// Adds the state whose bytes `write` appends.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Number of bytes of the state at that place.
+    #[must_use]
+    pub fn n_bytes_of(&self, place: usize) -> usize {
+        self.ends[place] - self.start_of(place)
+    }
+
+    /// The states of some places as an array.
+    ///
+    /// # Errors
+    /// 54000 where they have more bytes than one can hold, 2 GiB.
+    pub fn array(&self, places: Range<usize>) -> Result<BinaryArray> {
+        let start = self.start_of(places.start);
+        let ends = &self.ends[places];
+        let end = ends.last().copied().unwrap_or(start);
+        let mut offsets = Vec::with_capacity(ends.len() + 1);
+        for end in std::iter::once(&start).chain(ends) {
+            offsets.push(i32::try_from(end - start).map_err(|_| too_large())?);
+        }
+        let bytes = Buffer::from(&self.bytes[start..end]);
+        Ok(BinaryArray::try_new(OffsetBuffer::new(offsets.into()), bytes, None)?)
+    }
+
+    /// All of them as an array.
+    ///
+    /// # Errors
+    /// As of [`Self::array`].
+    pub fn all(&self) -> Result<BinaryArray> {
+        self.array(0..self.ends.len())
+    }
+
+    fn start_of(&self, place: usize) -> usize {
+        place.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+fn too_large() -> DataFusionError {
+    DataFusionError::External(Box::new(Error::new(
+        SqlState::ProgramLimitExceeded,
+        "what an aggregate remembers of its groups is larger than 2 GiB",
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StateBytes;
+
+    #[test]
+    fn states_are_cut_out_by_place() {
+        let mut states = StateBytes::default();
+        for text in ["ab", "", "cde"] {
+            states.push(|out| out.extend_from_slice(text.as_bytes()));
+        }
+        assert_eq!([0, 1, 2].map(|place| states.n_bytes_of(place)), [2, 0, 3]);
+        let texts = |places| {
+            let array = states.array(places).expect("a few bytes");
+            array.iter().map(|value| value.expect("a state").to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(0..3), [b"ab".to_vec(), vec![], b"cde".to_vec()]);
+        assert_eq!(texts(1..3), [vec![], b"cde".to_vec()]);
+        assert!(texts(2..2).is_empty() && texts(3..3).is_empty());
+    }
 }

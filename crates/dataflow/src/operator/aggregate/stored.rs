@@ -4,7 +4,9 @@
 //! column of bytes for each call. A table of the values that calls with DISTINCT have seen has a row for
 //! each: the key of the group, the value, and a count for each filter (all 0: it is no more). Rows name
 //! groups by key, so that any number of shards can load them; a later row of a key replaces an earlier one.
+//! They come in pieces of a bounded number of bytes, and of one row where that alone has more.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, new_null_array};
@@ -16,7 +18,13 @@ use weir_types::planted::{self, Bug};
 
 use super::distinct::{Dirty, DistinctTable};
 use super::shard::Shard;
+use super::states::StateBytes;
 use super::{Aggregate, shard_of};
+
+/// Bytes of keys and states of a piece: far from what a column of bytes can hold.
+const PIECE_BYTES: usize = 16 << 20;
+/// Rows of a piece.
+const PIECE_ROWS: usize = 1 << 16;
 
 /// What changed since the last checkpoint.
 #[derive(Default)]
@@ -53,10 +61,11 @@ pub(crate) struct TableRows {
 }
 
 impl Shard {
-    /// All of the shard, or what changed since it was last asked. From then on changes are noted.
+    /// All of the shard, or what changed since it was last asked. From then on changes are noted. After an
+    /// error what changed is not known: all is to be asked for.
     ///
     /// # Errors
-    /// XX000 on a defect of a kernel.
+    /// 54000 for a group whose state is larger than a column can be; XX000 on a defect of a kernel.
     pub(crate) fn stored(&mut self, all: bool) -> Result<Vec<TableRows>> {
         let mut since = self.since.replace(Since::default()).unwrap_or_default();
         let mut tables = Vec::new();
@@ -68,7 +77,7 @@ impl Shard {
         let slots = if all { self.groups.slots() } else { self.live(since.dirty.take()) };
         let is_lost = !all && planted::is(Bug::LostState);
         if !slots.is_empty() && !is_lost {
-            tables.push(TableRows { table: 0, rows: self.groups_as_rows(&slots)? });
+            self.groups_as_rows(&slots, &mut tables)?;
         }
         for (set_idx, mut columns) in since.removed_values {
             if all {
@@ -81,14 +90,8 @@ impl Shard {
             tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
         }
         for set_idx in 0..self.distinct.len() {
-            let (slots, arguments, counts) = self.distinct[set_idx].stored(all);
-            if slots.is_empty() {
-                continue;
-            }
-            let mut columns = self.groups.keys(&slots);
-            columns.extend(arguments);
-            columns.extend(counts);
-            tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+            let entries = self.distinct[set_idx].take_entries(all);
+            self.values_as_rows(set_idx, &entries, &mut tables)?;
         }
         Ok(tables)
     }
@@ -103,14 +106,47 @@ impl Shard {
         slots.into_iter().filter(|slot| self.groups.is_live(*slot)).collect()
     }
 
-    fn groups_as_rows(&self, slots: &[u32]) -> Result<RecordBatch> {
-        let mut columns = self.groups.keys(slots);
-        let counts = slots.iter().map(|slot| self.counts[*slot as usize]);
-        columns.push(Arc::new(counts.collect::<Int64Array>()));
-        for states in &self.states {
-            columns.push(Arc::new(states.write(slots)));
+    fn groups_as_rows(&self, slots: &[u32], tables: &mut Vec<TableRows>) -> Result<()> {
+        for slots in slots.chunks(piece_rows()) {
+            let written: Vec<StateBytes> =
+                self.states.iter().map(|states| states.write(slots)).collect();
+            let n_bytes = |row: usize| {
+                let states: usize = written.iter().map(|states| states.n_bytes_of(row)).sum();
+                self.groups.n_key_bytes(slots[row]) + states
+            };
+            for piece in pieces(slots.len(), n_bytes) {
+                let slots = &slots[piece.clone()];
+                let mut columns = self.groups.keys(slots);
+                let counts = slots.iter().map(|slot| self.counts[*slot as usize]);
+                columns.push(Arc::new(counts.collect::<Int64Array>()));
+                for states in &written {
+                    columns.push(Arc::new(states.array(piece.clone())?));
+                }
+                tables.push(TableRows { table: 0, rows: as_rows(columns)? });
+            }
         }
-        as_rows(columns)
+        Ok(())
+    }
+
+    fn values_as_rows(
+        &self,
+        set_idx: usize,
+        entries: &[u32],
+        tables: &mut Vec<TableRows>,
+    ) -> Result<()> {
+        let distinct = &self.distinct[set_idx];
+        for entries in entries.chunks(piece_rows()) {
+            let slots = distinct.groups_of(entries);
+            let n_bytes = |row: usize| {
+                self.groups.n_key_bytes(slots[row]) + distinct.n_argument_bytes(entries[row])
+            };
+            for piece in pieces(entries.len(), n_bytes) {
+                let mut columns = self.groups.keys(&slots[piece.clone()]);
+                columns.extend(distinct.stored(&entries[piece]));
+                tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+            }
+        }
+        Ok(())
     }
 
     fn ended_groups(&self, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
@@ -181,6 +217,29 @@ impl Shard {
     }
 }
 
+/// So many rows in pieces of [`PIECE_BYTES`]; a row that has more is a piece of its own.
+fn pieces(n_rows: usize, n_bytes: impl Fn(usize) -> usize) -> Vec<Range<usize>> {
+    let max = if planted::is_small() { 64 } else { PIECE_BYTES };
+    let mut pieces = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for row in 0..n_rows {
+        let of_row = n_bytes(row);
+        if row > start && sum + of_row > max {
+            pieces.push(start..row);
+            (start, sum) = (row, 0);
+        }
+        sum += of_row;
+    }
+    if start < n_rows {
+        pieces.push(start..n_rows);
+    }
+    pieces
+}
+
+fn piece_rows() -> usize {
+    if planted::is_small() { 4 } else { PIECE_ROWS }
+}
+
 fn n_columns(aggregate: &Aggregate, table: usize) -> usize {
     let own = match table.checked_sub(1) {
         None => 1 + aggregate.calls.len(),
@@ -205,4 +264,26 @@ fn damaged() -> DataFusionError {
     DataFusionError::External(Box::new(Error::corrupt(
         "the stored state of an aggregation is damaged",
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE_BYTES, pieces};
+
+    #[test]
+    fn a_piece_ends_before_it_is_too_large() {
+        let half = PIECE_BYTES / 2;
+        let ends = |n_bytes: &[usize]| -> Vec<usize> {
+            let pieces = pieces(n_bytes.len(), |row| n_bytes[row]);
+            let starts = pieces.iter().map(|piece| piece.start);
+            assert!(
+                starts.eq([0].into_iter().chain(pieces.iter().map(|p| p.end)).take(pieces.len()))
+            );
+            pieces.iter().map(|piece| piece.end).collect()
+        };
+        assert_eq!(ends(&[half, half, 1, 3 * half, 0, 1]), [2, 3, 4, 6]);
+        assert_eq!(ends(&[3 * half]), [1]);
+        assert_eq!(ends(&[0, 0]), [2]);
+        assert!(ends(&[]).is_empty());
+    }
 }

@@ -9,8 +9,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryBuilder, PrimitiveArray,
-    StringViewArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, PrimitiveArray, StringViewArray,
 };
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
@@ -18,7 +17,7 @@ use arrow::datatypes::{
     UInt64Type,
 };
 use datafusion::error::Result as DfResult;
-use weir_dataflow::{GroupRows, GroupStates};
+use weir_dataflow::{GroupRows, GroupStates, StateBytes};
 use weir_delta::schema::arrow_type;
 use weir_types::SqlType;
 
@@ -329,17 +328,16 @@ impl<K: Kind> GroupStates for Best<K> {
         Ok(K::array(self.values.clone(), &self.data_type))
     }
 
-    fn write(&self, slots: &[u32]) -> BinaryArray {
-        let mut builder = BinaryBuilder::new();
-        let mut bytes = Vec::new();
+    fn write(&self, slots: &[u32]) -> StateBytes {
+        let mut states = StateBytes::default();
         for slot in slots {
-            bytes.clear();
-            if let Some(value) = &self.values[*slot as usize] {
-                K::write(value, &mut bytes);
-            }
-            builder.append_value(&bytes);
+            states.push(|out| {
+                if let Some(value) = &self.values[*slot as usize] {
+                    K::write(value, out);
+                }
+            });
         }
-        builder.finish()
+        states
     }
 
     fn read(&mut self, slots: &[u32], bytes: &BinaryArray) -> DfResult<()> {
@@ -466,18 +464,17 @@ impl<K: Kind> GroupStates for Ranked<K> {
         Ok(K::array(values, &self.data_type))
     }
 
-    fn write(&self, slots: &[u32]) -> BinaryArray {
-        let mut builder = BinaryBuilder::new();
-        let mut bytes = Vec::new();
+    fn write(&self, slots: &[u32]) -> StateBytes {
+        let mut states = StateBytes::default();
         for slot in slots {
-            bytes.clear();
-            for (value, count) in &self.slots[*slot as usize] {
-                K::write(value, &mut bytes);
-                bytes.extend_from_slice(&count.to_le_bytes());
-            }
-            builder.append_value(&bytes);
+            states.push(|out| {
+                for (value, count) in &self.slots[*slot as usize] {
+                    K::write(value, out);
+                    out.extend_from_slice(&count.to_le_bytes());
+                }
+            });
         }
-        builder.finish()
+        states
     }
 
     fn read(&mut self, slots: &[u32], bytes: &BinaryArray) -> DfResult<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray};
 use datafusion::error::{DataFusionError, Result as DfResult};
-use weir_dataflow::{GroupRows, GroupStates};
+use weir_dataflow::{GroupRows, GroupStates, StateBytes};
 use weir_delta::Weights;
 use weir_types::{Error, SqlType};
 
@@ -140,7 +140,7 @@ impl<S: State> GroupStates for States<S> {
         S::finish(&self.states, &self.types).map_err(external)
     }
 
-    fn write(&self, slots: &[u32]) -> BinaryArray {
+    fn write(&self, slots: &[u32]) -> StateBytes {
         rows::stored_bytes(slots.iter().map(|slot| &self.states[*slot as usize]))
     }
 

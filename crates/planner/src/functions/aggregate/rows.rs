@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
@@ -11,6 +11,7 @@ use arrow::datatypes::{
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
+use weir_dataflow::StateBytes;
 use weir_types::{Error, Result};
 
 use super::exact::Reader;
@@ -131,20 +132,17 @@ pub(super) fn counts(valid: Option<&NullBuffer>, row: usize) -> bool {
     valid.is_none_or(|valid| valid.is_valid(row))
 }
 
-fn stored<S: State>(states: &[S]) -> ArrayRef {
-    Arc::new(stored_bytes(states.iter()))
+fn stored<S: State>(states: &[S]) -> DfResult<ArrayRef> {
+    Ok(Arc::new(stored_bytes(states.iter()).all()?))
 }
 
 /// Each state as bytes.
-pub(super) fn stored_bytes<'a, S: State>(states: impl Iterator<Item = &'a S>) -> BinaryArray {
-    let mut builder = BinaryBuilder::new();
-    let mut bytes = Vec::new();
+pub(super) fn stored_bytes<'a, S: State>(states: impl Iterator<Item = &'a S>) -> StateBytes {
+    let mut stored = StateBytes::default();
     for state in states {
-        bytes.clear();
-        state.write(&mut bytes);
-        builder.append_value(&bytes);
+        stored.push(|out| state.write(out));
     }
-    builder.finish()
+    stored
 }
 
 fn read<S: State>(stored: &BinaryArray, row: usize) -> Result<S> {
@@ -201,7 +199,7 @@ impl<S: State> Accumulator for Single<S> {
     }
 
     fn state(&mut self) -> DfResult<Vec<ScalarValue>> {
-        let stored = stored(std::slice::from_ref(&self.state));
+        let stored = stored(std::slice::from_ref(&self.state))?;
         Ok(vec![ScalarValue::try_from_array(&stored, 0)?])
     }
 
@@ -266,7 +264,7 @@ impl<S: State> GroupsAccumulator for Groups<S> {
     }
 
     fn state(&mut self, emit_to: EmitTo) -> DfResult<Vec<ArrayRef>> {
-        Ok(vec![stored(&emit_to.take_needed(&mut self.states))])
+        Ok(vec![stored(&emit_to.take_needed(&mut self.states))?])
     }
 
     fn merge_batch(
@@ -295,7 +293,7 @@ impl<S: State> GroupsAccumulator for Groups<S> {
         let groups: Vec<usize> = (0..n_rows).collect();
         let mut each = Self { states: vec![S::default(); n_rows], types: self.types.clone() };
         each.add_all(values, &groups, opt_filter).map_err(external)?;
-        Ok(vec![stored(&each.states)])
+        Ok(vec![stored(&each.states)?])
     }
 
     fn size(&self) -> usize {
