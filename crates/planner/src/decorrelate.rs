@@ -8,6 +8,7 @@
 //! To be called on a plan as SQL gives it, before the analyzer, which would refuse it.
 
 mod domain;
+mod join_condition;
 mod row_key;
 mod single_value;
 mod subquery;
@@ -55,6 +56,9 @@ fn decorrelate_node(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan
             let join = subquery::decorrelate_inside(LogicalPlan::Join(join), names)?;
             match join {
                 LogicalPlan::Join(join) if is_lateral(&join) => join_laterally(join, names),
+                LogicalPlan::Join(join) if join_condition::is_correlated(&join) => {
+                    join_condition::take_out(join, names)
+                }
                 other => Ok(other),
             }
         }
