@@ -341,6 +341,11 @@ fn of_missing(message: &str) -> Error {
     if message.contains("does not support logical expression AggregateFunction") {
         return Error::new(SqlState::GroupingError, "aggregate functions are not allowed here");
     }
+    for clause in ["LIMIT", "OFFSET"] {
+        if message.starts_with(&format!("Unsupported {clause} expression")) {
+            return Error::unsupported(format!("{clause} takes a constant or a parameter here"));
+        }
+    }
     Error::unsupported(first_line(message))
 }
 

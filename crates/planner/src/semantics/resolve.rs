@@ -334,12 +334,34 @@ fn no_window(condition: &Expr, place: &str) -> Result<()> {
     Ok(())
 }
 
+/// More rows than any query has. DataFusion adds LIMIT and OFFSET up, without a look at the largest number.
+const ROW_COUNT_MAX: i64 = 1 << 52;
+
 /// The number of rows of a LIMIT or OFFSET.
 fn row_count(expr: Expr, schema: &DFSchema, settings: &Arc<FormatSettings>) -> Result<Expr> {
-    match expr {
-        Expr::Literal(ScalarValue::Int32(Some(count)), None) => Ok(lit(i64::from(count))),
-        expr => into_exactly(Typed::new(expr, schema)?, &SqlType::Int8, settings),
+    let count = match &expr {
+        Expr::Literal(ScalarValue::Int32(Some(count)), None) => Some(i64::from(*count)),
+        Expr::Literal(ScalarValue::Int64(Some(count)), None) => Some(*count),
+        Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), None) => {
+            Some(rounded(*digits, *scale)?)
+        }
+        _ => None,
+    };
+    match count {
+        Some(count) => Ok(lit(count.min(ROW_COUNT_MAX))),
+        None => into_exactly(Typed::new(expr, schema)?, &SqlType::Int8, settings),
     }
+}
+
+/// A decimal number as the nearest `bigint`, halves away from zero.
+fn rounded(digits: i128, scale: i8) -> Result<i64> {
+    let unit = u32::try_from(scale).ok().and_then(|scale| 10_i128.checked_pow(scale));
+    let rounded = unit.and_then(|unit| {
+        let rest = digits % unit;
+        let away = if rest.abs() >= unit - rest.abs() { digits.signum() } else { 0 };
+        i64::try_from(digits / unit + away).ok()
+    });
+    rounded.ok_or_else(|| Error::new(SqlState::NumericValueOutOfRange, "bigint out of range"))
 }
 
 fn is_having(input: &LogicalPlan) -> bool {
