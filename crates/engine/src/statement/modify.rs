@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::datatypes::FieldRef;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, Object, ObjectBody, ObjectName};
@@ -17,7 +18,7 @@ use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
 use super::insert::{apply, assigned, column_position, quoted};
 use super::insert::{cast_unknown, data_type};
-use super::returning::{Returning, Written, plan_returning};
+use super::returning::{Returning, WithOthers, Written, plan_with_others, take_out};
 use super::{encode_change, query, row};
 use crate::commit::WriteSet;
 use crate::pins::Pin;
@@ -33,6 +34,8 @@ pub(crate) struct ModifyPlan {
     found: BoundQuery,
     /// Positions of the assigned columns; empty for DELETE.
     targets: Vec<usize>,
+    /// Columns of other relations for RETURNING, which are the last that `found` gives.
+    others: Vec<FieldRef>,
     is_update: bool,
     alias: String,
     returning: Option<BoundQuery>,
@@ -81,20 +84,30 @@ pub(super) fn plan(
     };
     let object = catalog.resolve(parts.table, &session.search_path())?;
     check_target(object, parts.verb)?;
-    check_returning(object, &parts)?;
     let alias = parts.alias.cloned().unwrap_or_else(|| object.name.clone());
-    let (text, targets) = select_text(catalog, object, &alias, &parts)?;
+    let returned = match parts.others {
+        [] => WithOthers { items: parts.returning.to_vec(), others: Vec::new() },
+        _ => take_out(object, &alias, parts.returning)?,
+    };
+    let (text, targets) = select_text(catalog, object, &alias, &parts, &returned)?;
     let parsed = dialect::parse_query(&text)?;
     let found = query::with_binder(session, catalog, |binder| {
         let binder = weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
         binder.query(&parsed, declared)
     })?;
-    let returning = plan_returning(session, catalog, object, &alias, parts.returning)?;
+    let fields = found.plan.schema().fields();
+    let given = fields[fields.len() - returned.others.len()..].iter();
+    let others: Vec<FieldRef> = given
+        .zip(&returned.others)
+        .map(|(field, (_, name))| Arc::new(field.as_ref().clone().with_name(name)))
+        .collect();
+    let returning = plan_with_others(session, catalog, object, &alias, &returned.items, &others)?;
     Ok(ModifyPlan {
         table: object.id,
         parameters: found.parameters.clone(),
         found,
         targets,
+        others,
         is_update: parts.verb == "update",
         alias,
         returning_columns: returning
@@ -120,23 +133,13 @@ fn check_target(object: &Object, verb: &str) -> Result<()> {
     }
 }
 
-/// `*` would mean the columns of the other relations, too, which are not there any more.
-fn check_returning(object: &Object, parts: &Parts<'_>) -> Result<()> {
-    let is_all = |item: &sql::SelectItem| matches!(item, sql::SelectItem::Wildcard(_));
-    if parts.others.is_empty() || !parts.returning.iter().any(is_all) {
-        return Ok(());
-    }
-    Err(Error::unsupported("RETURNING * is not supported beside other relations").with_hint(
-        format!("Name the columns of \"{}\"; those of the others cannot be returned.", object.name),
-    ))
-}
-
-/// The SELECT that gives old rows and new values, and the assigned columns.
+/// The SELECT that gives old rows, new values and columns of others, and the assigned columns.
 fn select_text(
     catalog: &Catalog,
     object: &Object,
     alias: &str,
     parts: &Parts<'_>,
+    returned: &WithOthers,
 ) -> Result<(String, Vec<usize>)> {
     let alias = quoted(alias);
     let mut items: Vec<String> = object
@@ -158,6 +161,8 @@ fn select_text(
         items.push(format!("{value} AS \"n{value_idx}\""));
         targets.push(target);
     }
+    let others = returned.others.iter().enumerate();
+    items.extend(others.map(|(place, (meaning, _))| format!("{meaning} AS \"r{place}\"")));
     let schema = quoted(catalog.schema_name(object.schema));
     let mut from = vec![format!("{schema}.{} AS {alias}", quoted(&object.name))];
     from.extend(parts.others.iter().map(ToString::to_string));
@@ -226,8 +231,9 @@ async fn once(
     let old = old_rows(object, &found)?;
     let stored = old.schema();
     let n_columns = object.columns().len();
+    let others = found.columns()[n_columns + plan.targets.len()..].to_vec();
     if !plan.is_update {
-        let written = returning.of(&old).await?;
+        let written = returning.of_with_others(&old, &plan.others, others).await?;
         let none = RecordBatch::new_empty(stored);
         apply(session, object, &old, &none, pin.epoch()).await?;
         return Ok(written);
@@ -247,7 +253,7 @@ async fn once(
         }
     }
     let new = row::finish(session, object, &stored, given, old.num_rows())?;
-    let written = returning.of(&new).await?;
+    let written = returning.of_with_others(&new, &plan.others, others).await?;
     apply(session, object, &old, &new, pin.epoch()).await?;
     Ok(written)
 }

@@ -2,10 +2,13 @@
 //!
 //! It runs before the rows are written: where it fails, nothing of the statement is there.
 
+mod others;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 use weir_catalog::{Catalog, Object};
@@ -16,6 +19,8 @@ use weir_types::Result;
 use super::{query, quoted};
 use crate::session::{Execution, RowTag, Session};
 
+pub(super) use others::{WithOthers, take_out};
+
 /// The plan of RETURNING, over rows that are local under the table's alias.
 pub(super) fn plan_returning(
     session: &Session,
@@ -23,6 +28,18 @@ pub(super) fn plan_returning(
     object: &Object,
     alias: &str,
     items: &[sql::SelectItem],
+) -> Result<Option<BoundQuery>> {
+    plan_with_others(session, catalog, object, alias, items, &[])
+}
+
+/// As [`plan_returning`], of rows with further columns.
+pub(super) fn plan_with_others(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    alias: &str,
+    items: &[sql::SelectItem],
+    others: &[FieldRef],
 ) -> Result<Option<BoundQuery>> {
     if items.is_empty() {
         return Ok(None);
@@ -32,6 +49,8 @@ pub(super) fn plan_returning(
     let parsed = weir_planner::dialect::parse_query(&text)?;
     let visible = object.columns().iter().filter(|column| !column.hidden);
     let schema = weir_planner::source::schema_of(visible);
+    let fields = schema.fields().iter().chain(others).cloned();
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let locals = [(alias.to_owned(), schema)];
     let bound =
         query::with_binder(session, catalog, |binder| binder.query_over(&parsed, &[], &locals))?;
@@ -62,6 +81,19 @@ impl Returning<'_> {
     /// # Errors
     /// Of running the query.
     pub(super) async fn of(&self, written: &RecordBatch) -> Result<Written> {
+        self.of_with_others(written, &[], Vec::new()).await
+    }
+
+    /// As [`Self::of`], of rows with further columns.
+    ///
+    /// # Errors
+    /// Of running the query.
+    pub(super) async fn of_with_others(
+        &self,
+        written: &RecordBatch,
+        others: &[FieldRef],
+        values: Vec<ArrayRef>,
+    ) -> Result<Written> {
         let n_rows = written.num_rows();
         let Some(bound) = self.query else { return Ok(Written { n_rows, rows: None }) };
         let visible: Vec<usize> = self
@@ -72,7 +104,13 @@ impl Returning<'_> {
             .filter(|(_, column)| !column.hidden)
             .map(|(column_idx, _)| column_idx)
             .collect();
-        let local = rows::project(written, &visible)?;
+        let mut local = rows::project(written, &visible)?;
+        if !others.is_empty() {
+            let fields = local.schema_ref().fields().iter().chain(others).cloned();
+            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let columns = local.columns().iter().cloned().chain(values);
+            local = rows::batch(schema, columns.collect(), n_rows)?;
+        }
         let locals = HashMap::from([(self.alias.to_owned(), local)]);
         let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
         let plan = bound.plan.clone();
