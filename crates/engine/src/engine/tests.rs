@@ -147,7 +147,7 @@ async fn a_view_that_cannot_go_on_is_there_and_fails() {
     ok(&a, "INSERT INTO t VALUES (1)").await;
     ok(&a, "FLUSH").await;
     let checkpointed = Arc::clone(shared);
-    let made = tokio::task::spawn_blocking(move || checkpointed.checkpoints.make(&checkpointed));
+    let made = tokio::task::spawn_blocking(move || crate::checkpoint::make(&checkpointed));
     made.await.expect("it ends").expect("a checkpoint");
 
     let catalog = shared.catalog();
