@@ -84,16 +84,24 @@ async fn what_a_newest_read_needs_stays_while_a_view_lags() {
     let catalog = shared.catalog();
     let id = catalog.objects().find(|object| object.name == "m").expect("the view").id;
     let view = shared.views.get(id).expect("it runs");
-    {
-        // It cannot take anything in.
+    // It cannot take anything in until the sender is dropped.
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (is_stopped, stopped) = std::sync::mpsc::channel();
+    let stopper = weir_env::spawn_thread("stop", move || {
         let _state = view.state.lock();
-        ok(&a, "INSERT INTO s VALUES (1)").await;
-        ok(&a, "UPDATE t SET v = 2").await;
-        upkeep::compact(shared);
-        ok(&a, "SET weir.read = 'newest'").await;
-        assert_eq!(ok(&a, "SELECT n, v FROM m, t").await, ["0|1"]);
-        assert_eq!(ok(&a, "SELECT n FROM m").await, ["0"]);
-    }
+        is_stopped.send(()).expect("the test waits");
+        // An error: the sender was dropped.
+        let _ = wait.recv();
+    });
+    stopped.recv().expect("the thread goes on");
+    ok(&a, "INSERT INTO s VALUES (1)").await;
+    ok(&a, "UPDATE t SET v = 2").await;
+    upkeep::compact(shared);
+    ok(&a, "SET weir.read = 'newest'").await;
+    assert_eq!(ok(&a, "SELECT n, v FROM m, t").await, ["0|1"]);
+    assert_eq!(ok(&a, "SELECT n FROM m").await, ["0"]);
+    drop(go_on);
+    stopper.join().expect("it ends");
     ok(&a, "SET weir.read = 'strict'").await;
     assert_eq!(ok(&a, "SELECT n, v FROM m, t").await, ["1|2"]);
 }
