@@ -1,11 +1,13 @@
 //! Queries to logical plans: names resolved over a catalog snapshot, PostgreSQL's types and functions,
 //! parameters typed.
 
+mod factors;
 mod hidden;
 mod merged;
 mod origin;
 mod parameters;
 mod provider;
+mod qualified;
 mod shadowed;
 
 use std::cell::RefCell;
@@ -157,6 +159,7 @@ impl Binder<'_> {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
         }
         let provider = Provider::new(self, pinned, mentioned.clone(), locals);
+        qualified::rename(&mut query, &|name| provider.schema_of(name))?;
         let mut known = parameters::declared(parameters);
         merged::expand(&mut query, &|mut all: sql::Query| {
             if !mentioned.is_empty() {

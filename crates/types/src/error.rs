@@ -174,6 +174,8 @@ sql_states! {
     DuplicateColumn = "42701", Invalid;
     /// A relation named twice in one FROM.
     DuplicateAlias = "42712", Invalid;
+    /// A reference to a relation that could be one of several.
+    AmbiguousAlias = "42P09", Invalid;
     /// An object or option named twice.
     DuplicateObject = "42710", Invalid;
     /// A prepared statement of that name exists.

@@ -16,15 +16,27 @@ pub(crate) fn assign(
     column: &Column,
     settings: &FormatSettings,
 ) -> Result<ArrayRef> {
-    let to = &column.sql_type;
+    as_type(values, from, &column.sql_type, settings)?.ok_or_else(|| mismatch(from, column))
+}
+
+/// `values` of type `from` as those of `to`; `None` where the types do not fit.
+///
+/// # Errors
+/// 22003, 22001 and the like where a value does not fit.
+pub(crate) fn as_type(
+    values: &ArrayRef,
+    from: &SqlType,
+    to: &SqlType,
+    settings: &FormatSettings,
+) -> Result<Option<ArrayRef>> {
     if from == to {
-        return Ok(std::sync::Arc::clone(values));
+        return Ok(Some(std::sync::Arc::clone(values)));
     }
     if values.null_count() == values.len() {
         let data_type = weir_delta::schema::arrow_type(to);
-        return Ok(arrow::array::new_null_array(&data_type, values.len()));
+        return Ok(Some(arrow::array::new_null_array(&data_type, values.len())));
     }
-    match (class(from), class(to)) {
+    let converted = match (class(from), class(to)) {
         (Class::Text, Class::Text) => text(values, from, to, settings),
         (Class::Number, Class::Number) | (Class::Moment, Class::Moment) => {
             by_text_where_needed(values, from, to, settings)
@@ -36,8 +48,9 @@ pub(crate) fn assign(
         (Class::Other, Class::Other) if same_arrow(from, to) => {
             weir_delta::schema::normalize(values, &weir_delta::schema::arrow_type(to))
         }
-        _ => Err(mismatch(from, column)),
-    }
+        _ => return Ok(None),
+    };
+    converted.map(Some)
 }
 
 /// Refuses a type whose values the column never takes.

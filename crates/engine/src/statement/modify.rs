@@ -141,7 +141,15 @@ fn select_text(
     parts: &Parts<'_>,
     returned: &WithOthers,
 ) -> Result<(String, Vec<usize>)> {
-    let alias = quoted(alias);
+    let schema = quoted(catalog.schema_name(object.schema));
+    let name = quoted(&object.name);
+    // Without an alias another relation of the name can stand beside it, of another schema.
+    let (relation, alias) = match parts.alias {
+        None if !parts.others.is_empty() => {
+            (format!("{schema}.{name}"), format!("{schema}.{name}"))
+        }
+        _ => (format!("{schema}.{name} AS {}", quoted(alias)), quoted(alias)),
+    };
     let mut items: Vec<String> = object
         .columns()
         .iter()
@@ -163,8 +171,7 @@ fn select_text(
     }
     let others = returned.others.iter().enumerate();
     items.extend(others.map(|(place, (meaning, _))| format!("{meaning} AS \"r{place}\"")));
-    let schema = quoted(catalog.schema_name(object.schema));
-    let mut from = vec![format!("{schema}.{} AS {alias}", quoted(&object.name))];
+    let mut from = vec![relation];
     from.extend(parts.others.iter().map(ToString::to_string));
     let condition = parts.filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
     let text = format!("SELECT {} FROM {}{condition}", items.join(", "), from.join(", "));

@@ -7,7 +7,7 @@ use weir_planner::dialect::{SavepointAction, Statement};
 use weir_types::planted::{self, Bug};
 use weir_types::{Error, Notice, Result, SqlState};
 
-use super::query;
+use super::{assign, query};
 use crate::session::{Block, Execution, Parsed, Prepared, Session, Transaction, Work};
 
 fn done(tag: &str) -> Result<Execution> {
@@ -169,7 +169,16 @@ async fn arguments_of(
     let pin = session.shared.pins.pin(session.shared.durable.newest());
     let schema = Arc::clone(bound.plan.schema().inner());
     let rows = query::collect_plan(session, &catalog, bound.plan, &pin, Default::default()).await?;
-    Ok(weir_delta::rows::concat(&schema, &rows)?.columns().to_vec())
+    let rows = weir_delta::rows::concat(&schema, &rows)?;
+    let settings = session.format_settings();
+    let values = rows.columns().iter().zip(&bound.columns).zip(&prepared.parameters);
+    values
+        .map(|((value, column), to)| {
+            // A constant can have a narrower type than the one that it is cast to.
+            let value = assign::as_type(value, &column.sql_type, to, &settings)?;
+            value.ok_or_else(|| Error::internal(format!("a value of {to} has another type")))
+        })
+        .collect()
 }
 
 async fn run_with(

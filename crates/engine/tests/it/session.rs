@@ -58,3 +58,23 @@ async fn a_session_that_idles_in_a_transaction_ends() {
     b.ok("SET statement_timeout = 0").await;
     assert!(futures::FutureExt::now_or_never(b.session.interrupted()).is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_values_of_execute_have_the_types_of_its_parameters() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE t (id int PRIMARY KEY, m numeric, w numeric(6, 1), s varchar(3))").await;
+    a.ok("INSERT INTO t VALUES (1, 1, 1, 'a')").await;
+    a.ok("PREPARE add(numeric) AS SELECT $1 + 1, $1::int, round($1, 1), $1::float8").await;
+    for (value, row) in
+        [("2.5", "3.5|3|2.5|2.5"), ("'2.55'", "3.55|3|2.6|2.55"), ("3", "4|3|3.0|3")]
+    {
+        assert_eq!(a.rows(&format!("EXECUTE add({value})")).await, [row], "{value}");
+    }
+    a.ok("PREPARE untold AS UPDATE t SET m = m + $1, w = $2, s = $3 WHERE id = $4").await;
+    a.ok("EXECUTE untold(2.5, 3.26, 'abc', 1)").await;
+    a.ok("PREPARE put(numeric) AS INSERT INTO t SELECT 2, $1, $1, 'b'").await;
+    a.ok("EXECUTE put(2.5)").await;
+    let rows = a.rows("SELECT id, m, w, s FROM t ORDER BY id").await;
+    assert_eq!(rows, ["1|3.5|3.3|abc", "2|2.5|2.5|b"]);
+}

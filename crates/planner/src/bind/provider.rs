@@ -30,6 +30,17 @@ pub(super) struct Provider<'a> {
     locals: &'a [(String, SchemaRef)],
 }
 
+/// A name as the catalog has it.
+fn folded(name: &sql::ObjectName) -> Option<ObjectName> {
+    let parts: Vec<String> =
+        name.0.iter().filter_map(|part| part.as_ident().map(names::fold)).collect();
+    match parts.as_slice() {
+        [name] => Some(ObjectName::bare(name)),
+        [.., schema, name] => Some(ObjectName::qualified(schema, name)),
+        [] => None,
+    }
+}
+
 impl<'a> Provider<'a> {
     pub(super) fn new(
         binder: &'a Binder<'a>,
@@ -44,15 +55,33 @@ impl<'a> Provider<'a> {
         self.met.into_inner()
     }
 
+    /// The schema in which a relation of that name is found; none where it is in no schema, or not there.
+    pub(super) fn schema_of(&self, name: &sql::ObjectName) -> Option<String> {
+        let name = folded(name)?;
+        if name.schema.is_some() {
+            return name.schema;
+        }
+        if self.locals.iter().any(|(local, _)| *local == name.name) {
+            return None;
+        }
+        let Binder { catalog, search_path, system, .. } = self.binder;
+        if let Some(query) = self.pinned {
+            let is_meant =
+                |stored: &&StoredRelation| stored.schema.is_none() && stored.name == name.name;
+            let object = catalog.get(query.relations.iter().find(is_meant)?.id)?;
+            return Some(catalog.schema_name(object.schema).to_owned());
+        }
+        let is_in = |schema: &&str| {
+            let in_catalog = catalog.schema_id(schema);
+            system.schema(schema, &name.name).is_some()
+                || in_catalog.is_some_and(|id| catalog.lookup_in(id, &name.name).is_some())
+        };
+        search_path.effective().find(is_in).map(str::to_owned)
+    }
+
     /// The columns of a relation of that name; none where there is no such relation.
     pub(super) fn column_names(&self, name: &sql::ObjectName) -> Vec<String> {
-        let parts: Vec<String> =
-            name.0.iter().filter_map(|part| part.as_ident().map(names::fold)).collect();
-        let name = match parts.as_slice() {
-            [name] => ObjectName::bare(name),
-            [.., schema, name] => ObjectName::qualified(schema, name),
-            [] => return Vec::new(),
-        };
+        let Some(name) = folded(name) else { return Vec::new() };
         let of_schema = |schema: &SchemaRef| {
             schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
         };

@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
 
+use super::factors::{alias_of, for_each_factor, name_of, set_name};
 use crate::names::{SUFFIX, fold};
 
 /// Behind the suffix of such a name.
@@ -148,63 +148,6 @@ impl Walk {
 
 fn renamed(name: &str) -> Ident {
     Ident::with_quote('"', format!("{name}{SUFFIX}{MARK}"))
-}
-
-/// The relations in FROM of a body's SELECTs.
-fn for_each_factor(body: &mut SetExpr, act: &mut dyn FnMut(&mut TableFactor)) {
-    match body {
-        SetExpr::Select(select) => select.from.iter_mut().for_each(|tree| of_tree(tree, act)),
-        SetExpr::SetOperation { left, right, .. } => {
-            for_each_factor(left, act);
-            for_each_factor(right, act);
-        }
-        _ => {}
-    }
-}
-
-fn of_tree(tree: &mut TableWithJoins, act: &mut dyn FnMut(&mut TableFactor)) {
-    let joined = tree.joins.iter_mut().map(|join| &mut join.relation);
-    for factor in std::iter::once(&mut tree.relation).chain(joined) {
-        match factor {
-            TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                of_tree(table_with_joins, act);
-            }
-            other => act(other),
-        }
-    }
-}
-
-fn alias_of(factor: &mut TableFactor) -> Option<&mut Option<TableAlias>> {
-    match factor {
-        TableFactor::Table { alias, .. }
-        | TableFactor::Derived { alias, .. }
-        | TableFactor::TableFunction { alias, .. }
-        | TableFactor::Function { alias, .. }
-        | TableFactor::UNNEST { alias, .. }
-        | TableFactor::NestedJoin { alias, .. } => Some(alias),
-        _ => None,
-    }
-}
-
-/// The name under which a relation is known.
-fn name_of(factor: &mut TableFactor) -> Option<String> {
-    if let Some(Some(alias)) = alias_of(factor) {
-        return Some(fold(&alias.name));
-    }
-    match factor {
-        TableFactor::Table { name, .. } => name.0.last()?.as_ident().map(fold),
-        _ => None,
-    }
-}
-
-fn set_name(factor: &mut TableFactor, name: Ident) {
-    match alias_of(factor) {
-        Some(Some(alias)) => alias.name = name,
-        Some(alias) => {
-            *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
-        }
-        None => {}
-    }
 }
 
 /// The names that columns anywhere in the query have.
