@@ -8,6 +8,7 @@ mod encode;
 mod explain;
 mod insert;
 mod modify;
+mod parameters;
 pub(crate) mod query;
 mod returning;
 mod row;

@@ -11,7 +11,7 @@ mod qualified;
 mod shadowed;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
@@ -97,6 +97,8 @@ pub struct BoundQuery {
     pub columns: Vec<BoundColumn>,
     /// Types of `$1`, `$2`, ..; `text` where nothing told.
     pub parameters: Vec<SqlType>,
+    /// The numbers of the parameters that its text has.
+    pub mentioned: BTreeSet<usize>,
     /// What each relation name in the text meant, each once.
     pub relations: Vec<StoredRelation>,
 }
@@ -170,7 +172,8 @@ impl Binder<'_> {
         })?;
         shadowed::rename(&mut query, &|name| provider.column_names(name));
         let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
-        if parameters::has_open(&plan, &known)? {
+        let numbers = parameters::numbers(&plan)?;
+        if parameters::has_open(&numbers, &known) {
             // The types of the places are known behind the analysis; what depends on a parameter's type
             // sees it in a second pass.
             known = parameters::infer(&self.analyzed(plan)?, &known)?;
@@ -196,7 +199,8 @@ impl Binder<'_> {
             .iter()
             .map(|field| field.as_ref().map_or(SqlType::Text, |f| weir_delta::schema::sql_type(f)))
             .collect();
-        Ok(BoundQuery { plan, columns, parameters, relations: provider.into_relations() })
+        let relations = provider.into_relations();
+        Ok(BoundQuery { plan, columns, parameters, mentioned: numbers, relations })
     }
 
     fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {

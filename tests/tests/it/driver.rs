@@ -349,3 +349,87 @@ async fn errors_name_the_constraint_and_the_line() {
     assert_eq!(db.detail(), Some(stay.as_str()));
     assert!(db.hint().unwrap().contains("BEGIN"), "{db:?}");
 }
+
+/// The types of a statement's parameters, and its rows, all of text.
+async fn answer(client: &Client, sql: &str, values: &[Raw]) -> (Vec<Type>, Vec<Vec<String>>) {
+    let statement = client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+    let rows = client.query(&statement, &values).await;
+    let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let texts = |row: &tokio_postgres::Row| (0..row.len()).map(|column| row.get(column)).collect();
+    (statement.params().to_vec(), rows.iter().map(texts).collect())
+}
+
+#[tokio::test]
+async fn all_parts_of_a_statement_that_writes_have_parameters() {
+    let (_dir, _process, weir) = server().await;
+    let postgres = postgres().await;
+    let table = "TABLE wp (id int PRIMARY KEY, n int, s text)";
+    weir.batch_execute(&format!("CREATE {table}")).await.unwrap();
+    if let Some((_, postgres)) = &postgres {
+        postgres.batch_execute(&format!("CREATE TEMP {table}")).await.unwrap();
+    }
+    let (int, text) = (|n: i32| Raw(n.to_be_bytes().to_vec()), |s: &str| Raw(s.into()));
+    let (i, t) = (Type::INT4, Type::TEXT);
+    let cases: [(&str, &[Raw], &[Type], &[&[&str]]); 8] = [
+        (
+            "INSERT INTO wp (id, n, s) VALUES ($1, 5, $2) ON CONFLICT (id) DO UPDATE SET s = $3",
+            &[int(1), text("a"), text("b")],
+            &[i.clone(), t.clone(), t.clone()],
+            &[],
+        ),
+        (
+            "INSERT INTO wp (id, s) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET s = $3 RETURNING s",
+            &[int(1), text("a"), text("b")],
+            &[i.clone(), t.clone(), t.clone()],
+            &[&["b"]],
+        ),
+        (
+            "INSERT INTO wp VALUES (1) ON CONFLICT (id) DO UPDATE SET n = wp.n + $2 WHERE wp.s = $1 \
+             RETURNING (n + $4)::text, $3::text",
+            &[text("b"), int(2), text("c"), int(100)],
+            &[t.clone(), i.clone(), t.clone(), i.clone()],
+            &[&["107", "c"]],
+        ),
+        (
+            "INSERT INTO wp VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 0 WHERE wp.n = $1 \
+             RETURNING s",
+            &[int(8)],
+            &[i.clone()],
+            &[],
+        ),
+        (
+            "INSERT INTO wp (id) SELECT $3 RETURNING $1::text, (id + $2)::text",
+            &[text("d"), int(10), int(2)],
+            &[t.clone(), i.clone(), i.clone()],
+            &[&["d", "12"]],
+        ),
+        (
+            "UPDATE wp SET n = $1 WHERE id = $2 RETURNING (n + $3)::text",
+            &[int(3), int(2), int(20)],
+            &[i.clone(), i.clone(), i.clone()],
+            &[&["23"]],
+        ),
+        (
+            "UPDATE wp SET n = 4 FROM (VALUES (2, $1::int)) AS x (id, m) WHERE x.id = wp.id \
+             RETURNING (x.m + $2 + wp.n)::text, (SELECT count(*) + $3 FROM wp WHERE wp.id > $4)::text",
+            &[int(10), int(100), Raw(1000_i64.to_be_bytes().to_vec()), int(1)],
+            &[i.clone(), i.clone(), Type::INT8, i.clone()],
+            &[&["114", "1001"]],
+        ),
+        (
+            "DELETE FROM wp WHERE id = $1 RETURNING s, $2::int::text",
+            &[int(1), int(7)],
+            &[i.clone(), i.clone()],
+            &[&["b", "7"]],
+        ),
+    ];
+    for (sql, values, types, rows) in cases {
+        let ours = answer(&weir, sql, values).await;
+        assert_eq!(ours.0, *types, "{sql}");
+        assert_eq!(ours.1, *rows, "{sql}");
+        if let Some((_, postgres)) = &postgres {
+            assert_eq!(ours, answer(postgres, sql, values).await, "{sql}");
+        }
+    }
+}

@@ -11,12 +11,14 @@ use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_connect::value::FormatSettings;
 use weir_delta::{Delta, rows};
 use weir_planner::bind::BoundQuery;
-use weir_planner::dialect::{Insert, OnConflict};
+use weir_planner::dialect::Insert;
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, SqlType};
 
+use super::parameters::Parameters;
 use super::returning::{Returning, Written, plan_returning};
 use super::{assign, encode_append, encode_change, query, row};
 use crate::commit::{Submitted, WriteSet};
+use crate::pins::Pin;
 use crate::relation::{Overlay, TableData};
 use crate::session::{Execution, OutputColumn, Prepared, Session};
 use crate::tables::{duplicate_key, lost_race};
@@ -32,10 +34,8 @@ pub(crate) struct InsertPlan {
     /// Of its stored columns.
     schema: SchemaRef,
     source: Source,
-    on_conflict: Option<OnConflict>,
+    on_conflict: Option<conflict::Plan>,
     returning: Option<BoundQuery>,
-    /// The name under which RETURNING and ON CONFLICT know the table.
-    alias: String,
     pub(crate) returning_columns: Option<Arc<[OutputColumn]>>,
     pub(crate) parameters: Vec<SqlType>,
 }
@@ -50,25 +50,46 @@ pub(super) fn plan(
     let object = catalog.resolve(&insert.table, &session.search_path())?;
     check_target(object, insert)?;
     let targets = target_columns(object, &insert.columns)?;
-    let (source, parameters) = values::plan(session, catalog, object, insert, &targets, declared)?;
-    let alias = insert.alias.clone().unwrap_or_else(|| object.name.clone());
-    let returning = plan_returning(session, catalog, object, &alias, &insert.returning)?;
-    if let Some(on_conflict) = &insert.on_conflict {
-        conflict::check(object, on_conflict)?;
-    }
+    let mut parameters = Parameters::declared(declared);
+    let source = values::plan(session, catalog, object, insert, &targets, &mut parameters)?;
+    let alias = insert.alias.as_deref().unwrap_or(&object.name);
+    let on_conflict = match &insert.on_conflict {
+        None => None,
+        Some(on_conflict) => {
+            Some(conflict::plan(session, catalog, object, alias, on_conflict, &mut parameters)?)
+        }
+    };
+    let returning =
+        plan_returning(session, catalog, object, alias, &insert.returning, &mut parameters)?;
     Ok(InsertPlan {
         table: object.id,
         schema: row::stored_schema(object),
         targets: if insert.columns.is_empty() { source.first_columns(&targets) } else { targets },
         source,
-        on_conflict: insert.on_conflict.clone(),
+        on_conflict,
         returning_columns: returning
             .as_ref()
             .map(|bound| query::output_columns(catalog, &bound.columns)),
         returning,
-        alias,
-        parameters,
+        parameters: parameters.into_types(),
     })
+}
+
+impl InsertPlan {
+    /// The moment of its reads: the session's, where it reads anything but the rows that it writes.
+    async fn pin(&self, session: &Session, catalog: &Arc<Catalog>) -> Result<Pin> {
+        let source = match &self.source {
+            Source::Query(bound) => Some(bound.as_ref()),
+            Source::Defaults | Source::Cells(_) => None,
+        };
+        let conflict = self.on_conflict.as_ref().and_then(conflict::Plan::query);
+        let parts = source.into_iter().chain(conflict).chain(&self.returning);
+        let relations = query::read_set_of(catalog, parts);
+        if source.is_none() && relations.is_empty() {
+            return Ok(session.shared.pins.pin(session.shared.durable.newest()));
+        }
+        Box::pin(session.read_at(catalog, &relations)).await
+    }
 }
 
 fn check_target(object: &Object, insert: &Insert) -> Result<()> {
@@ -134,22 +155,18 @@ pub(super) async fn run(
 ) -> Result<Execution> {
     session.check_writable("INSERT")?;
     let object = Arc::clone(prepared.catalog.require(plan.table)?);
-    let batch = gather(session, plan, prepared, &object, &values).await?;
-    let catalog = &prepared.catalog;
     let returning = Returning {
         session,
-        catalog,
+        catalog: &prepared.catalog,
         object: &object,
-        alias: &plan.alias,
         query: plan.returning.as_ref(),
+        values: &values,
     };
-    let written = match &object.body {
-        ObjectBody::Stream(_) => {
-            let written = returning.of(&batch).await?;
-            append(session, &object, &batch).await?;
-            written
+    let written = match &plan.on_conflict {
+        None => once(plan, prepared, &returning).await?,
+        Some(_) => {
+            super::modify::retrying(session, || Box::pin(once(plan, prepared, &returning))).await?
         }
-        _ => Box::pin(write(session, plan, &returning, &batch)).await?,
     };
     Ok(match written.rows {
         None => Execution::Done { tag: format!("INSERT 0 {}", written.n_rows) },
@@ -157,21 +174,47 @@ pub(super) async fn run(
     })
 }
 
-/// The new rows: all columns, checked.
-async fn gather(
-    session: &Session,
+/// One try. All of the statement sees one moment, but the rows whose keys are taken: those are the newest.
+async fn once(
     plan: &InsertPlan,
     prepared: &Arc<Prepared>,
-    object: &Object,
-    values: &[ArrayRef],
+    returning: &Returning<'_>,
+) -> Result<Written> {
+    let Returning { session, object, .. } = *returning;
+    let pin = plan.pin(session, &prepared.catalog).await?;
+    let batch = gather(plan, prepared, returning, &pin).await?;
+    match (&object.body, &plan.on_conflict) {
+        (ObjectBody::Stream(_), _) => {
+            let written = returning.of(&batch, &pin).await?;
+            append(session, object, &batch).await?;
+            Ok(written)
+        }
+        (_, Some(on_conflict)) if batch.num_rows() > 0 => {
+            Box::pin(upsert(on_conflict, returning, &batch, &pin)).await
+        }
+        _ => {
+            let written = returning.of(&batch, &pin).await?;
+            let none = RecordBatch::new_empty(batch.schema());
+            apply(session, object, &none, &batch, Epoch::MAX).await?;
+            Ok(written)
+        }
+    }
+}
+
+/// The new rows: all columns, checked.
+async fn gather(
+    plan: &InsertPlan,
+    prepared: &Arc<Prepared>,
+    returning: &Returning<'_>,
+    pin: &Pin,
 ) -> Result<RecordBatch> {
+    let Returning { session, object, values, .. } = *returning;
     let table = match &object.body {
         ObjectBody::Table(_) => Some(row::table_of(session, object)?),
         _ => None,
     };
-    let catalog = &prepared.catalog;
     let (given, n_rows) =
-        plan.source.rows(session, catalog, object, &plan.targets, prepared, values).await?;
+        plan.source.rows(session, object, &plan.targets, prepared, values, pin).await?;
     row::complete(session, object, &plan.schema, table.as_deref(), given, n_rows)
 }
 
@@ -206,32 +249,26 @@ pub(super) async fn begin_append(
 }
 
 /// Writes rows to a table, conflicts resolved.
-async fn write(
-    session: &Session,
-    plan: &InsertPlan,
+async fn upsert(
+    on_conflict: &conflict::Plan,
     returning: &Returning<'_>,
     batch: &RecordBatch,
+    pin: &Pin,
 ) -> Result<Written> {
-    let (catalog, object) = (returning.catalog, returning.object);
-    let Some(on_conflict) = plan.on_conflict.as_ref().filter(|_| batch.num_rows() > 0) else {
-        let written = returning.of(batch).await?;
-        let none = RecordBatch::new_empty(batch.schema());
-        apply(session, object, &none, batch, Epoch::MAX).await?;
-        return Ok(written);
-    };
+    let Returning { session, object, .. } = *returning;
     session.with_block(|block| block.has_upserts = true);
-    super::modify::retrying(session, || async {
-        let read_epoch = session.shared.log.newest_epoch();
-        let resolved =
-            conflict::resolve(session, catalog, object, &plan.alias, on_conflict, batch).await?;
-        let written = returning.of(&resolved.new).await?;
-        match apply(session, object, &resolved.old, &resolved.new, read_epoch).await {
-            // Another took the key meanwhile: there is a conflict now.
-            Err(error) if error.state() == SqlState::UniqueViolation => Err(lost_race()),
-            outcome => outcome.map(|()| written),
-        }
-    })
-    .await
+    // What was read for the new values must still be so for the rows that get them.
+    let read_epoch = match on_conflict.query().is_some_and(|query| !query.relations.is_empty()) {
+        true => pin.epoch(),
+        false => session.shared.log.newest_epoch(),
+    };
+    let resolved = conflict::resolve(returning, on_conflict, batch, pin).await?;
+    let written = returning.of(&resolved.new, pin).await?;
+    match apply(session, object, &resolved.old, &resolved.new, read_epoch).await {
+        // Another took the key meanwhile: there is a conflict now.
+        Err(error) if error.state() == SqlState::UniqueViolation => Err(lost_race()),
+        outcome => outcome.map(|()| written),
+    }
 }
 
 /// Takes `old` rows out of a table and puts `new` ones in: in the open transaction, or at once.

@@ -18,6 +18,7 @@ use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
 use super::insert::{apply, assigned, column_position, quoted};
 use super::insert::{cast_unknown, data_type};
+use super::parameters::Parameters;
 use super::returning::{Returning, WithOthers, Written, plan_with_others, take_out};
 use super::{encode_change, query, row};
 use crate::commit::WriteSet;
@@ -37,7 +38,6 @@ pub(crate) struct ModifyPlan {
     /// Columns of other relations for RETURNING, which are the last that `found` gives.
     others: Vec<FieldRef>,
     is_update: bool,
-    alias: String,
     returning: Option<BoundQuery>,
     pub(crate) returning_columns: Option<Arc<[OutputColumn]>>,
     pub(crate) parameters: Vec<SqlType>,
@@ -91,25 +91,28 @@ pub(super) fn plan(
     };
     let (text, targets) = select_text(catalog, object, &alias, &parts, &returned)?;
     let parsed = dialect::parse_query(&text)?;
+    let mut parameters = Parameters::declared(declared);
     let found = query::with_binder(session, catalog, |binder| {
         let binder = weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
-        binder.query(&parsed, declared)
+        binder.query(&parsed, parameters.known())
     })?;
+    parameters.add(&found);
     let fields = found.plan.schema().fields();
     let given = fields[fields.len() - returned.others.len()..].iter();
     let others: Vec<FieldRef> = given
         .zip(&returned.others)
         .map(|(field, (_, name))| Arc::new(field.as_ref().clone().with_name(name)))
         .collect();
-    let returning = plan_with_others(session, catalog, object, &alias, &returned.items, &others)?;
+    let items = &returned.items;
+    let returning =
+        plan_with_others(session, catalog, object, &alias, items, &others, &mut parameters)?;
     Ok(ModifyPlan {
         table: object.id,
-        parameters: found.parameters.clone(),
+        parameters: parameters.into_types(),
         found,
         targets,
         others,
         is_update: parts.verb == "update",
-        alias,
         returning_columns: returning
             .as_ref()
             .map(|bound| query::output_columns(catalog, &bound.columns)),
@@ -214,10 +217,10 @@ pub(super) async fn run(
         session,
         catalog: &prepared.catalog,
         object: &object,
-        alias: &plan.alias,
         query: plan.returning.as_ref(),
+        values: &values,
     };
-    let written = retrying(session, || once(plan, &returning, &values)).await?;
+    let written = retrying(session, || once(plan, &returning)).await?;
     Ok(match written.rows {
         None => Execution::Done { tag: format!("{verb} {}", written.n_rows) },
         Some(_) => returning.answer(written, verb),
@@ -225,14 +228,10 @@ pub(super) async fn run(
 }
 
 /// One try.
-async fn once(
-    plan: &ModifyPlan,
-    returning: &Returning<'_>,
-    values: &[ArrayRef],
-) -> Result<Written> {
-    let Returning { session, catalog, object, .. } = *returning;
-    let relations = query::read_set(catalog, &plan.found.relations);
-    let pin = session.read_at(catalog, &relations).await?;
+async fn once(plan: &ModifyPlan, returning: &Returning<'_>) -> Result<Written> {
+    let Returning { session, catalog, object, values, .. } = *returning;
+    let parts = std::iter::once(&plan.found).chain(&plan.returning);
+    let pin = session.read_at(catalog, &query::read_set_of(catalog, parts)).await?;
     let logical = query::with_values(plan.found.plan.clone(), values)?;
     let found = first_matches(object, &rows_of(session, catalog, logical, &pin).await?)?;
     let old = old_rows(object, &found)?;
@@ -240,7 +239,7 @@ async fn once(
     let n_columns = object.columns().len();
     let others = found.columns()[n_columns + plan.targets.len()..].to_vec();
     if !plan.is_update {
-        let written = returning.of_with_others(&old, &plan.others, others).await?;
+        let written = returning.of_with_others(&old, &plan.others, others, &pin).await?;
         let none = RecordBatch::new_empty(stored);
         apply(session, object, &old, &none, pin.epoch()).await?;
         return Ok(written);
@@ -260,7 +259,7 @@ async fn once(
         }
     }
     let new = row::finish(session, object, &stored, given, old.num_rows())?;
-    let written = returning.of_with_others(&new, &plan.others, others).await?;
+    let written = returning.of_with_others(&new, &plan.others, others, &pin).await?;
     apply(session, object, &old, &new, pin.epoch()).await?;
     Ok(written)
 }

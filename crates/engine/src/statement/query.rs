@@ -241,3 +241,12 @@ pub(crate) async fn collect_plan(
 pub(crate) fn read_set(catalog: &Catalog, relations: &[StoredRelation]) -> BTreeSet<ObjectId> {
     read::read_set(catalog, relations)
 }
+
+/// The stored relations that the parts of a statement read.
+pub(crate) fn read_set_of<'a>(
+    catalog: &Catalog,
+    parts: impl IntoIterator<Item = &'a BoundQuery>,
+) -> BTreeSet<ObjectId> {
+    let relations = parts.into_iter().flat_map(|part| &part.relations).cloned();
+    read_set(catalog, &relations.collect::<Vec<_>>())
+}

@@ -16,20 +16,27 @@ use weir_delta::rows;
 use weir_planner::bind::BoundQuery;
 use weir_types::Result;
 
+use super::parameters::Parameters;
 use super::{query, quoted};
+use crate::pins::Pin;
 use crate::session::{Execution, RowTag, Session};
 
 pub(super) use others::{WithOthers, take_out};
 
-/// The plan of RETURNING, over rows that are local under the table's alias.
+/// The name under which the rows of a statement that writes are local. It cannot be typed: to the subqueries of
+/// the statement the table's name means the table, and the alias, of which these rows are, no relation.
+pub(super) const ROWS: &str = "\u{1}rows";
+
+/// The plan of RETURNING, over the rows that are written.
 pub(super) fn plan_returning(
     session: &Session,
     catalog: &Arc<Catalog>,
     object: &Object,
     alias: &str,
     items: &[sql::SelectItem],
+    parameters: &mut Parameters,
 ) -> Result<Option<BoundQuery>> {
-    plan_with_others(session, catalog, object, alias, items, &[])
+    plan_with_others(session, catalog, object, alias, items, &[], parameters)
 }
 
 /// As [`plan_returning`], of rows with further columns.
@@ -40,20 +47,23 @@ pub(super) fn plan_with_others(
     alias: &str,
     items: &[sql::SelectItem],
     others: &[FieldRef],
+    parameters: &mut Parameters,
 ) -> Result<Option<BoundQuery>> {
     if items.is_empty() {
         return Ok(None);
     }
     let list: Vec<String> = items.iter().map(ToString::to_string).collect();
-    let text = format!("SELECT {} FROM {}", list.join(", "), quoted(alias));
+    let text = format!("SELECT {} FROM {} AS {}", list.join(", "), quoted(ROWS), quoted(alias));
     let parsed = weir_planner::dialect::parse_query(&text)?;
     let visible = object.columns().iter().filter(|column| !column.hidden);
     let schema = weir_planner::source::schema_of(visible);
     let fields = schema.fields().iter().chain(others).cloned();
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let locals = [(alias.to_owned(), schema)];
-    let bound =
-        query::with_binder(session, catalog, |binder| binder.query_over(&parsed, &[], &locals))?;
+    let locals = [(ROWS.to_owned(), schema)];
+    let bound = query::with_binder(session, catalog, |binder| {
+        binder.query_over(&parsed, parameters.known(), &locals)
+    })?;
+    parameters.add(&bound);
     Ok(Some(bound))
 }
 
@@ -62,10 +72,10 @@ pub(super) struct Returning<'a> {
     pub(super) session: &'a Session,
     pub(super) catalog: &'a Arc<Catalog>,
     pub(super) object: &'a Object,
-    /// The name under which it knows the table.
-    pub(super) alias: &'a str,
     /// `None` without RETURNING.
     pub(super) query: Option<&'a BoundQuery>,
+    /// Of the statement's parameters.
+    pub(super) values: &'a [ArrayRef],
 }
 
 /// What a statement has written.
@@ -76,12 +86,12 @@ pub(super) struct Written {
 }
 
 impl Returning<'_> {
-    /// What it gives of rows that are about to be written.
+    /// What it gives of rows that are about to be written. Subqueries see the relations at the pin.
     ///
     /// # Errors
     /// Of running the query.
-    pub(super) async fn of(&self, written: &RecordBatch) -> Result<Written> {
-        self.of_with_others(written, &[], Vec::new()).await
+    pub(super) async fn of(&self, written: &RecordBatch, pin: &Pin) -> Result<Written> {
+        self.of_with_others(written, &[], Vec::new(), pin).await
     }
 
     /// As [`Self::of`], of rows with further columns.
@@ -92,7 +102,8 @@ impl Returning<'_> {
         &self,
         written: &RecordBatch,
         others: &[FieldRef],
-        values: Vec<ArrayRef>,
+        values_of_others: Vec<ArrayRef>,
+        pin: &Pin,
     ) -> Result<Written> {
         let n_rows = written.num_rows();
         let Some(bound) = self.query else { return Ok(Written { n_rows, rows: None }) };
@@ -108,13 +119,12 @@ impl Returning<'_> {
         if !others.is_empty() {
             let fields = local.schema_ref().fields().iter().chain(others).cloned();
             let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-            let columns = local.columns().iter().cloned().chain(values);
+            let columns = local.columns().iter().cloned().chain(values_of_others);
             local = rows::batch(schema, columns.collect(), n_rows)?;
         }
-        let locals = HashMap::from([(self.alias.to_owned(), local)]);
-        let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
-        let plan = bound.plan.clone();
-        let rows = query::collect_plan(self.session, self.catalog, plan, &pin, locals);
+        let locals = HashMap::from([(ROWS.to_owned(), local)]);
+        let plan = query::with_values(bound.plan.clone(), self.values)?;
+        let rows = query::collect_plan(self.session, self.catalog, plan, pin, locals);
         let rows = Box::pin(rows).await?;
         Ok(Written { n_rows, rows: Some(rows) })
     }

@@ -1,6 +1,6 @@
 //! The types of `$1`, `$2`, ..: given by the client, told by the place, or text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
@@ -29,14 +29,18 @@ fn field(sql_type: &SqlType) -> FieldRef {
     Arc::new(schema::field(semantics::PARAMETER_FIELD, sql_type, true))
 }
 
-/// True where the plan has a parameter that is not declared.
+/// The numbers of the plan's parameters.
 ///
 /// # Errors
 /// 42P02 for a parameter that cannot be.
-pub(super) fn has_open(plan: &LogicalPlan, declared: &[Option<FieldRef>]) -> Result<bool> {
-    let mentioned = mentioned(plan)?;
-    Ok(mentioned.keys().any(|number| declared.get(number - 1).is_none_or(Option::is_none))
-        || declared.iter().any(Option::is_none))
+pub(super) fn numbers(plan: &LogicalPlan) -> Result<BTreeSet<usize>> {
+    Ok(mentioned(plan)?.into_keys().collect())
+}
+
+/// True where one of those parameters is not declared.
+pub(super) fn has_open(numbers: &BTreeSet<usize>, declared: &[Option<FieldRef>]) -> bool {
+    numbers.iter().any(|number| declared.get(number - 1).is_none_or(Option::is_none))
+        || declared.iter().any(Option::is_none)
 }
 
 /// The fields of all parameters, from an analyzed plan with those that are declared. What several places

@@ -9,18 +9,108 @@ use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_delta::equal::Sameness;
 use weir_delta::group::Groups;
 use weir_delta::rows;
+use weir_planner::bind::BoundQuery;
 use weir_planner::dialect::{self, Assignment, ConflictAction, OnConflict};
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, Result, SqlState};
 
 use super::{assigned, column_position, quoted};
+use crate::pins::Pin;
 use crate::relation::{TableData, key_columns, table_of};
 use crate::session::Session;
+use crate::statement::modify::value_text;
+use crate::statement::parameters::Parameters;
+use crate::statement::returning::{ROWS, Returning};
 use crate::statement::{query, row};
 use crate::tables::duplicate_key;
 
 /// Names a new row's place within the statement.
 const PLACE: &str = "\u{1}place";
+
+/// The name under which the proposed rows are local: subqueries have no relation `excluded`.
+const EXCLUDED: &str = "\u{1}excluded";
+
+/// A planned ON CONFLICT.
+pub(super) struct Plan {
+    /// `None` for DO NOTHING.
+    update: Option<Update>,
+}
+
+/// A planned DO UPDATE.
+struct Update {
+    /// Positions of the assigned columns.
+    targets: Vec<usize>,
+    /// Gives the places of the pairs that pass the filter, and the assigned values.
+    query: BoundQuery,
+}
+
+impl Plan {
+    /// What gives the new values, of DO UPDATE.
+    pub(super) fn query(&self) -> Option<&BoundQuery> {
+        self.update.as_ref().map(|update| &update.query)
+    }
+}
+
+/// Plans ON CONFLICT, and takes what it tells of the parameters.
+///
+/// # Errors
+/// Those of an arbiter that is not the primary key, of the assignments and of planning.
+pub(super) fn plan(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    object: &Object,
+    alias: &str,
+    on_conflict: &OnConflict,
+    parameters: &mut Parameters,
+) -> Result<Plan> {
+    check(object, on_conflict)?;
+    let ConflictAction::Update { assignments, filter } = &on_conflict.action else {
+        return Ok(Plan { update: None });
+    };
+    let targets = assignments
+        .iter()
+        .map(|assignment| column_position(object, &assignment.column))
+        .collect::<Result<Vec<_>>>()?;
+    let text = update_text(object, alias, assignments, &targets, filter.as_deref())?;
+    let parsed = dialect::parse_query(&text)?;
+    let rows = placed(&RecordBatch::new_empty(row::stored_schema(object)))?.schema();
+    let locals = [(ROWS.to_owned(), Arc::clone(&rows)), (EXCLUDED.to_owned(), rows)];
+    let query = query::with_binder(session, catalog, |binder| {
+        binder.query_over(&parsed, parameters.known(), &locals)
+    })?;
+    parameters.add(&query);
+    Ok(Plan { update: Some(Update { targets, query }) })
+}
+
+/// The SELECT over pairs of an existing and a proposed row: their place, then the assigned values.
+fn update_text(
+    object: &Object,
+    alias: &str,
+    assignments: &[Assignment],
+    targets: &[usize],
+    filter: Option<&datafusion::sql::sqlparser::ast::Expr>,
+) -> Result<String> {
+    let (alias, place) = (quoted(alias), quoted(PLACE));
+    let mut items = vec![format!("{alias}.{place} AS \"p\"")];
+    for (value_idx, (assignment, target)) in assignments.iter().zip(targets).enumerate() {
+        if targets[..value_idx].contains(target) {
+            return Err(Error::syntax(format!(
+                "multiple assignments to same column \"{}\"",
+                assignment.column
+            )));
+        }
+        let value = value_text(object, *target, assignment.value.as_ref())?;
+        items.push(format!("{value} AS \"n{value_idx}\""));
+    }
+    let condition = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
+    Ok(format!(
+        "SELECT {} FROM {} AS {alias} JOIN {} AS excluded \
+         ON {alias}.{place} = excluded.{place}{condition}",
+        items.join(", "),
+        quoted(ROWS),
+        quoted(EXCLUDED),
+    ))
+}
 
 /// What an INSERT with ON CONFLICT does.
 pub(super) struct Resolved {
@@ -31,7 +121,7 @@ pub(super) struct Resolved {
 }
 
 /// Checks that the arbiter is the primary key.
-pub(super) fn check(object: &Object, on_conflict: &OnConflict) -> Result<()> {
+fn check(object: &Object, on_conflict: &OnConflict) -> Result<()> {
     let ObjectBody::Table(table) = &object.body else {
         return Err(Error::internal("ON CONFLICT is for tables"));
     };
@@ -72,80 +162,21 @@ pub(super) fn check(object: &Object, on_conflict: &OnConflict) -> Result<()> {
 }
 
 /// Finds taken keys and applies the action. Rows that stay as they are, because of a row in their way, are left
-/// out for good, so that row is durable then.
+/// out for good, so that row is durable then. Subqueries see the relations at the pin.
 pub(super) async fn resolve(
-    session: &Session,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    alias: &str,
-    on_conflict: &OnConflict,
+    returning: &Returning<'_>,
+    on_conflict: &Plan,
     batch: &RecordBatch,
+    pin: &Pin,
 ) -> Result<Resolved> {
+    let Returning { session, catalog, object, values, .. } = *returning;
+    let conflict = Conflict { session, catalog, object, values, pin };
     loop {
-        let resolved = resolve_now(session, catalog, object, alias, on_conflict, batch).await?;
-        match resolved {
+        match conflict.resolve_now(on_conflict, batch).await? {
             Some(resolved) => return Ok(resolved),
             None => session.interrupt.or(session.shared.settle()).await?,
         }
     }
-}
-
-/// As [`resolve`]; `None` where what is in the way is still being committed, and may be taken back.
-async fn resolve_now(
-    session: &Session,
-    catalog: &Arc<Catalog>,
-    object: &Object,
-    alias: &str,
-    on_conflict: &OnConflict,
-    batch: &RecordBatch,
-) -> Result<Option<Resolved>> {
-    let key_idxs = key_columns(table_of(object)?);
-    let key = key_of(&key_idxs, batch);
-    let first = first_of_key(&key, batch.num_rows());
-    let updates = matches!(on_conflict.action, ConflictAction::Update { .. });
-    if updates && first.false_count() > 0 {
-        return Err(Error::new(
-            SqlState::CardinalityViolation,
-            "ON CONFLICT DO UPDATE command cannot affect row a second time",
-        )
-        .with_hint(
-            "Ensure that no rows proposed for insertion within the same command have duplicate \
-             constrained values.",
-        ));
-    }
-    let batch = rows::filter(batch, &first)?;
-    let durable = session.shared.durable.newest();
-    // Versions that are found stay until they are read.
-    let _pin = session.shared.pins.pin(durable);
-    let Existing { rows: existing, place, newest } =
-        existing_rows(session, object, &key_idxs, &batch)?;
-    let taken: Vec<bool> = (0..batch.num_rows()).map(|idx| place.contains(&(idx as i64))).collect();
-    let free: BooleanArray = taken.iter().map(|taken| Some(!taken)).collect();
-    let fresh = rows::filter(&batch, &free)?;
-    let none = RecordBatch::new_empty(batch.schema());
-    let resolved = match &on_conflict.action {
-        ConflictAction::Update { assignments, filter }
-            if existing.num_rows() > 0 && !planted::is(Bug::IgnoredUpsert) =>
-        {
-            let conflict = Conflict { session, catalog, object, alias };
-            let excluded =
-                rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
-            let (old, new) =
-                conflict.update(assignments, filter.as_deref(), &existing, &excluded).await?;
-            let moved = conflict.moves_key(&key_idxs, assignments)?;
-            if moved {
-                conflict.check_moved(&key_idxs, &old, &new)?;
-            }
-            let new = rows::concat(&batch.schema(), [&fresh, &new])?;
-            if moved {
-                conflict.check_distinct(&key_idxs, &new)?;
-            }
-            Resolved { old, new }
-        }
-        _ => Resolved { old: none, new: fresh },
-    };
-    let leaves_out = resolved.old.num_rows() < existing.num_rows();
-    Ok((!leaves_out || newest <= durable).then_some(resolved))
 }
 
 fn key_of(key_idxs: &[usize], batch: &RecordBatch) -> Vec<ArrayRef> {
@@ -221,34 +252,80 @@ struct Conflict<'a> {
     session: &'a Session,
     catalog: &'a Arc<Catalog>,
     object: &'a Object,
-    alias: &'a str,
+    /// Of the statement's parameters.
+    values: &'a [ArrayRef],
+    pin: &'a Pin,
 }
 
 impl Conflict<'_> {
+    /// As [`resolve`]; `None` where what is in the way is still being committed, and may be taken back.
+    async fn resolve_now(
+        &self,
+        on_conflict: &Plan,
+        batch: &RecordBatch,
+    ) -> Result<Option<Resolved>> {
+        let Self { session, object, .. } = *self;
+        let key_idxs = key_columns(table_of(object)?);
+        let key = key_of(&key_idxs, batch);
+        let first = first_of_key(&key, batch.num_rows());
+        if on_conflict.update.is_some() && first.false_count() > 0 {
+            return Err(Error::new(
+                SqlState::CardinalityViolation,
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .with_hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate \
+                 constrained values.",
+            ));
+        }
+        let batch = rows::filter(batch, &first)?;
+        let durable = session.shared.durable.newest();
+        // Versions that are found stay until they are read.
+        let _pin = session.shared.pins.pin(durable);
+        let Existing { rows: existing, place, newest } =
+            existing_rows(session, object, &key_idxs, &batch)?;
+        let taken: Vec<bool> =
+            (0..batch.num_rows()).map(|idx| place.contains(&(idx as i64))).collect();
+        let free: BooleanArray = taken.iter().map(|taken| Some(!taken)).collect();
+        let fresh = rows::filter(&batch, &free)?;
+        let none = RecordBatch::new_empty(batch.schema());
+        let resolved = match &on_conflict.update {
+            Some(update) if existing.num_rows() > 0 && !planted::is(Bug::IgnoredUpsert) => {
+                let excluded =
+                    rows::take(&batch, &place.iter().map(|p| *p as u32).collect::<Vec<_>>())?;
+                let (old, new) = self.update(update, &existing, &excluded).await?;
+                let moved = key_idxs.iter().any(|idx| update.targets.contains(idx));
+                if moved {
+                    self.check_moved(&key_idxs, &old, &new)?;
+                }
+                let new = rows::concat(&batch.schema(), [&fresh, &new])?;
+                if moved {
+                    self.check_distinct(&key_idxs, &new)?;
+                }
+                Resolved { old, new }
+            }
+            _ => Resolved { old: none, new: fresh },
+        };
+        let leaves_out = resolved.old.num_rows() < existing.num_rows();
+        Ok((!leaves_out || newest <= durable).then_some(resolved))
+    }
+
     /// DO UPDATE for pairs of an existing and a proposed row: the old rows that pass the filter, and what
     /// they become.
     async fn update(
         &self,
-        assignments: &[Assignment],
-        filter: Option<&datafusion::sql::sqlparser::ast::Expr>,
+        Update { targets, query }: &Update,
         existing: &RecordBatch,
         excluded: &RecordBatch,
     ) -> Result<(RecordBatch, RecordBatch)> {
-        let targets = assignments
-            .iter()
-            .map(|assignment| column_position(self.object, &assignment.column))
-            .collect::<Result<Vec<_>>>()?;
-        let locals = [
-            (self.alias.to_owned(), placed(existing)?),
-            ("excluded".to_owned(), placed(excluded)?),
-        ];
-        let bound = self.bind(assignments, &targets, filter, &locals)?;
-        let schemas = locals.into_iter().collect::<HashMap<_, _>>();
-        let pin = self.session.shared.pins.pin(self.session.shared.durable.newest());
-        let schema = Arc::clone(bound.plan.schema().inner());
+        let locals = HashMap::from([
+            (ROWS.to_owned(), placed(existing)?),
+            (EXCLUDED.to_owned(), placed(excluded)?),
+        ]);
+        let plan = query::with_values(query.plan.clone(), self.values)?;
+        let schema = Arc::clone(plan.schema().inner());
         let batches =
-            query::collect_plan(self.session, self.catalog, bound.plan.clone(), &pin, schemas)
-                .await?;
+            query::collect_plan(self.session, self.catalog, plan, self.pin, locals).await?;
         let values = rows::concat(&schema, &batches)?;
         let places = arrow::compute::cast(values.column(0), &DataType::UInt32)
             .map_err(|e| Error::internal(e.to_string()))?;
@@ -262,22 +339,12 @@ impl Conflict<'_> {
         }
         let settings = self.session.format_settings();
         for (value_idx, target) in targets.iter().enumerate() {
-            let from = &bound.columns[value_idx + 1].sql_type;
+            let from = &query.columns[value_idx + 1].sql_type;
             let value = values.column(value_idx + 1);
             given[*target] = Some(assigned(self.object, *target, value, from, &settings)?);
         }
         let new = row::finish(self.session, self.object, &old.schema(), given, old.num_rows())?;
         Ok((old, new))
-    }
-
-    /// True where rows may get another key.
-    fn moves_key(&self, key_idxs: &[usize], assignments: &[Assignment]) -> Result<bool> {
-        for assignment in assignments {
-            if key_idxs.contains(&column_position(self.object, &assignment.column)?) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Refuses a row that an assignment moved to the key of one that stays.
@@ -307,37 +374,6 @@ impl Conflict<'_> {
     fn duplicate(&self, rows: &RecordBatch, row_idx: usize) -> Result<Error> {
         let table = row::table_of(self.session, self.object)?;
         Ok(duplicate_key(self.catalog, self.object, rows, row_idx, &table))
-    }
-
-    fn bind(
-        &self,
-        assignments: &[Assignment],
-        targets: &[usize],
-        filter: Option<&datafusion::sql::sqlparser::ast::Expr>,
-        locals: &[(String, RecordBatch)],
-    ) -> Result<weir_planner::bind::BoundQuery> {
-        let alias = quoted(self.alias);
-        let mut items = vec![format!("{alias}.{} AS \"p\"", quoted(PLACE))];
-        for (value_idx, (assignment, target)) in assignments.iter().zip(targets).enumerate() {
-            let value = crate::statement::modify::value_text(
-                self.object,
-                *target,
-                assignment.value.as_ref(),
-            )?;
-            items.push(format!("{value} AS \"n{value_idx}\""));
-        }
-        let condition = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-        let text = format!(
-            "SELECT {} FROM {alias} JOIN excluded ON {alias}.{place} = excluded.{place}{condition}",
-            items.join(", "),
-            place = quoted(PLACE),
-        );
-        let parsed = dialect::parse_query(&text)?;
-        let schemas: Vec<(String, SchemaRef)> =
-            locals.iter().map(|(name, batch)| (name.clone(), batch.schema())).collect();
-        query::with_binder(self.session, self.catalog, |binder| {
-            binder.query_over(&parsed, &[], &schemas)
-        })
     }
 }
 

@@ -12,7 +12,9 @@ use weir_planner::dialect::{self, Insert};
 use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::{assigned, generated};
+use crate::pins::Pin;
 use crate::session::{Prepared, Session};
+use crate::statement::parameters::Parameters;
 use crate::statement::{query, row};
 
 /// One value of a VALUES list.
@@ -39,30 +41,40 @@ pub(super) enum Source {
     Query(Box<BoundQuery>),
 }
 
-/// Plans the source, and tells the parameters' types.
+/// Plans the source, and takes what it tells of the parameters.
 pub(super) fn plan(
     session: &Session,
     catalog: &Arc<Catalog>,
     object: &Object,
     insert: &Insert,
     targets: &[usize],
-    declared: &[Option<SqlType>],
-) -> Result<(Source, Vec<SqlType>)> {
-    let Some(source) = &insert.source else { return Ok((Source::Defaults, Vec::new())) };
+    parameters: &mut Parameters,
+) -> Result<Source> {
+    let Some(source) = &insert.source else { return Ok(Source::Defaults) };
+    let named = !insert.columns.is_empty();
+    if let SetExpr::Values(values) = source.body.as_ref() {
+        check_lists(values, targets.len(), named)?;
+    }
     let types: Vec<&SqlType> =
         targets.iter().map(|target| &object.columns()[*target].sql_type).collect();
     if let Some(rows) = cells(source, &types) {
-        for row in &rows {
-            check_width(row.len(), targets.len(), !insert.columns.is_empty())?;
-        }
-        let parameters = cell_parameters(object, &rows, targets, declared);
-        return Ok((Source::Cells(rows), parameters));
+        add_cell_parameters(object, &rows, targets, parameters);
+        return Ok(Source::Cells(rows));
     }
     let query = with_casts(object, source, targets)?;
-    let bound = query::bind(session, catalog, &query, declared)?;
-    check_width(bound.columns.len(), targets.len(), !insert.columns.is_empty())?;
-    let parameters = bound.parameters.clone();
-    Ok((Source::Query(Box::new(bound)), parameters))
+    let bound = query::bind(session, catalog, &query, parameters.known())?;
+    check_width(bound.columns.len(), targets.len(), named)?;
+    parameters.add(&bound);
+    Ok(Source::Query(Box::new(bound)))
+}
+
+/// Refuses lists of which one has another number of values than the first, or than can be taken.
+fn check_lists(values: &sql::Values, n_targets: usize, named: bool) -> Result<()> {
+    let n_values = values.rows.first().map_or(0, |row| row.len());
+    if values.rows.iter().any(|row| row.len() != n_values) {
+        return Err(Error::syntax("VALUES lists must all be the same length"));
+    }
+    check_width(n_values, n_targets, named)
 }
 
 fn check_width(n_values: usize, n_targets: usize, named: bool) -> Result<()> {
@@ -127,6 +139,8 @@ fn cell(expr: &Expr, to: Option<&SqlType>) -> Option<Cell> {
             Value::Null => Some(Cell::Null),
             Value::Placeholder(name) => {
                 let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                // A number that no parameter can have is refused where the query is planned.
+                u16::try_from(number).ok()?;
                 Some(Cell::Parameter(number.checked_sub(1)?))
             }
             _ => None,
@@ -147,26 +161,19 @@ fn is_default(ident: &sql::Ident) -> bool {
 }
 
 /// Each parameter has the type that the client declared, or that of its column.
-fn cell_parameters(
+fn add_cell_parameters(
     object: &Object,
     rows: &[Vec<Cell>],
     targets: &[usize],
-    declared: &[Option<SqlType>],
-) -> Vec<SqlType> {
-    let mut types: Vec<Option<SqlType>> = declared
-        .iter()
-        .map(|declared| declared.clone().filter(|declared| *declared != SqlType::Unknown))
-        .collect();
+    parameters: &mut Parameters,
+) {
     for row in rows {
         for (cell, target) in row.iter().zip(targets) {
-            let Cell::Parameter(parameter) = cell else { continue };
-            if types.len() <= *parameter {
-                types.resize(*parameter + 1, None);
+            if let Cell::Parameter(parameter) = cell {
+                parameters.tell(*parameter, &object.columns()[*target].sql_type);
             }
-            types[*parameter].get_or_insert_with(|| object.columns()[*target].sql_type.clone());
         }
     }
-    types.into_iter().map(|sql_type| sql_type.unwrap_or(SqlType::Text)).collect()
 }
 
 /// The query with string constants and parameters cast to the columns they go to, where they stand alone:
@@ -266,11 +273,11 @@ impl Source {
     pub(super) async fn rows(
         &self,
         session: &Session,
-        catalog: &Arc<Catalog>,
         object: &Object,
         targets: &[usize],
         prepared: &Prepared,
         values: &[ArrayRef],
+        pin: &Pin,
     ) -> Result<(row::Given, usize)> {
         match self {
             Self::Defaults => Ok((nothing(object), 1)),
@@ -279,11 +286,10 @@ impl Source {
                 Ok((given, rows.len()))
             }
             Self::Query(bound) => {
-                let relations = query::read_set(catalog, &bound.relations);
-                let pin = Box::pin(session.read_at(catalog, &relations)).await?;
                 let plan = query::with_values(bound.plan.clone(), values)?;
                 let schema = Arc::clone(plan.schema().inner());
-                let rows = query::collect_plan(session, catalog, plan, &pin, HashMap::new());
+                let rows =
+                    query::collect_plan(session, &prepared.catalog, plan, pin, HashMap::new());
                 let batches = Box::pin(rows).await?;
                 let all = weir_delta::rows::concat(&schema, &batches)?;
                 let settings = session.format_settings();
