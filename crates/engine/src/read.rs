@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use tokio::sync::oneshot;
-use weir_catalog::{Catalog, ObjectBody, StoredRelation};
+use weir_catalog::{Catalog, Object, ObjectBody, StoredRelation};
 use weir_planner::source::{RelationSource, Target};
 use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
@@ -13,10 +14,11 @@ use weir_types::{ColumnId, Epoch, Error, ObjectId, Result, SqlState};
 use crate::batch::Rows;
 use crate::pins::{Pin, Starts};
 use crate::relation::{
-    Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotRows, StreamRelation, TableData,
-    table_of,
+    self, Fixed, OverlaidRows, Overlay, RowSource, RowsProvider, SnapshotColumn, SnapshotRows,
+    StoredColumn, StreamRelation, TableData, table_of,
 };
 use crate::shared::Shared;
+use crate::statement::columns_changed;
 use crate::views::failed;
 
 /// How a read chooses its epoch (`weir.read`).
@@ -145,6 +147,8 @@ pub(crate) struct EpochRows<'a> {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) epoch: Epoch,
     pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
+    /// The catalog that the transaction's own DDL began with.
+    pub(crate) before_ddl: Option<Arc<Catalog>>,
     /// Rows that the transaction appended to streams, by stream; all columns.
     pub(crate) appended: HashMap<ObjectId, Arc<Vec<arrow::array::RecordBatch>>>,
     pub(crate) system: &'a dyn SystemRows,
@@ -162,6 +166,7 @@ impl<'a> EpochRows<'a> {
             catalog,
             epoch,
             overlays: HashMap::new(),
+            before_ddl: None,
             appended: HashMap::new(),
             system: &NoSystemRows,
             starts: Arc::default(),
@@ -175,43 +180,94 @@ impl<'a> EpochRows<'a> {
         let schema = source.schema();
         let columns: &[ColumnId] = &source.columns;
         Ok(match &object.body {
-            ObjectBody::Stream(_) => {
-                let log = Arc::clone(&self.shared.log);
-                let ranges = StreamRelation::retained(&log, object, self.epoch, &self.starts)?;
-                let rows = StreamRelation::in_ranges(log, object, columns, schema, ranges)?;
-                match self.appended.get(&id) {
-                    None => Arc::new(rows),
-                    Some(own) => Arc::new(WithOwn::new(rows, object, columns, own)?),
-                }
-            }
-            ObjectBody::Table(_) => {
-                let table = match object.created {
-                    // The open block itself has made it: its rows are all in the overlay.
-                    Epoch::MAX => Arc::new(TableData::new(table_of(object)?)?),
-                    _ => self.shared.tables.get(id)?,
-                };
-                let stale = u64::from(planted::is(Bug::StaleTable));
-                let base = table.at(Epoch(self.epoch.0 - stale), columns, schema)?;
-                match self.overlays.get(&id) {
-                    None => Arc::new(base),
-                    Some(overlay) => Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay) }),
-                }
-            }
+            ObjectBody::Stream(_) => self.stream(object, columns, schema)?,
+            ObjectBody::Table(_) => self.table(object, columns, schema)?,
             ObjectBody::MaterializedView(view) => {
-                let positions = columns
+                let position = |id| view.columns.iter().position(|column| column.id == id);
+                let columns = columns
                     .iter()
-                    .map(|id| view.columns.iter().position(|column| column.id == *id))
+                    .map(|id| position(*id).map(SnapshotColumn::At))
                     .collect::<Option<Vec<_>>>()
                     .ok_or_else(|| Error::internal("a materialized view lost a column"))?;
                 let snapshot = self.shared.views.get(id)?.segments.snapshot();
                 let stale = u64::from(planted::is(Bug::StaleView));
                 let epoch = Epoch(self.epoch.0 - stale);
-                Arc::new(SnapshotRows { snapshot, epoch, positions, schema })
+                Arc::new(SnapshotRows { snapshot, epoch, columns, schema })
             }
             _ => {
                 return Err(Error::internal(format!("\"{}\" has no rows of its own", object.name)));
             }
         })
+    }
+}
+
+impl EpochRows<'_> {
+    fn stream(
+        &self,
+        object: &Object,
+        columns: &[ColumnId],
+        schema: SchemaRef,
+    ) -> Result<Arc<dyn RowSource>> {
+        let own = self.appended.get(&object.id).map(|own| own.as_slice());
+        let log = Arc::clone(&self.shared.log);
+        if object.created == Epoch::MAX {
+            // The open block itself has made it: there is no topic yet, and all its rows are own ones.
+            let none = StreamRelation::in_ranges(log, object, columns, schema, Vec::new())?;
+            let own = own.unwrap_or_default();
+            return Ok(Arc::new(WithOwn::new(none, object, columns, own)?));
+        }
+        if let Some(known) = self.shared.catalog().get(object.id) {
+            check_added_once(self.before_ddl.as_deref(), object, known.columns().len())?;
+        }
+        let ranges = StreamRelation::retained(&log, object, self.epoch, &self.starts)?;
+        let rows = StreamRelation::in_ranges(log, object, columns, schema, ranges)?;
+        Ok(match own {
+            None => Arc::new(rows),
+            Some(own) => Arc::new(WithOwn::new(rows, object, columns, own)?),
+        })
+    }
+
+    fn table(
+        &self,
+        object: &Object,
+        columns: &[ColumnId],
+        schema: SchemaRef,
+    ) -> Result<Arc<dyn RowSource>> {
+        let definition = table_of(object)?;
+        let table = match object.created {
+            // The open block itself has made it: its rows are all in the overlay.
+            Epoch::MAX => Arc::new(TableData::new(definition)?),
+            _ => self.shared.tables.of(object)?,
+        };
+        check_added_once(self.before_ddl.as_deref(), object, table.columns.len())?;
+        let stale = u64::from(planted::is(Bug::StaleTable));
+        let base = table.at(Epoch(self.epoch.0 - stale), definition, columns, schema)?;
+        let Some(overlay) = self.overlays.get(&object.id) else { return Ok(Arc::new(base)) };
+        if overlay.n_columns() != definition.columns.len() {
+            return Err(columns_changed());
+        }
+        let position = |id: &ColumnId| definition.columns.iter().position(|known| known.id == *id);
+        let own = columns.iter().map(position).collect::<Option<_>>();
+        let own = own.ok_or_else(|| Error::internal("a table lost a column"))?;
+        Ok(Arc::new(OverlaidRows { base, overlay: Arc::clone(overlay), own }))
+    }
+}
+
+/// Refuses a relation to which the open block and another transaction both added columns: they took the same
+/// ids. `before` is the catalog that the block's DDL began with, `n_known` how many columns are committed.
+///
+/// # Errors
+/// 40001.
+pub(crate) fn check_added_once(
+    before: Option<&Catalog>,
+    object: &Object,
+    n_known: usize,
+) -> Result<()> {
+    let Some(before) = before.and_then(|catalog| catalog.get(object.id)) else { return Ok(()) };
+    let n_before = before.columns().len();
+    match object.columns().len() > n_before && n_known > n_before {
+        true => Err(columns_changed()),
+        false => Ok(()),
     }
 }
 
@@ -244,14 +300,18 @@ struct WithOwn {
 impl WithOwn {
     fn new(
         stored: StreamRelation,
-        object: &weir_catalog::Object,
+        object: &Object,
         columns: &[ColumnId],
         own: &[arrow::array::RecordBatch],
     ) -> Result<Self> {
         let schema = stored.schema();
+        let all = object.columns().iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+        let all_schema = relation::schema(&all);
         let position = |id: &ColumnId| object.columns().iter().position(|column| column.id == *id);
         let positions: Vec<Option<usize>> = columns.iter().map(position).collect();
         let shown = |own: &arrow::array::RecordBatch| {
+            // Rows from before an ADD COLUMN lack it.
+            let own = relation::widened(own, &all, &all_schema)?;
             let columns = positions.iter().zip(schema.fields());
             let arrays = columns.map(|(position, field)| match position {
                 Some(position) => Arc::clone(own.column(*position)),

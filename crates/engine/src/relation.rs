@@ -12,6 +12,6 @@ mod table;
 
 pub(crate) use overlay::{OverlaidRows, Overlay};
 pub(crate) use provider::{Batches, Fixed, RowSource, RowsProvider};
-pub(crate) use stored::{StoredColumn, batch, schema};
+pub(crate) use stored::{StoredColumn, batch, schema, widened};
 pub(crate) use stream::{BlockRows, SharedRows, StreamRelation, stream_of};
-pub(crate) use table::{SnapshotRows, TableData, key_columns, table_of};
+pub(crate) use table::{SnapshotColumn, SnapshotRows, TableData, key_columns, table_of};

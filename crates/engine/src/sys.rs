@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 use weir_catalog::{Catalog, ObjectBody};
 use weir_connect::value::{ColumnBuilder, FormatSettings};
-use weir_types::{Epoch, ObjectId, PartitionId, Result, SqlType};
+use weir_types::{Epoch, ObjectId, Offset, PartitionId, Result, SqlType};
 
 use crate::shared::Shared;
 use crate::sources::error_text;
@@ -188,12 +188,20 @@ fn streams(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
                     "running"
                 }
             });
+            let (begin, end) = match object.created {
+                // The open block itself has made it: there is no topic yet.
+                Epoch::MAX => (Offset(0), Offset(0)),
+                _ => (
+                    shared.log.start_offset(stream.topic, id)?,
+                    shared.log.end_offset(stream.topic, id)?,
+                ),
+            };
             rows.push(vec![
                 Some(catalog.schema_name(object.schema).to_owned()),
                 Some(object.name.clone()),
                 Some(partition.to_string()),
-                Some(shared.log.start_offset(stream.topic, id)?.to_string()),
-                Some(shared.log.end_offset(stream.topic, id)?.to_string()),
+                Some(begin.to_string()),
+                Some(end.to_string()),
                 state.map(str::to_owned),
                 source.as_ref().map(|s| s.n_rows.load(Ordering::Relaxed).to_string()),
                 source.as_ref().map(|s| s.n_bad.load(Ordering::Relaxed).to_string()),
@@ -233,6 +241,10 @@ fn retention_holds(shared: &Shared, catalog: &Catalog) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for object in catalog.objects() {
         let Some(topic) = object.topic() else { continue };
+        if object.created == Epoch::MAX {
+            // The open block itself has made it: there is no topic yet.
+            continue;
+        }
         let n_partitions = match &object.body {
             ObjectBody::Stream(stream) => stream.options.partitions,
             _ => 1,
@@ -276,7 +288,9 @@ fn connections(shared: &Shared) -> Vec<Row> {
 /// Bytes of an object's rows: in memory for tables and views; 0 for streams, whose topic tells no size.
 pub(crate) fn relation_bytes(shared: &Shared, catalog: &Catalog, id: ObjectId) -> i64 {
     let n_bytes = match catalog.get(id).map(|object| &object.body) {
-        Some(ObjectBody::Table(_)) => shared.tables.get(id).map(|table| table.segments.n_bytes()),
+        Some(ObjectBody::Table(_)) => {
+            Ok(shared.tables.get(id).map_or(0, |table| table.segments.n_bytes()))
+        }
         Some(ObjectBody::MaterializedView(_)) => shared.views.get(id).map(|view| view.n_bytes()),
         _ => Ok(0),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use parking_lot::RwLock;
-use weir_catalog::{Catalog, Object, ObjectBody};
+use weir_catalog::{Catalog, Object, ObjectBody, ObjectKind};
 use weir_connect::value::display;
 use weir_delta::Delta;
 use weir_delta::segments::ApplyErrorKind;
@@ -25,17 +25,17 @@ pub(crate) struct Tables {
 pub(crate) struct Replaced(Vec<(ObjectId, Option<Arc<TableData>>)>);
 
 impl Tables {
-    /// The rows of that table.
+    /// The rows of that table; `None` where it was dropped, or is not committed yet.
+    pub(crate) fn get(&self, id: ObjectId) -> Option<Arc<TableData>> {
+        self.tables.read().get(&id).cloned()
+    }
+
+    /// The rows of a table.
     ///
     /// # Errors
-    /// 42P01 where it was dropped.
-    pub(crate) fn get(&self, id: ObjectId) -> Result<Arc<TableData>> {
-        self.tables.read().get(&id).cloned().ok_or_else(|| {
-            Error::new(
-                SqlState::UndefinedTable,
-                format!("the table with oid {id} was dropped meanwhile"),
-            )
-        })
+    /// 40001 where it was dropped.
+    pub(crate) fn of(&self, table: &Object) -> Result<Arc<TableData>> {
+        self.get(table.id).ok_or_else(|| dropped_meanwhile(table.kind(), &table.name))
     }
 
     /// All tables.
@@ -88,7 +88,7 @@ impl Tables {
     /// for messages.
     ///
     /// # Errors
-    /// 40001 where a row it changes was changed meanwhile, 23505 where a key is taken.
+    /// 40001 where a row it changes was changed meanwhile, or the table; 23505 where a key is taken.
     pub(crate) fn apply(
         &self,
         catalog: &Catalog,
@@ -96,7 +96,8 @@ impl Tables {
         read_epoch: Epoch,
         epoch: Epoch,
     ) -> Result<()> {
-        let table = self.get(change.table)?;
+        let table = self.get(change.table);
+        let table = table.ok_or_else(|| dropped_meanwhile(ObjectKind::Table, &change.name))?;
         if change.delta.schema().fields().len() != table.columns.len() {
             return Err(columns_changed());
         }
@@ -125,7 +126,9 @@ impl Tables {
     /// Takes an applied change back, within its epoch.
     pub(crate) fn undo(&self, change: &Change, epoch: Epoch) {
         let inverse = invert(&change.delta);
-        let outcome = self.get(change.table).and_then(|table| {
+        let table = self.get(change.table);
+        let table = table.ok_or_else(|| dropped_meanwhile(ObjectKind::Table, &change.name));
+        let outcome = table.and_then(|table| {
             table
                 .segments
                 .apply(epoch, &inverse)
@@ -184,6 +187,15 @@ pub(crate) fn lost_race() -> Error {
     Error::new(
         SqlState::SerializationFailure,
         "could not serialize access due to concurrent update",
+    )
+    .with_hint("Retry the transaction.")
+}
+
+/// The error of a change that rests on something that another transaction dropped.
+pub(crate) fn dropped_meanwhile(kind: ObjectKind, name: &str) -> Error {
+    Error::new(
+        SqlState::SerializationFailure,
+        format!("could not serialize access: {kind} \"{name}\" was dropped meanwhile"),
     )
     .with_hint("Retry the transaction.")
 }

@@ -90,10 +90,7 @@ impl Views {
     pub(crate) fn get(&self, id: ObjectId) -> Result<Arc<ViewData>> {
         self.check_whole(id)?;
         self.views.read().get(&id).cloned().ok_or_else(|| {
-            Error::new(
-                SqlState::UndefinedTable,
-                format!("the materialized view with oid {id} was dropped meanwhile"),
-            )
+            Error::new(SqlState::UndefinedTable, "the materialized view was dropped meanwhile")
         })
     }
 

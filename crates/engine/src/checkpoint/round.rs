@@ -144,7 +144,7 @@ impl Checkpoints {
             let Some(object) = catalog.get(*id) else { continue };
             // Dropped meanwhile: the next round takes its record away.
             let content = match &object.body {
-                ObjectBody::Table(_) => shared.tables.get(*id).map(Content::Table),
+                ObjectBody::Table(_) => shared.tables.of(object).map(Content::Table),
                 _ => shared.views.get(*id).map(Content::View),
             };
             let Ok(content) = content else { continue };

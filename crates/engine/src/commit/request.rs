@@ -32,6 +32,8 @@ pub(crate) struct WriteSet {
 /// Rows for a stream.
 pub(crate) struct Append {
     pub(crate) stream: ObjectId,
+    /// Its name, for messages.
+    pub(crate) name: String,
     pub(crate) topic: TopicId,
     pub(crate) schema_version: u32,
     pub(crate) partitions: Vec<PartitionRows>,
@@ -49,6 +51,8 @@ pub(crate) struct PartitionRows {
 /// A change of a table: old rows out, new rows in.
 pub(crate) struct Change {
     pub(crate) table: ObjectId,
+    /// Its name, for messages.
+    pub(crate) name: String,
     pub(crate) topic: TopicId,
     pub(crate) schema_version: u32,
     /// Retractions of rows as the transaction saw them, then insertions.
@@ -178,6 +182,7 @@ mod tests {
             };
             let append = Append {
                 stream: ObjectId(1),
+                name: "s".to_owned(),
                 topic: TopicId(1),
                 schema_version: 1,
                 partitions: payloads.iter().map(rows).collect(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
-use weir_catalog::Catalog;
+use weir_catalog::{Catalog, ObjectKind};
 use weir_log::{Append as LogAppend, BlockKind, Commit};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
@@ -14,6 +14,7 @@ use super::request::{DdlContext, DdlEffects, Request, WriteSet};
 use super::syncer::{self, Fsync, Syncer, Written};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
+use crate::tables::dropped_meanwhile;
 
 /// Most requests of one epoch, so that the first one is not kept waiting for ever.
 const REQUESTS_MAX: usize = 4096;
@@ -202,7 +203,12 @@ impl Thread {
         for append in &writes.appends {
             let known = changed_catalog.get(append.stream).and_then(|object| object.topic());
             if known != Some(append.topic) {
-                return Err(gone(append.stream));
+                return Err(dropped_meanwhile(ObjectKind::Stream, &append.name));
+            }
+        }
+        for change in &writes.changes {
+            if changed_catalog.get(change.table).is_none() {
+                return Err(dropped_meanwhile(ObjectKind::Table, &change.name));
             }
         }
         let replaced = self.shared.tables.create(&changed_catalog, &effects)?;
@@ -272,13 +278,6 @@ impl Thread {
         tracing::error!(%error, "the log cannot be written; the process ends");
         std::process::abort();
     }
-}
-
-fn gone(id: weir_types::ObjectId) -> Error {
-    Error::new(
-        SqlState::UndefinedTable,
-        format!("the relation with oid {id} was dropped meanwhile"),
-    )
 }
 
 impl Gathered {

@@ -11,7 +11,8 @@ use weir_delta::{Delta, rows};
 use weir_types::Result;
 
 use super::provider::{Batches, RowSource};
-use super::table::SnapshotRows;
+use super::stored::{self, StoredColumn};
+use super::table::{SnapshotRows, picked};
 
 /// What a transaction has written to one table and not committed: the net change against its snapshot.
 #[derive(Clone, Debug)]
@@ -88,6 +89,36 @@ impl Overlay {
             added: Vec::new(),
             added_keys: KeySet::default(),
         }
+    }
+
+    /// Number of columns of its rows.
+    pub(crate) fn n_columns(&self) -> usize {
+        self.schema.fields().len()
+    }
+
+    /// Bytes that its rows use.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.removed.iter().chain(&self.added).map(rows::bytes_used).sum()
+    }
+
+    /// The same change with the columns that ADD COLUMN brought; `columns` are all.
+    ///
+    /// # Errors
+    /// XX000 for columns that are not the table's.
+    pub(crate) fn widened(&self, columns: &[StoredColumn]) -> Result<Self> {
+        let schema = stored::schema(columns);
+        let widen = |batches: &[RecordBatch]| {
+            let widen = |rows: &RecordBatch| stored::widened(rows, columns, &schema);
+            batches.iter().map(widen).collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            key: self.key.clone(),
+            removed: widen(&self.removed)?,
+            removed_keys: self.removed_keys.clone(),
+            added: widen(&self.added)?,
+            added_keys: self.added_keys.clone(),
+            schema,
+        })
     }
 
     /// The net change against the snapshot.
@@ -180,6 +211,8 @@ impl Overlay {
 pub(crate) struct OverlaidRows {
     pub(crate) base: SnapshotRows,
     pub(crate) overlay: Arc<Overlay>,
+    /// For each column of the base: its position in the overlay's rows.
+    pub(crate) own: Vec<usize>,
 }
 
 impl RowSource for OverlaidRows {
@@ -192,17 +225,19 @@ impl RowSource for OverlaidRows {
     }
 
     fn read(&self, _part: usize, projection: &[usize]) -> Batches {
-        let positions: Vec<usize> =
-            projection.iter().map(|column_idx| self.base.positions[*column_idx]).collect();
+        let (columns, schema) = match self.base.projected(projection) {
+            Ok(projected) => projected,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
         let overlay = Arc::clone(&self.overlay);
         let added = overlay.added.clone();
-        let wanted = positions.clone();
+        let own: Vec<usize> = projection.iter().map(|column_idx| self.own[*column_idx]).collect();
         let base = self.base.snapshot.scan(self.base.epoch, None).map(move |batch| {
             let gone = overlay.is_removed(&overlay.key_of(&batch));
             let keep: BooleanArray = gone.into_iter().map(|is_gone| Some(!is_gone)).collect();
-            rows::project(&rows::filter(&batch, &keep)?, &positions)
+            picked(&rows::filter(&batch, &keep)?, &columns, &schema)
         });
-        let added = added.into_iter().map(move |batch| rows::project(&batch, &wanted));
+        let added = added.into_iter().map(move |batch| rows::project(&batch, &own));
         Box::new(base.chain(added))
     }
 }

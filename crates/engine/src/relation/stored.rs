@@ -59,6 +59,22 @@ pub(crate) fn schema(columns: &[StoredColumn]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The rows, in which the last columns may be missing: those that ADD COLUMN brought after the rows were made.
+///
+/// # Errors
+/// XX000 for rows of other columns.
+pub(crate) fn widened(
+    rows: &RecordBatch,
+    columns: &[StoredColumn],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let mut arrays = rows.columns().to_vec();
+    for column in columns.iter().skip(arrays.len()) {
+        arrays.push(column.filled(rows.num_rows())?);
+    }
+    batch(Arc::clone(schema), arrays, rows.num_rows())
+}
+
 /// A batch of those columns; also where there are none, but rows.
 pub(crate) fn batch(
     schema: SchemaRef,

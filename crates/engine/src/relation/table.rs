@@ -65,18 +65,12 @@ impl TableData {
         let columns = table.columns.iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
         let wide = Self::new(table)?;
         wide.next_row_id.store(self.next_row_id.load(Ordering::Relaxed), Ordering::Relaxed);
-        let widen = |rows: &RecordBatch| -> Result<RecordBatch> {
-            let mut arrays = rows.columns().to_vec();
-            for column in &columns[arrays.len()..] {
-                arrays.push(column.filled(rows.num_rows())?);
-            }
-            stored::batch(Arc::clone(wide.segments.schema()), arrays, rows.num_rows())
-        };
         let snapshot = self.segments.snapshot();
         let mut before = Epoch::ZERO;
         for epoch in snapshot.epochs() {
             let delta = snapshot.changes(before, epoch)?;
-            let delta = weir_delta::Delta::new(widen(delta.rows())?, delta.weights().clone());
+            let rows = stored::widened(delta.rows(), &columns, wide.segments.schema())?;
+            let delta = weir_delta::Delta::new(rows, delta.weights().clone());
             wide.segments
                 .apply(epoch, &delta)
                 .map_err(|e| Error::internal(format!("cannot add columns to a table: {e}")))?;
@@ -117,41 +111,95 @@ impl TableData {
         self.key.iter().map(|column_idx| Arc::clone(rows.column(*column_idx))).collect()
     }
 
-    /// The rows at an epoch, those columns of them, under the reader's names.
+    /// The rows at an epoch, those columns of them, under the reader's names. `table` is as the reader knows
+    /// it: the open block may have added columns that are nowhere else yet.
     ///
     /// # Errors
     /// XX000 for a column that the table does not have.
     pub(crate) fn at(
         &self,
         epoch: Epoch,
+        table: &Table,
         columns: &[ColumnId],
         schema: SchemaRef,
     ) -> Result<SnapshotRows> {
-        let positions = columns
-            .iter()
-            .map(|id| {
-                self.columns
-                    .iter()
-                    .position(|known| known == id)
-                    .ok_or_else(|| Error::internal(format!("a table has no column of id {id}")))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(SnapshotRows { snapshot: self.segments.snapshot(), epoch, positions, schema })
+        let columns =
+            columns.iter().map(|id| self.column(table, *id)).collect::<Result<Vec<_>>>()?;
+        Ok(SnapshotRows { snapshot: self.segments.snapshot(), epoch, columns, schema })
     }
+
+    /// Rows of the segments with all columns of `table`, as [`Self::at`] has them.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub(crate) fn shaped(
+        &self,
+        rows: &RecordBatch,
+        table: &Table,
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch> {
+        let columns = table.columns.iter().map(|column| self.column(table, column.id));
+        picked(rows, &columns.collect::<Result<Vec<_>>>()?, schema)
+    }
+
+    fn column(&self, table: &Table, id: ColumnId) -> Result<SnapshotColumn> {
+        if let Some(position) = self.columns.iter().position(|known| *known == id) {
+            return Ok(SnapshotColumn::At(position));
+        }
+        let added = table.columns.iter().find(|column| column.id == id);
+        let added =
+            added.ok_or_else(|| Error::internal(format!("a table has no column of id {id}")))?;
+        StoredColumn::new(added).map(SnapshotColumn::Added)
+    }
+}
+
+/// Where a column of a snapshot's rows comes from.
+#[derive(Clone)]
+pub(crate) enum SnapshotColumn {
+    /// A position in the snapshot.
+    At(usize),
+    /// The snapshot does not have it: its rows read the default.
+    Added(StoredColumn),
+}
+
+/// Those columns of the rows.
+pub(super) fn picked(
+    rows: &RecordBatch,
+    columns: &[SnapshotColumn],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let array = |column: &SnapshotColumn| match column {
+        SnapshotColumn::At(position) => Ok(Arc::clone(rows.column(*position))),
+        SnapshotColumn::Added(column) => column.filled(rows.num_rows()),
+    };
+    let arrays = columns.iter().map(array).collect::<Result<_>>()?;
+    stored::batch(Arc::clone(schema), arrays, rows.num_rows())
 }
 
 /// Versioned rows at one epoch.
 pub(crate) struct SnapshotRows {
     pub(crate) snapshot: Snapshot,
     pub(crate) epoch: Epoch,
-    /// For each column of `schema`: its position in the snapshot.
-    pub(crate) positions: Vec<usize>,
+    /// For each column of `schema`.
+    pub(crate) columns: Vec<SnapshotColumn>,
     pub(crate) schema: SchemaRef,
 }
 
 impl std::fmt::Debug for SnapshotRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SnapshotRows").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl SnapshotRows {
+    /// Those of the columns, and their schema.
+    pub(super) fn projected(
+        &self,
+        projection: &[usize],
+    ) -> Result<(Vec<SnapshotColumn>, SchemaRef)> {
+        let schema = self.schema.project(projection).map_err(|e| Error::internal(e.to_string()))?;
+        let columns = projection.iter().map(|column_idx| self.columns[*column_idx].clone());
+        Ok((columns.collect(), Arc::new(schema)))
     }
 }
 
@@ -165,9 +213,17 @@ impl RowSource for SnapshotRows {
     }
 
     fn read(&self, _part: usize, projection: &[usize]) -> Batches {
-        let positions: Vec<usize> =
-            projection.iter().map(|column_idx| self.positions[*column_idx]).collect();
+        let (mut columns, schema) = match self.projected(projection) {
+            Ok(projected) => projected,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        let mut positions = Vec::with_capacity(columns.len());
+        for column in &mut columns {
+            if let SnapshotColumn::At(position) = column {
+                positions.push(std::mem::replace(position, positions.len()));
+            }
+        }
         let batches = self.snapshot.scan(self.epoch, Some(&positions));
-        Box::new(batches.map(Ok))
+        Box::new(batches.map(move |batch| picked(&batch, &columns, &schema)))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use weir_catalog::{Catalog, ObjectBody};
+use weir_catalog::{Catalog, Object, ObjectBody, ObjectKind};
 use weir_delta::rows;
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, limits};
@@ -14,10 +14,10 @@ use super::{Session, State, Transaction};
 use crate::commit::{DdlContext, DdlEffects, DdlStep, WriteSet};
 use crate::pins::Pin;
 use crate::read;
-use crate::relation::{Overlay, TableData};
+use crate::relation::{Overlay, StoredColumn, TableData};
 use crate::shared::Shared;
 use crate::statement::Cursor;
-use crate::tables::lost_race;
+use crate::tables::{dropped_meanwhile, lost_race};
 
 /// A transaction block.
 pub(crate) struct Block {
@@ -28,12 +28,16 @@ pub(crate) struct Block {
     /// The catalog with its own DDL, once there is some.
     pub(crate) catalog: Option<Arc<Catalog>>,
     pub(crate) ddl: Vec<DdlStep>,
+    /// The catalog that its own DDL began with.
+    pub(crate) before_ddl: Option<Arc<Catalog>>,
     /// Own changes of tables.
     pub(crate) overlays: HashMap<ObjectId, Arc<Overlay>>,
     /// Some of them are of INSERT with ON CONFLICT, to which a key that another takes meanwhile is no error of its own.
     pub(crate) has_upserts: bool,
-    /// Own rows for streams: all columns.
+    /// Own rows for streams: all columns, but those that the block added after the rows were made.
     pub(crate) appended: HashMap<ObjectId, Arc<Vec<RecordBatch>>>,
+    /// What it wrote to, with its name and kind, for messages.
+    written: HashMap<ObjectId, (ObjectKind, String)>,
     /// Tables that its own DDL made, for the row ids of their rows.
     pub(crate) new_tables: HashMap<ObjectId, Arc<TableData>>,
     /// Open cursors, by name.
@@ -53,9 +57,11 @@ impl Block {
             pin: None,
             catalog: None,
             ddl: Vec::new(),
+            before_ddl: None,
             overlays: HashMap::new(),
             has_upserts: false,
             appended: HashMap::new(),
+            written: HashMap::new(),
             new_tables: HashMap::new(),
             cursors: HashMap::new(),
             n_cursors: 0,
@@ -98,9 +104,51 @@ impl Block {
         let mut catalog = current.as_ref().clone();
         let mut effects = DdlEffects::default();
         step(&mut DdlContext { catalog: &mut catalog, epoch: Epoch::MAX, effects: &mut effects })?;
-        self.catalog = Some(Arc::new(catalog));
+        self.carry_over(&current, &catalog)?;
+        if self.catalog.replace(Arc::new(catalog)).is_none() {
+            self.before_ddl = Some(current);
+        }
         self.ddl.push(step);
         Ok(())
+    }
+
+    /// Brings own rows from before a catalog change behind it: those of a table get the columns that it
+    /// added, and what it dropped takes its own with it.
+    fn carry_over(&mut self, before: &Catalog, after: &Catalog) -> Result<()> {
+        let is_dropped = |id: &ObjectId| before.get(*id).is_some() && after.get(*id).is_none();
+        self.overlays.retain(|id, _| !is_dropped(id));
+        self.appended.retain(|id, _| !is_dropped(id));
+        let mut n_bytes = 0;
+        for (id, overlay) in &mut self.overlays {
+            let (Some(before), Some(after)) = (before.get(*id), after.get(*id)) else { continue };
+            let n_before = before.columns().len();
+            // Rows of other columns have lost a race with another transaction: COMMIT tells so.
+            if after.columns().len() == n_before || overlay.n_columns() != n_before {
+                continue;
+            }
+            let columns =
+                after.columns().iter().map(StoredColumn::new).collect::<Result<Vec<_>>>()?;
+            let widened = overlay.widened(&columns)?;
+            n_bytes += widened.n_bytes().saturating_sub(overlay.n_bytes());
+            *overlay = Arc::new(widened);
+        }
+        self.charge(n_bytes)
+    }
+
+    /// Notes what a statement writes to.
+    pub(crate) fn writes_to(&mut self, object: &Object) {
+        self.written.entry(object.id).or_insert_with(|| (object.kind(), object.name.clone()));
+    }
+
+    /// What it wrote to, as the catalog that it commits with has it.
+    ///
+    /// # Errors
+    /// 40001 where another transaction dropped it.
+    fn target<'a>(&self, catalog: &'a Catalog, id: ObjectId) -> Result<&'a Arc<Object>> {
+        catalog.get(id).ok_or_else(|| match self.written.get(&id) {
+            Some((kind, name)) => dropped_meanwhile(*kind, name),
+            None => Error::internal("a transaction wrote to an unknown relation"),
+        })
     }
 
     /// True where it has written something.
@@ -108,14 +156,22 @@ impl Block {
         !self.overlays.is_empty() || !self.appended.is_empty()
     }
 
-    /// Refuses to read a materialized view over something that the block wrote: it would be stale.
+    /// Refuses to read a materialized view that the block itself created, which has no rows yet, and one over
+    /// something that the block wrote, which would be stale.
     fn check_fresh(&self, catalog: &Catalog, relations: &BTreeSet<ObjectId>) -> Result<()> {
-        if !self.has_writes() {
-            return Ok(());
-        }
         for id in relations {
             let Some(object) = catalog.get(*id) else { continue };
             let ObjectBody::MaterializedView(_) = object.body else { continue };
+            if object.created == Epoch::MAX {
+                return Err(Error::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    format!(
+                        "materialized view \"{}\" is filled after the transaction that creates it",
+                        object.name
+                    ),
+                )
+                .with_hint("COMMIT first."));
+            }
             let written =
                 |id: &ObjectId| self.overlays.contains_key(id) || self.appended.contains_key(id);
             if inputs(catalog, *id).iter().any(written) {
@@ -217,11 +273,11 @@ impl Session {
         let catalog = block.catalog.clone().unwrap_or_else(|| self.shared.catalog());
         let mut writes = WriteSet {
             read_epoch: block.pin.as_ref().map_or(Epoch::MAX, Pin::epoch),
-            ddl: block.ddl,
+            ddl: block.ddl.clone(),
             ..WriteSet::default()
         };
         for (id, overlay) in &block.overlays {
-            let object = catalog.require(*id)?;
+            let object = block.target(&catalog, *id)?;
             let change = overlay.change()?;
             // Rows that the block itself took out again leave nothing to write.
             if !change.is_empty() {
@@ -232,7 +288,7 @@ impl Session {
             if planted::is(Bug::LostAppends) {
                 continue;
             }
-            let object = catalog.require(*id)?;
+            let object = block.target(&catalog, *id)?;
             // Rows from before an ADD COLUMN lack it.
             for alike in batches.chunk_by(|a, b| a.num_columns() == b.num_columns()) {
                 let rows = rows::concat(&alike[0].schema(), alike)?;

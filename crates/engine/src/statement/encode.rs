@@ -48,6 +48,7 @@ pub(crate) fn encode_append(
     }
     Ok(Append {
         stream: object.id,
+        name: object.name.clone(),
         topic: stream.topic,
         schema_version: stream.schema_version,
         partitions,
@@ -118,6 +119,7 @@ pub(crate) fn encode_change(object: &Object, delta: Delta) -> Result<Change> {
     let payload = codec::encode(delta.rows(), &ids, weights.as_deref())?;
     Ok(Change {
         table: object.id,
+        name: object.name.clone(),
         topic: table.topic,
         schema_version: table.schema_version,
         delta,

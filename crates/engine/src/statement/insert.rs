@@ -16,7 +16,7 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState, SqlType};
 
 use super::parameters::Parameters;
 use super::returning::{Returning, Written, plan_returning};
-use super::{assign, encode_append, encode_change, query, row};
+use super::{assign, columns_changed, encode_append, encode_change, query, row};
 use crate::commit::{Submitted, WriteSet};
 use crate::pins::Pin;
 use crate::relation::{Overlay, TableData};
@@ -237,6 +237,7 @@ pub(super) async fn begin_append(
     }
     let in_block = session.with_block(|block| {
         block.charge(rows::bytes_used(batch))?;
+        block.writes_to(object);
         Arc::make_mut(block.appended.entry(object.id).or_default()).push(batch.clone());
         Ok(())
     });
@@ -284,12 +285,17 @@ pub(super) async fn apply(
     }
     let in_block = session.with_block(|block| {
         block.charge(rows::bytes_used(old) + rows::bytes_used(new))?;
+        block.writes_to(object);
         let catalog = block.catalog.clone().unwrap_or_else(|| session.shared.catalog());
-        let table = session.shared.tables.get(object.id).ok();
+        let table = session.shared.tables.get(object.id);
+        let table = table.or_else(|| block.new_tables.get(&object.id).cloned());
         let key = crate::relation::key_columns(crate::relation::table_of(object)?);
         // After an error the block has failed: nobody sees what it had done by then.
         let overlay = block.overlays.entry(object.id);
         let overlay = overlay.or_insert_with(|| Arc::new(Overlay::new(new.schema(), key)));
+        if overlay.n_columns() != new.num_columns() {
+            return Err(columns_changed());
+        }
         let overlay = Arc::make_mut(overlay);
         overlay.remove(old)?;
         if let Some(table) = &table {

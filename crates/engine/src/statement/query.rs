@@ -199,14 +199,17 @@ pub(crate) async fn stream_plan(
     locals: Locals,
 ) -> Result<RowStream> {
     let system = StatementSystem::new(session, catalog);
-    let (overlays, appended) = session
-        .with_block(|block| (block.overlays.clone(), block.appended.clone()))
+    let (overlays, appended, before_ddl) = session
+        .with_block(|block| {
+            (block.overlays.clone(), block.appended.clone(), block.before_ddl.clone())
+        })
         .unwrap_or_default();
     let rows = EpochRows {
         shared: &session.shared,
         catalog: Arc::clone(catalog),
         epoch: pin.epoch(),
         overlays,
+        before_ddl,
         appended,
         system: &system,
         starts: Arc::clone(pin.starts()),

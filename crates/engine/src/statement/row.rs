@@ -38,7 +38,7 @@ pub(crate) fn stored_schema(object: &Object) -> SchemaRef {
 /// # Errors
 /// XX001 where the catalog's definition cannot be read.
 pub(super) fn table_of(session: &Session, object: &Object) -> Result<Arc<TableData>> {
-    if let Ok(table) = session.shared.tables.get(object.id) {
+    if let Some(table) = session.shared.tables.get(object.id) {
         return Ok(table);
     }
     let definition = crate::relation::table_of(object)?;

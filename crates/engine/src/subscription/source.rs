@@ -68,7 +68,7 @@ impl Source {
             Self::Versions(relation) => {
                 let object = catalog.require(relation.id)?;
                 let snapshot = match &object.body {
-                    ObjectBody::Table(_) => shared.tables.get(object.id)?.segments.snapshot(),
+                    ObjectBody::Table(_) => shared.tables.of(object)?.segments.snapshot(),
                     _ => shared.views.get(object.id)?.segments.snapshot(),
                 };
                 Ok(vec![versions(object, relation, &snapshot, after, upto)?])

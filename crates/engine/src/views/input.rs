@@ -46,7 +46,7 @@ impl Input for RelationInput<'_> {
         match &object.body {
             ObjectBody::Stream(_) => self.of_stream(object, after, upto).map_err(external),
             ObjectBody::Table(_) => {
-                let table = self.shared.tables.get(object.id).map_err(external)?;
+                let table = self.shared.tables.of(object).map_err(external)?;
                 self.of_versions(object, table.segments.snapshot(), after, upto).map_err(external)
             }
             ObjectBody::MaterializedView(_) => {
@@ -132,7 +132,7 @@ impl<'a> RelationInput<'a> {
         Ok(match &object.body {
             ObjectBody::Stream(_) => self.stream(object, Epoch::ZERO, upto)?.n_rows(),
             ObjectBody::Table(_) => {
-                self.shared.tables.get(object.id)?.segments.snapshot().n_rows(upto) as u64
+                self.shared.tables.of(object)?.segments.snapshot().n_rows(upto) as u64
             }
             ObjectBody::MaterializedView(_) => {
                 self.shared.views.get(object.id)?.segments.snapshot().n_rows(upto) as u64

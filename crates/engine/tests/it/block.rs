@@ -141,3 +141,160 @@ async fn a_column_of_a_commit_that_failed_is_not_there() {
     b.ok("INSERT INTO t VALUES (3, 3)").await;
     assert_eq!(a.rows("SELECT k, c FROM t ORDER BY k").await, ["0|7", "1|7", "2|7", "3|3"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_committed_rows_read_a_column_of_the_block() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO w VALUES (1), (2)").await;
+    a.ok("BEGIN").await;
+    a.ok("ALTER TABLE w ADD COLUMN z text DEFAULT 'd'").await;
+    assert_eq!(a.rows("SELECT z FROM w").await, ["d", "d"]);
+    assert_eq!(a.rows("SELECT z, k FROM w ORDER BY k").await, ["d|1", "d|2"]);
+    assert_eq!(a.rows("SELECT count(*) FROM w WHERE z = 'd'").await, ["2"]);
+    assert_eq!(a.rows("DELETE FROM w WHERE z = 'd' AND k = 1 RETURNING *").await, ["1|d"]);
+    assert_eq!(a.rows("UPDATE w SET z = z || k RETURNING *").await, ["2|d2"]);
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT * FROM w").await, ["2|d2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_new_relation_get_the_column_that_the_block_adds() {
+    let db = Db::new();
+    let a = db.client();
+    for (kind, name) in [("TABLE", "n"), ("STREAM", "s")] {
+        let statements = [
+            &format!("CREATE {kind} {name} (id int)"),
+            &format!("INSERT INTO {name} VALUES (1)"),
+            &format!("ALTER {kind} {name} ADD COLUMN v int DEFAULT 5"),
+            &format!("INSERT INTO {name} VALUES (2, 6)"),
+        ];
+        let statements = statements.map(String::as_str);
+        let query = format!("SELECT * FROM {name} ORDER BY id");
+        assert_eq!(seen_and_committed(&a, &statements, &query).await, ["1|5", "2|6"]);
+    }
+    a.ok("CREATE STREAM old (id int)").await;
+    a.ok("INSERT INTO old VALUES (0)").await;
+    let statements = [
+        "INSERT INTO old VALUES (1)",
+        "ALTER STREAM old ADD COLUMN v int DEFAULT 5",
+        "INSERT INTO old VALUES (2, 6)",
+    ];
+    let query = "SELECT * FROM old ORDER BY id";
+    assert_eq!(seen_and_committed(&a, &statements, query).await, ["0|5", "1|5", "2|6"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_follows_rows_that_the_block_widened() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY, v int)").await;
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n, sum(v) AS s FROM w").await;
+    a.ok("INSERT INTO w VALUES (1, 1), (2, 2)").await;
+    a.ok("BEGIN").await;
+    a.ok("UPDATE w SET v = 10 WHERE k = 1").await;
+    a.ok("DELETE FROM w WHERE k = 2").await;
+    a.ok("INSERT INTO w VALUES (3, 3)").await;
+    a.ok("ALTER TABLE w ADD COLUMN z int DEFAULT 4").await;
+    a.ok("CREATE MATERIALIZED VIEW mz AS SELECT k, z FROM w").await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT * FROM m").await, ["2|13"]);
+    assert_eq!(a.rows("SELECT * FROM mz ORDER BY k").await, ["1|4", "3|4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_savepoint_takes_an_added_column_away_again() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO w VALUES (1)").await;
+    a.ok("BEGIN").await;
+    a.ok("INSERT INTO w VALUES (2)").await;
+    a.ok("SAVEPOINT p").await;
+    a.ok("ALTER TABLE w ADD COLUMN z int DEFAULT 7").await;
+    a.ok("UPDATE w SET z = 8").await;
+    assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1|8", "2|8"]);
+    a.ok("ROLLBACK TO p").await;
+    assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1", "2"]);
+    a.ok("INSERT INTO w VALUES (3)").await;
+    a.ok("ALTER TABLE w ADD COLUMN y text DEFAULT 'y'").await;
+    a.ok("SAVEPOINT q").await;
+    a.ok("DROP TABLE w").await;
+    a.ok("ROLLBACK TO q").await;
+    assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1|y", "2|y", "3|y"]);
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1|y", "2|y", "3|y"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_table_that_the_block_created_are_taken() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("BEGIN").await;
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO t VALUES (1)").await;
+    a.ok("SAVEPOINT p").await;
+    let taken = "23505 duplicate key value violates unique constraint \"t_pkey\"";
+    assert_eq!(a.error("INSERT INTO t VALUES (1)").await, taken);
+    a.ok("ROLLBACK TO p").await;
+    assert_eq!(a.error("INSERT INTO t VALUES (2), (2)").await, taken);
+    a.ok("ROLLBACK TO p").await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT k FROM t").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_transaction_dropped_is_a_lost_race() {
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    for (kind, word) in [("TABLE", "table"), ("STREAM", "stream")] {
+        let write = "INSERT INTO x VALUES (1)".to_owned();
+        let alter = format!("ALTER {kind} x ADD COLUMN v int");
+        let other = "CREATE TABLE other (k int)".to_owned();
+        let cases: [&[&String]; 4] = [&[&write], &[&alter], &[&write, &alter], &[&other, &write]];
+        for (statements, recreated) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+            b.ok(&format!("CREATE {kind} x (k int)")).await;
+            a.ok("BEGIN").await;
+            for statement in *statements {
+                a.ok(statement).await;
+            }
+            b.ok(&format!("DROP {kind} x")).await;
+            if recreated {
+                b.ok(&format!("CREATE {kind} x (k int)")).await;
+            }
+            let error = a.run("COMMIT").await.expect_err("refused");
+            assert_eq!(error.state().code(), "40001", "{statements:?}");
+            let told = format!("could not serialize access: {word} \"x\" was dropped meanwhile");
+            assert_eq!(error.message(), told, "{statements:?}");
+            assert_eq!(error.hint(), Some("Retry the transaction."));
+            if recreated {
+                assert_eq!(a.rows("SELECT count(*) FROM x").await, ["0"]);
+                b.ok(&format!("DROP {kind} x")).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_block_drops_takes_its_rows_along() {
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("CREATE STREAM s (k int)").await;
+    a.ok("INSERT INTO t VALUES (1)").await;
+    a.ok("BEGIN").await;
+    a.ok("CREATE TABLE made (k int)").await;
+    for table in ["t", "s", "made"] {
+        a.ok(&format!("INSERT INTO {table} VALUES (2)")).await;
+    }
+    a.ok("UPDATE t SET k = 3 WHERE k = 1").await;
+    b.ok("UPDATE t SET k = 4 WHERE k = 1").await;
+    a.ok("DROP TABLE t, made").await;
+    a.ok("DROP STREAM s").await;
+    a.ok("CREATE TABLE t (k int PRIMARY KEY)").await;
+    a.ok("INSERT INTO t VALUES (9)").await;
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT k FROM t").await, ["9"]);
+    assert!(a.error("SELECT * FROM made").await.starts_with("42P01"));
+}

@@ -12,7 +12,8 @@ use super::{change, check_columns, check_free, object_kind, relation, view};
 use crate::commit::DdlContext;
 use crate::read;
 use crate::session::{Execution, Session};
-use crate::statement::row;
+use crate::statement::{columns_changed, row};
+use crate::tables::dropped_meanwhile;
 
 type Edit = Arc<dyn Fn(&mut Object, &mut Catalog) -> Result<()> + Send + Sync>;
 
@@ -59,18 +60,20 @@ pub(super) async fn run(
             edit
         }
     };
-    edit_object(session, object.id, edit, &tag).await
+    edit_object(session, &object, edit, &tag).await
 }
 
 async fn edit_object(
     session: &Session,
-    id: weir_types::ObjectId,
+    object: &Object,
     edit: Edit,
     tag: &str,
 ) -> Result<Execution> {
     let dead_id = session.shared.allocate_id();
+    let (id, kind, name) = (object.id, object.kind(), object.name.clone());
     let step = move |context: &mut DdlContext<'_>| {
-        let before = Arc::clone(context.catalog.require(id)?);
+        let before = context.catalog.get(id).cloned();
+        let before = before.ok_or_else(|| dropped_meanwhile(kind, &name))?;
         let mut object = before.as_ref().clone();
         edit(&mut object, context.catalog)?;
         context.put(object.clone());
@@ -190,9 +193,11 @@ fn add_column(session: &Session, object: &Object, definition: &ColumnDefinition)
         let columns = object
             .columns_mut()
             .ok_or_else(|| Error::internal("an object with columns has none"))?;
+        let is_taken = columns.iter().any(|known| known.id == column.id);
         columns.push(Column { added_in, ..column.clone() });
-        let columns = columns.clone();
-        check_columns(&columns)
+        check_columns(columns)?;
+        // Rows that were made for this column must not be read as those of another one.
+        if is_taken { Err(columns_changed()) } else { Ok(()) }
     }))
 }
 
@@ -288,5 +293,5 @@ pub(super) async fn comment(
         }
     };
     let object = object.ok_or_else(|| Error::internal("COMMENT found nothing"))?;
-    edit_object(session, object.id, edit, "COMMENT").await
+    edit_object(session, &object, edit, "COMMENT").await
 }

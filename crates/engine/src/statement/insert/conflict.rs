@@ -16,7 +16,8 @@ use weir_types::{Epoch, Error, Result, SqlState};
 
 use super::{assigned, column_position, quoted};
 use crate::pins::Pin;
-use crate::relation::{TableData, key_columns, table_of};
+use crate::read;
+use crate::relation::{key_columns, table_of};
 use crate::session::Session;
 use crate::statement::modify::value_text;
 use crate::statement::parameters::Parameters;
@@ -208,9 +209,12 @@ fn existing_rows(
     batch: &RecordBatch,
 ) -> Result<Existing> {
     let key = key_of(key_idxs, batch);
-    let overlay = session.with_block(|block| block.overlays.get(&object.id).cloned()).flatten();
+    let (overlay, before_ddl) = session
+        .with_block(|block| (block.overlays.get(&object.id).cloned(), block.before_ddl.clone()))
+        .unwrap_or_default();
     let (mut parts, mut place, mut newest) = (Vec::new(), Vec::new(), Epoch::ZERO);
-    if let Ok(table) = session.shared.tables.get(object.id) {
+    if let Some(table) = session.shared.tables.get(object.id) {
+        read::check_added_once(before_ddl.as_deref(), object, table.columns.len())?;
         let removed = match &overlay {
             Some(overlay) => overlay.is_removed(&key),
             None => vec![false; batch.num_rows()],
@@ -221,7 +225,8 @@ fn existing_rows(
             .filter(|(row_idx, _)| !removed[*row_idx])
             .collect();
         let refs: Vec<_> = found.iter().map(|(_, row)| *row).collect();
-        parts.push(gather(&table, &refs, batch.schema())?);
+        let gathered = table.segments.gather(&refs)?;
+        parts.push(table.shaped(&gathered, table_of(object)?, &batch.schema())?);
         place.extend(found.iter().map(|(row_idx, _)| *row_idx as i64));
         for row in refs {
             newest = newest.max(table.segments.created(row)?);
@@ -238,14 +243,6 @@ fn existing_rows(
         }
     }
     Ok(Existing { rows: rows::concat(&batch.schema(), &parts)?, place, newest })
-}
-
-fn gather(
-    table: &TableData,
-    refs: &[weir_delta::segments::RowRef],
-    schema: SchemaRef,
-) -> Result<RecordBatch> {
-    rows::with_schema(&table.segments.gather(refs)?, &schema)
 }
 
 struct Conflict<'a> {
