@@ -56,7 +56,7 @@ fn decorrelate_node(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan
             let join = subquery::decorrelate_inside(LogicalPlan::Join(join), names)?;
             match join {
                 LogicalPlan::Join(join) if is_lateral(&join) => join_laterally(join, names),
-                LogicalPlan::Join(join) if join_condition::is_correlated(&join) => {
+                LogicalPlan::Join(join) if join_condition::needs_work(&join) => {
                     join_condition::take_out(join, names)
                 }
                 other => Ok(other),

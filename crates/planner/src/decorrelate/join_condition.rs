@@ -1,12 +1,12 @@
-//! Correlated subqueries in the conditions of joins.
+//! Subqueries in the conditions of joins.
 //!
-//! DataFusion plans those that are correlated with nothing. What refers to one side of the join is evaluated there,
-//! before the join; what an inner join must meet, behind it.
+//! DataFusion plans scalar ones that are correlated with nothing. Others that refer to one side of the join are
+//! evaluated there, before the join; those that an inner join must meet, behind it.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType};
+use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, lit};
@@ -15,12 +15,12 @@ use weir_types::Error;
 use super::subquery::{plan_of, replace_subqueries};
 use super::{FreshNames, has_column, outer_columns};
 
-/// True where a subquery of the condition refers to a column of the join.
-pub(super) fn is_correlated(join: &Join) -> bool {
-    join.filter.as_ref().is_some_and(|filter| has_correlated(filter, join))
+/// True where DataFusion cannot plan a subquery of the condition.
+pub(super) fn needs_work(join: &Join) -> bool {
+    join.filter.as_ref().is_some_and(|filter| is_taken(filter, join))
 }
 
-/// The join with its correlated subqueries in its inputs, or behind it.
+/// The join with such subqueries in its inputs, or behind it.
 ///
 /// # Errors
 /// 0A000 for a subquery of an outer join that refers to both sides.
@@ -28,7 +28,7 @@ pub(super) fn take_out(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
     let shown: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
     let filter = join.filter.clone().into_iter().flat_map(split_conjunction_owned);
     let (taken, mut kept): (Vec<Expr>, Vec<Expr>) =
-        filter.partition(|condition| has_correlated(condition, &join));
+        filter.partition(|condition| is_taken(condition, &join));
     let Join { left, right, on, join_type, .. } = join.clone();
     kept.extend(on.into_iter().map(|(left, right)| left.eq(right)));
     let mut inputs = Inputs {
@@ -59,12 +59,19 @@ pub(super) fn take_out(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(joined).project(shown)?.build()
 }
 
-fn has_correlated(condition: &Expr, join: &Join) -> bool {
-    let is_correlated = |expr: &Expr| {
-        let outer = plan_of(expr).map(outer_columns).unwrap_or_default();
-        Ok(outer.iter().any(|column| has_column(&join.schema, column)))
-    };
-    condition.exists(is_correlated).expect("the visitor gives no error")
+fn is_taken(condition: &Expr, join: &Join) -> bool {
+    let is_taken = |expr: &Expr| Ok(is_evaluated(expr, &[&join.schema]));
+    condition.exists(is_taken).expect("the visitor gives no error")
+}
+
+/// True for a subquery that DataFusion does not plan in a join of those columns.
+fn is_evaluated(expr: &Expr, schemas: &[&DFSchema]) -> bool {
+    let Some(plan) = plan_of(expr) else { return false };
+    if !matches!(expr, Expr::ScalarSubquery(_)) {
+        return true;
+    }
+    let is_of_join = |column| schemas.iter().any(|schema| has_column(schema, column));
+    outer_columns(plan).iter().any(is_of_join)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,6 +119,15 @@ struct Inputs<'n> {
 impl Inputs<'_> {
     /// The side to which an expression refers; `None` for both and for neither.
     fn side_of(&self, expr: &Expr) -> Option<Which> {
+        match self.sides_of(expr) {
+            (true, false) => Some(Which::Left),
+            (false, true) => Some(Which::Right),
+            _ => None,
+        }
+    }
+
+    /// Whether an expression refers to the left side, and whether to the right.
+    fn sides_of(&self, expr: &Expr) -> (bool, bool) {
         let (mut is_left, mut is_right) = (false, false);
         let mut add = |columns: Vec<Column>| {
             is_left |= columns.iter().any(|c| has_column(self.left.plan.schema(), c));
@@ -123,26 +139,21 @@ impl Inputs<'_> {
             Ok(TreeNodeRecursion::Continue)
         })
         .expect("the visitor gives no error");
-        match (is_left, is_right) {
-            (true, false) => Some(Which::Left),
-            (false, true) => Some(Which::Right),
-            _ => None,
-        }
+        (is_left, is_right)
     }
 
-    /// The condition over columns that have the values of its correlated subqueries.
+    /// The condition over columns that have the values of its subqueries.
     fn evaluate(&mut self, condition: Expr) -> Result<Expr> {
         let replaced = condition.transform_down(|expr| {
-            let Some(plan) = plan_of(&expr) else { return Ok(Transformed::no(expr)) };
-            let outer = outer_columns(plan);
-            let is_of = |side: &Side| outer.iter().any(|c| has_column(side.plan.schema(), c));
-            if !is_of(&self.left) && !is_of(&self.right) {
+            let schemas = [self.left.plan.schema().as_ref(), self.right.plan.schema().as_ref()];
+            if !is_evaluated(&expr, &schemas) {
                 return Ok(Transformed::no(expr));
             }
-            let side = match self.side_of(&expr) {
-                Some(Which::Left) => &mut self.left,
-                Some(Which::Right) => &mut self.right,
-                None => return Err(of_both_sides()),
+            let (is_left, is_right) = self.sides_of(&expr);
+            let side = match (is_left, is_right) {
+                (true, true) => return Err(of_both_sides()),
+                (false, true) => &mut self.right,
+                (_, false) => &mut self.left,
             };
             let name = self.names.make();
             side.values.push((expr, name.clone()));

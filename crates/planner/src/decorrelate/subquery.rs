@@ -184,7 +184,9 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place, known: &[InSubque
             true
         }
         Expr::InSubquery(test) if !known.contains(test) => true,
-        Expr::SetComparison(SetComparison { subquery, .. }) => correlated(subquery),
+        Expr::SetComparison(SetComparison { subquery, .. }) => {
+            place == Place::Projection || correlated(subquery)
+        }
         Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => {
             place != Place::Filter
                 || (correlated(subquery) && !has_plain_correlation(&subquery.subquery))
