@@ -4,7 +4,9 @@
 //! one name. Here every unnamed expression gets PostgreSQL's name as an alias before planning, and a
 //! second output of the same name gets a suffix that cannot be typed; [`wire_name`] takes it off.
 
+mod distinct_keys;
 mod sort_keys;
+mod subquery_keys;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -38,7 +40,8 @@ pub(crate) fn with_wire_names(text: &str) -> String {
 /// their meaning.
 ///
 /// # Errors
-/// 42702 for a sort key that names two outputs, 0A000 for some keys beside `*`.
+/// 42702 for a sort key that names two outputs, 42P10 for one of SELECT DISTINCT that is no output, 0A000 for some keys
+/// beside `*`.
 pub(crate) fn name_outputs(query: &mut Query) -> Result<()> {
     if let SetExpr::Select(select) = query.body.as_mut() {
         keep_wildcards_apart(&mut select.projection);
@@ -129,7 +132,8 @@ fn keep_wildcards_apart(items: &mut [SelectItem]) {
     }
 }
 
-fn quoted(name: String) -> Ident {
+/// The identifier that means exactly that name.
+pub(crate) fn quoted(name: String) -> Ident {
     Ident::with_quote('"', name)
 }
 
@@ -215,6 +219,14 @@ fn first_output(query: &Query) -> (String, u8) {
             Some(SelectItem::ExprWithAlias { alias, .. }) => {
                 (wire_name(&fold(alias)).to_owned(), 2)
             }
+            // A query that was put around another.
+            Some(SelectItem::Wildcard(_)) => match select.from.first().map(|tree| &tree.relation) {
+                Some(sql::TableFactor::Derived { subquery, alias, .. }) => {
+                    let given = alias.as_ref().and_then(|alias| alias.columns.first());
+                    given.map_or_else(|| first_output(subquery), |column| (fold(&column.name), 2))
+                }
+                _ => (none_name(), 0),
+            },
             _ => (none_name(), 0),
         },
         _ => (none_name(), 0),

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result, SqlState};
 
 use super::{SUFFIX, figure, fold, name_items, quoted, wire_name};
+use super::{distinct_keys, subquery_keys};
 use crate::dialect::{plain_query, plain_select};
 
 /// Behind the suffix of a name that was taken away from an output.
@@ -66,6 +67,9 @@ impl VisitorMut for Resolver {
 }
 
 fn of_query(query: &mut Query, is_outermost: bool) -> Result<()> {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        distinct_keys::name_positions(select)?;
+    }
     let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
     let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind)
     else {
@@ -73,6 +77,10 @@ fn of_query(query: &mut Query, is_outermost: bool) -> Result<()> {
     };
     for key in keys.iter() {
         check_unambiguous(key, &select.projection)?;
+    }
+    distinct_keys::name_outputs(keys, select)?;
+    if subquery_keys::move_inside(keys, select) {
+        return Ok(());
     }
     let mentioned = mentioned(keys);
     let is_clash = |item: &SelectItem| match output(item) {
@@ -158,7 +166,7 @@ fn mentioned(keys: &[OrderByExpr]) -> BTreeSet<String> {
 }
 
 /// The name of an output and what it is; `None` for `*`.
-fn output(item: &SelectItem) -> Option<(String, &Expr)> {
+pub(super) fn output(item: &SelectItem) -> Option<(String, &Expr)> {
     match item {
         SelectItem::UnnamedExpr(expr) => Some((figure(expr).0, expr)),
         SelectItem::ExprWithAlias { expr, alias } => {
@@ -178,7 +186,7 @@ fn is_column(expr: &Expr, name: &str) -> bool {
 }
 
 /// Without parentheses.
-fn plain(expr: &Expr) -> &Expr {
+pub(super) fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => plain(inner),
         other => other,

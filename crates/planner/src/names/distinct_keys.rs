@@ -1,0 +1,201 @@
+//! Keys of SELECT DISTINCT and DISTINCT ON that are outputs by what they are, or by their position.
+//!
+//! DataFusion knows a key as an output by its name alone.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self as sql, Distinct, Expr, JoinConstraint, JoinOperator, OrderByExpr, Select, SelectItem,
+    Spanned, TableFactor, VisitMut, VisitorMut,
+};
+use weir_types::{Error, Result, SqlState};
+
+use super::sort_keys::{output, plain};
+use super::{fold, quoted};
+
+/// Makes the sort keys of SELECT DISTINCT name outputs.
+///
+/// # Errors
+/// 42P10 for an expression that is none.
+pub(super) fn name_outputs(keys: &mut [OrderByExpr], select: &Select) -> Result<()> {
+    if !matches!(select.distinct, Some(Distinct::Distinct)) {
+        return Ok(());
+    }
+    let normalizer = Normalizer { relations: relations(select) };
+    let names: BTreeSet<String> =
+        select.projection.iter().filter_map(output).map(|(name, _)| name).collect();
+    for key in keys {
+        let is_named = match plain(&key.expr) {
+            Expr::Identifier(name) => names.contains(&fold(name)),
+            Expr::Value(_) => true,
+            _ => false,
+        };
+        if is_named {
+            continue;
+        }
+        let wanted = normalizer.normal(&key.expr);
+        let is_wanted = |item: &SelectItem| {
+            output(item).is_some_and(|(_, expr)| normalizer.normal(expr) == wanted)
+        };
+        match select.projection.iter().position(is_wanted) {
+            Some(place) => {
+                if let Some(reference) = reference(&select.projection, place) {
+                    key.expr = reference;
+                }
+            }
+            None if is_column(&key.expr) => {}
+            None => return Err(not_in_list(&key.expr)),
+        }
+    }
+    Ok(())
+}
+
+/// Puts the outputs in the place of their positions in DISTINCT ON.
+///
+/// # Errors
+/// 42P10 for a position that the SELECT does not have, 0A000 for one behind `*`.
+pub(super) fn name_positions(select: &mut Select) -> Result<()> {
+    let Some(Distinct::On(exprs)) = &mut select.distinct else { return Ok(()) };
+    for expr in exprs {
+        let Expr::Value(value) = plain(expr) else { continue };
+        let sql::Value::Number(text, _) = &value.value else { continue };
+        let items = &select.projection;
+        let place = text.parse::<usize>().ok().and_then(|position| position.checked_sub(1));
+        let is_wildcard = |item: &SelectItem| output(item).is_none();
+        let wildcard = items.iter().position(is_wildcard).unwrap_or(items.len());
+        *expr = match place {
+            Some(place) if place < wildcard => match &items[place] {
+                SelectItem::ExprWithAlias { alias, .. } => Expr::Identifier(alias.clone()),
+                SelectItem::UnnamedExpr(item) => item.clone(),
+                _ => continue,
+            },
+            Some(_) if wildcard < items.len() => {
+                return Err(Error::unsupported(
+                    "a position in SELECT DISTINCT ON that is behind * is not supported",
+                )
+                .with_hint("Name the column."));
+            }
+            _ => {
+                return Err(Error::new(
+                    SqlState::InvalidColumnReference,
+                    format!("SELECT DISTINCT ON position {text} is not in select list"),
+                ));
+            }
+        };
+    }
+    Ok(())
+}
+
+/// What means the output in that place as a sort key; `None` where only its expression does.
+fn reference(items: &[SelectItem], place: usize) -> Option<Expr> {
+    if items[..place].iter().all(|item| output(item).is_some()) {
+        let position = (place + 1).to_string();
+        return Some(Expr::value(sql::Value::Number(position, false)));
+    }
+    match &items[place] {
+        SelectItem::ExprWithAlias { alias, .. } => Some(Expr::Identifier(quoted(fold(alias)))),
+        _ => None,
+    }
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(plain(expr), Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+fn not_in_list(key: &Expr) -> Error {
+    let error = Error::new(
+        SqlState::InvalidColumnReference,
+        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+    );
+    match key.span().start.column as usize {
+        0 => error,
+        position => error.with_position(position),
+    }
+}
+
+/// The relations by whose names a column means the same as without; none where joins merge columns.
+fn relations(select: &Select) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for tree in &select.from {
+        if tree.joins.iter().any(|join| merges(&join.join_operator)) {
+            return BTreeSet::new();
+        }
+        let joined = tree.joins.iter().map(|join| &join.relation);
+        names.extend(std::iter::once(&tree.relation).chain(joined).filter_map(name_of));
+    }
+    names
+}
+
+fn merges(operator: &JoinOperator) -> bool {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => {
+            matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
+        }
+        _ => false,
+    }
+}
+
+fn name_of(relation: &TableFactor) -> Option<String> {
+    match relation {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(fold(&alias.name)),
+        TableFactor::Table { name, .. } => name.0.last()?.as_ident().map(fold),
+        _ => None,
+    }
+}
+
+/// Brings the ways to write one expression into one.
+struct Normalizer {
+    relations: BTreeSet<String>,
+}
+
+impl Normalizer {
+    fn normal(&self, expr: &Expr) -> Expr {
+        let mut expr = expr.clone();
+        let _ = VisitMut::visit(&mut expr, &mut Normalize(self));
+        expr
+    }
+}
+
+struct Normalize<'n>(&'n Normalizer);
+
+impl VisitorMut for Normalize<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Nested(inner) => {
+                let inner = std::mem::replace(inner.as_mut(), Expr::value(sql::Value::Null));
+                *expr = inner;
+            }
+            Expr::Identifier(name) => *name = quoted(fold(name)),
+            Expr::CompoundIdentifier(parts) => {
+                parts.iter_mut().for_each(|part| *part = quoted(fold(part)));
+                if let [relation, column] = parts.as_slice()
+                    && self.0.relations.contains(&relation.value)
+                {
+                    *expr = Expr::Identifier(column.clone());
+                }
+            }
+            Expr::Cast { kind, .. } => *kind = sql::CastKind::Cast,
+            Expr::Function(function) => {
+                for part in &mut function.name.0 {
+                    if let sql::ObjectNamePart::Identifier(name) = part {
+                        *name = quoted(fold(name));
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
