@@ -143,6 +143,41 @@ async fn a_column_of_a_commit_that_failed_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_the_block_added_is_read_with_its_default() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("CREATE TABLE w (k int PRIMARY KEY, v text)").await;
+    a.ok("INSERT INTO w VALUES (1, 'one'), (2, 'two'), (3, 'three')").await;
+    let statements = [
+        "UPDATE w SET v = 'zwei' WHERE k = 2",
+        "DELETE FROM w WHERE k = 3",
+        "INSERT INTO w VALUES (4, 'four')",
+        "ALTER TABLE w ADD COLUMN y int",
+        "ALTER TABLE w ADD COLUMN z int DEFAULT 7",
+        "INSERT INTO w VALUES (5, 'five', 50, 51), (3, 'drei', 30, NULL)",
+        "INSERT INTO w (k) VALUES (6)",
+        "INSERT INTO w VALUES (1, 'x'), (4, 'x'), (7, 'x') \
+         ON CONFLICT (k) DO UPDATE SET v = w.v || w.z, y = excluded.z + 1",
+        "UPDATE w SET z = z + 1 WHERE k IN (2, 4)",
+    ];
+    let rows = seen_and_committed(&a, &statements, "SELECT * FROM w ORDER BY k").await;
+    let expected = [
+        "1|one7|8|7",
+        "2|zwei|NULL|8",
+        "3|drei|30|NULL",
+        "4|four7|8|8",
+        "5|five|50|51",
+        "6|NULL|NULL|7",
+        "7|x|NULL|7",
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(a.rows("SELECT count(*), sum(z) FROM w").await, ["7|88"]);
+    drop(a);
+    let db = db.restart(None).await;
+    assert_eq!(db.client().rows("SELECT * FROM w ORDER BY k").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_committed_rows_read_a_column_of_the_block() {
     let db = Db::new();
     let a = db.client();
@@ -225,6 +260,68 @@ async fn a_savepoint_takes_an_added_column_away_again() {
     assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1|y", "2|y", "3|y"]);
     a.ok("COMMIT").await;
     assert_eq!(a.rows("SELECT * FROM w ORDER BY k").await, ["1|y", "2|y", "3|y"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_another_transaction_added_is_a_lost_race() {
+    let changed = "40001 could not serialize access: the table's columns were changed meanwhile";
+    let db = Db::new();
+    let (a, b) = (db.client(), db.client());
+    for kind in ["TABLE", "STREAM"] {
+        let name = kind.to_lowercase();
+        a.ok(&format!("CREATE {kind} \"{name}\" (k int)")).await;
+        a.ok("BEGIN").await;
+        a.ok(&format!("ALTER {kind} \"{name}\" ADD COLUMN mine int DEFAULT 1")).await;
+        b.ok(&format!("ALTER {kind} \"{name}\" ADD COLUMN other int DEFAULT 2")).await;
+        b.ok(&format!("INSERT INTO \"{name}\" VALUES (1, 3)")).await;
+        a.ok("SAVEPOINT p").await;
+        assert_eq!(a.error(&format!("SELECT * FROM \"{name}\"")).await, changed);
+        a.ok("ROLLBACK TO p").await;
+        assert_eq!(a.error("COMMIT").await, changed);
+        assert_eq!(a.rows(&format!("SELECT * FROM \"{name}\"")).await, ["1|3"]);
+    }
+    a.ok("BEGIN").await;
+    a.ok("INSERT INTO \"table\" VALUES (2, 2)").await;
+    b.ok("ALTER TABLE \"table\" ADD COLUMN third int").await;
+    a.ok("SAVEPOINT p").await;
+    for statement in ["SELECT * FROM \"table\"", "INSERT INTO \"table\" VALUES (3, 3, 3)"] {
+        assert_eq!(a.error(statement).await, changed);
+        a.ok("ROLLBACK TO p").await;
+    }
+    a.ok("ALTER TABLE \"table\" ADD COLUMN fourth int").await;
+    assert_eq!(a.error("COMMIT").await, changed);
+    assert_eq!(a.rows("SELECT * FROM \"table\"").await, ["1|3|NULL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_block_created_is_read_or_told_of() {
+    let db = Db::new();
+    let a = db.client();
+    a.ok("BEGIN").await;
+    a.ok("CREATE STREAM s (id int) WITH (partitions = 2)").await;
+    assert_eq!(a.rows("SELECT * FROM s").await, [] as [&str; 0]);
+    a.ok("INSERT INTO s VALUES (1), (2)").await;
+    assert_eq!(a.rows("SELECT id, _offset FROM s ORDER BY id").await, ["1|NULL", "2|NULL"]);
+    assert_eq!(a.rows("SELECT count(*) FROM s").await, ["2"]);
+    a.ok("CREATE VIEW v AS SELECT id + 1 AS n FROM s").await;
+    assert_eq!(a.rows("SELECT n FROM v ORDER BY n").await, ["2", "3"]);
+    a.ok("CREATE TABLE t AS SELECT id FROM s").await;
+    assert_eq!(a.rows("SELECT id FROM t ORDER BY id").await, ["1", "2"]);
+    a.ok("CREATE MATERIALIZED VIEW m AS SELECT sum(id) AS x FROM s").await;
+    a.ok("SAVEPOINT p").await;
+    for query in ["SELECT * FROM m", "SELECT * FROM s, m"] {
+        let error = a.run(query).await.expect_err("refused");
+        assert_eq!(error.state().code(), "55000");
+        assert_eq!(
+            error.message(),
+            "materialized view \"m\" is filled after the transaction that creates it"
+        );
+        assert_eq!(error.hint(), Some("COMMIT first."));
+        a.ok("ROLLBACK TO p").await;
+    }
+    a.ok("COMMIT").await;
+    assert_eq!(a.rows("SELECT * FROM m").await, ["3"]);
+    assert_eq!(a.rows("SELECT count(*) FROM s").await, ["2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
