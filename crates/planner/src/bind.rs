@@ -4,11 +4,13 @@
 mod factors;
 mod hidden;
 mod merged;
+mod nested_with;
 mod origin;
 mod parameters;
 mod provider;
 mod qualified;
 mod shadowed;
+mod twins;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -160,6 +162,8 @@ impl Binder<'_> {
         if !mentioned.is_empty() {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
         }
+        nested_with::rename(&mut query);
+        twins::move_names_into_queries(&mut query);
         let provider = Provider::new(self, pinned, mentioned.clone(), locals);
         qualified::rename(&mut query, &|name| provider.schema_of(name))?;
         let mut known = parameters::declared(parameters);
@@ -172,6 +176,7 @@ impl Binder<'_> {
         })?;
         shadowed::rename(&mut query, &|name| provider.column_names(name));
         let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
+        twins::check(&plan, &query)?;
         let numbers = parameters::numbers(&plan)?;
         if parameters::has_open(&numbers, &known) {
             // The types of the places are known behind the analysis; what depends on a parameter's type

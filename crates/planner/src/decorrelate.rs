@@ -135,7 +135,7 @@ fn apply_to_rows(
 
 /// The columns that the plan names and does not have: those of queries around it, each once. What a subquery takes
 /// from a query inside the plan is not among them, whatever its name.
-fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
+pub(crate) fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
     let mut found: Vec<Column> = Vec::new();
     let mut add = |columns: Vec<Column>| {
         for column in columns {
@@ -165,6 +165,11 @@ fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
         add(columns);
     }
     found
+}
+
+/// The columns of queries around it that a subquery names; none of an expression that is no subquery.
+pub(crate) fn outer_columns_of(expr: &Expr) -> Vec<Column> {
+    subquery::plan_of(expr).map(outer_columns).unwrap_or_default()
 }
 
 /// True where an input of the node has that column.

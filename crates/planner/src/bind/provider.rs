@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
@@ -15,6 +17,7 @@ use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Column, Object, ObjectBody, ObjectName, StoredQuery, StoredRelation};
 use weir_types::{Error, Result, SqlState};
 
+use super::twins::NamedColumns;
 use super::{Binder, Met, Visible, as_view_columns, external, origin};
 use crate::names;
 use crate::semantics;
@@ -28,6 +31,7 @@ pub(super) struct Provider<'a> {
     met: Met,
     /// Relations that the statement brings along.
     locals: &'a [(String, SchemaRef)],
+    relation_planners: [Arc<dyn RelationPlanner>; 1],
 }
 
 /// A name as the catalog has it.
@@ -48,7 +52,8 @@ impl<'a> Provider<'a> {
         record_columns: Vec<RecordColumn>,
         locals: &'a [(String, SchemaRef)],
     ) -> Self {
-        Self { binder, pinned, record_columns, met: RefCell::default(), locals }
+        let relation_planners: [Arc<dyn RelationPlanner>; 1] = [Arc::new(NamedColumns)];
+        Self { binder, pinned, record_columns, met: RefCell::default(), locals, relation_planners }
     }
 
     pub(super) fn into_relations(self) -> Vec<StoredRelation> {
@@ -282,6 +287,10 @@ impl ContextProvider for Provider<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.binder.functions.registry.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
