@@ -360,6 +360,9 @@ async fn answer(client: &Client, sql: &str, values: &[Raw]) -> (Vec<Type>, Vec<V
     (statement.params().to_vec(), rows.iter().map(texts).collect())
 }
 
+/// A statement, the values of its parameters, their types, and the rows.
+type Case<'a> = (&'a str, &'a [Raw], &'a [Type], &'a [&'a [&'a str]]);
+
 #[tokio::test]
 async fn all_parts_of_a_statement_that_writes_have_parameters() {
     let (_dir, _process, weir) = server().await;
@@ -371,7 +374,7 @@ async fn all_parts_of_a_statement_that_writes_have_parameters() {
     }
     let (int, text) = (|n: i32| Raw(n.to_be_bytes().to_vec()), |s: &str| Raw(s.into()));
     let (i, t) = (Type::INT4, Type::TEXT);
-    let cases: [(&str, &[Raw], &[Type], &[&[&str]]); 8] = [
+    let cases: [Case; 8] = [
         (
             "INSERT INTO wp (id, n, s) VALUES ($1, 5, $2) ON CONFLICT (id) DO UPDATE SET s = $3",
             &[int(1), text("a"), text("b")],
@@ -395,7 +398,7 @@ async fn all_parts_of_a_statement_that_writes_have_parameters() {
             "INSERT INTO wp VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 0 WHERE wp.n = $1 \
              RETURNING s",
             &[int(8)],
-            &[i.clone()],
+            std::slice::from_ref(&i),
             &[],
         ),
         (
