@@ -470,6 +470,7 @@ mod tests {
         run.read_side_by_side(&parts).expect_err("one part fails");
         assert!(busy.n_read.load(Ordering::Relaxed) < N_BATCHES);
     }
+
     /// The groups of one column of floats.
     fn groups() -> Graph {
         let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Float64, true)]));

@@ -1,7 +1,6 @@
 //! Queries to logical plans: names resolved over a catalog snapshot, PostgreSQL's types and functions,
 //! parameters typed.
 
-mod factors;
 mod hidden;
 mod merged;
 mod nested_with;

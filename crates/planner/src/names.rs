@@ -5,6 +5,7 @@
 //! second output of the same name gets a suffix that cannot be typed; [`wire_name`] takes it off.
 
 mod distinct_keys;
+pub(crate) mod relations;
 mod sort_keys;
 mod subquery_keys;
 
@@ -15,6 +16,8 @@ use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
 };
 use weir_types::Result;
+
+pub(crate) use crate::dialect::fold;
 
 /// Separates a name from the number that keeps it apart from its twins.
 pub(crate) const SUFFIX: char = '\u{1}';
@@ -152,11 +155,6 @@ fn column_name(item: &SelectItem) -> Option<String> {
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
         _ => None,
     }
-}
-
-/// The name that an identifier means.
-pub(crate) fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// PostgreSQL's `FigureColname`: a name, and how strong its claim is (0 none, 1 weak, 2 strong).

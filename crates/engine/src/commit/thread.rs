@@ -246,8 +246,17 @@ impl Thread {
         if let Err(error) = gathered.finish(&catalog) {
             self.give_up(&error);
         }
-        let Gathered { commit, topics, effects, replies, relaxed, n_bytes, timer, .. } = gathered;
-        let no_retention = gathered.no_retention;
+        let Gathered {
+            commit,
+            topics,
+            effects,
+            replies,
+            relaxed,
+            n_bytes,
+            timer,
+            no_retention,
+            ..
+        } = gathered;
         let has_relaxed = !relaxed.is_empty();
         if let Err(error) = shared.log.write(commit) {
             // Tables hold rows of an epoch that is not in the log. It will never be durable, so nobody

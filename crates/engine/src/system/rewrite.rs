@@ -22,6 +22,8 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use weir_planner::dialect::fold;
+
 use super::find;
 
 /// Rewrites the query and all queries in it.
@@ -110,10 +112,6 @@ impl Rewriter {
 /// The last part of a name, in lower case unless it was quoted.
 fn last_name(name: &ObjectName) -> String {
     name.0.last().and_then(ObjectNamePart::as_ident).map(fold).unwrap_or_default()
-}
-
-fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// True where the name has no schema, or one whose functions need none.

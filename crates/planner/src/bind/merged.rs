@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use weir_types::{Error, Result, SqlState};
 
+use crate::names::relations::{constraint_of, ident_of};
 use crate::names::{self, fold};
 
 /// The names of a query's output columns, as its plan has them.
@@ -59,24 +60,11 @@ fn tree_merges(tree: &TableWithJoins) -> bool {
         _ => false,
     };
     let of_join = |join: &sql::Join| {
-        let constraint = constraint(&join.join_operator);
+        let constraint = constraint_of(&join.join_operator);
         matches!(constraint, Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
             || of_factor(&join.relation)
     };
     of_factor(&tree.relation) || tree.joins.iter().any(of_join)
-}
-
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
-    }
 }
 
 /// The same join with that constraint.
@@ -218,7 +206,7 @@ impl Expander<'_> {
         let mut left = self.factor(&mut tree.relation, visible)?;
         for join in &mut tree.joins {
             let right = self.factor(&mut join.relation, visible)?;
-            let names = match constraint(&join.join_operator) {
+            let names = match constraint_of(&join.join_operator) {
                 Some(JoinConstraint::Using(names)) => using_names(names),
                 Some(JoinConstraint::Natural) => common_names(&left, &right),
                 _ => {
@@ -246,7 +234,7 @@ impl Expander<'_> {
             let subquery = Box::new(query);
             *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
         }
-        let Some(alias) = alias_of(factor) else {
+        let Some(alias) = ident_of(factor) else {
             return Err(Error::unsupported(
                 "a relation without a name cannot be joined with USING",
             )
@@ -422,23 +410,6 @@ fn coalesce(left: Expr, right: Expr) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
-}
-
-/// The name under which columns of a relation in FROM are known.
-fn alias_of(factor: &TableFactor) -> Option<Ident> {
-    let (alias, name) = match factor {
-        TableFactor::Table { alias, name, .. } => (alias, Some(name)),
-        TableFactor::Derived { alias, .. }
-        | TableFactor::TableFunction { alias, .. }
-        | TableFactor::Function { alias, .. }
-        | TableFactor::UNNEST { alias, .. }
-        | TableFactor::NestedJoin { alias, .. } => (alias, None),
-        _ => return None,
-    };
-    match alias {
-        Some(alias) => Some(alias.name.clone()),
-        None => name?.0.last()?.as_ident().cloned(),
-    }
 }
 
 /// The columns of a derived table or an unnested array, where its text tells them: it may refer to what is around it,

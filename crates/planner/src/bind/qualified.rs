@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use weir_types::{Error, Result, SqlState};
 
-use super::factors::{alias_of, name_of, of_tree, set_name};
+use crate::names::relations::{alias_of, name_of, of_tree, set_name};
 use crate::names::{SUFFIX, fold};
 
 /// Behind the suffix of such a name.

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::factors::{alias_of, for_each_factor, name_of, set_name};
+use crate::names::relations::{alias_of, for_each_factor, name_of, set_name};
 use crate::names::{SUFFIX, fold};
 
 /// Behind the suffix of such a name.

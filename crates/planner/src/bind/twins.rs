@@ -21,7 +21,8 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result, SqlState};
 
 use crate::decorrelate;
-use crate::dialect::{plain_query, plain_select};
+use crate::dialect::{no_rows, plain_query, plain_select};
+use crate::names::relations::alias_of;
 use crate::names::{SUFFIX, fold, wire_name};
 
 /// Plans relations with a list of column names, and queries in FROM.
@@ -56,17 +57,6 @@ impl RelationPlanner for NamedColumns {
         let names = apart(given.iter().cloned().chain(kept));
         let plan = renamed(plan, names)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, Some(alias)))))
-    }
-}
-
-fn alias_of(relation: &mut TableFactor) -> Option<&mut Option<TableAlias>> {
-    match relation {
-        TableFactor::Table { alias, .. }
-        | TableFactor::Derived { alias, .. }
-        | TableFactor::Function { alias, .. }
-        | TableFactor::UNNEST { alias, .. }
-        | TableFactor::NestedJoin { alias, .. } => Some(alias),
-        _ => None,
     }
 }
 
@@ -118,10 +108,10 @@ impl VisitorMut for Mover {
                     && let SetExpr::SetOperation { left, .. } = cte.query.body.as_mut()
                 {
                     // Its columns are those of its first term.
-                    let term = std::mem::replace(left.as_mut(), SetExpr::Values(no_rows()));
+                    let term = std::mem::replace(left.as_mut(), no_rows());
                     **left = *reading(plain_query(term), alias).body;
                 } else {
-                    let inner = plain_query(SetExpr::Values(no_rows()));
+                    let inner = plain_query(no_rows());
                     let inner = std::mem::replace(cte.query.as_mut(), inner);
                     *cte.query = reading(inner, alias);
                 }
@@ -143,10 +133,6 @@ fn reading(query: Query, alias: TableAlias) -> Query {
     };
     let from = vec![sql::TableWithJoins { relation, joins: Vec::new() }];
     plain_query(SetExpr::Select(Box::new(plain_select(vec![SelectItem::Wildcard(all)], from))))
-}
-
-fn no_rows() -> sql::Values {
-    sql::Values { explicit_row: false, value_keyword: false, rows: Vec::new() }
 }
 
 /// True where not each column gets a name from the list, or two may have the same.

@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Distinct, Expr, JoinConstraint, JoinOperator, OrderByExpr, Select, SelectItem,
-    Spanned, TableFactor, VisitMut, VisitorMut,
+    Spanned, VisitMut, VisitorMut,
 };
 use weir_types::{Error, Result, SqlState};
 
+use super::relations::{constraint_of, name_of};
 use super::sort_keys::{output, plain};
 use super::{fold, quoted};
 
@@ -128,29 +129,7 @@ fn relations(select: &Select) -> BTreeSet<String> {
 }
 
 fn merges(operator: &JoinOperator) -> bool {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => {
-            matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
-        }
-        _ => false,
-    }
-}
-
-fn name_of(relation: &TableFactor) -> Option<String> {
-    match relation {
-        TableFactor::Table { alias: Some(alias), .. }
-        | TableFactor::Derived { alias: Some(alias), .. }
-        | TableFactor::Function { alias: Some(alias), .. }
-        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(fold(&alias.name)),
-        TableFactor::Table { name, .. } => name.0.last()?.as_ident().map(fold),
-        _ => None,
-    }
+    matches!(constraint_of(operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
 }
 
 /// Brings the ways to write one expression into one.

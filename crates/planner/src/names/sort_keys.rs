@@ -15,7 +15,7 @@ use weir_types::{Error, Result, SqlState};
 
 use super::{SUFFIX, figure, fold, name_items, quoted, wire_name};
 use super::{distinct_keys, subquery_keys};
-use crate::dialect::{plain_query, plain_select};
+use crate::dialect::{no_rows, plain_query, plain_select};
 
 /// Behind the suffix of a name that was taken away from an output.
 const MARK: &str = "key";
@@ -229,7 +229,7 @@ fn restore(query: &mut Query) {
     };
     let mut items: Vec<SelectItem> = select.projection.iter().filter_map(around).collect();
     name_items(&mut items);
-    let inner = std::mem::replace(query, plain_query(SetExpr::Values(no_rows())));
+    let inner = std::mem::replace(query, plain_query(no_rows()));
     let relation = TableFactor::Derived {
         lateral: false,
         subquery: Box::new(inner),
@@ -243,10 +243,6 @@ fn restore(query: &mut Query) {
     };
     let from = vec![sql::TableWithJoins { relation, joins: Vec::new() }];
     *query = plain_query(SetExpr::Select(Box::new(plain_select(items, from))));
-}
-
-fn no_rows() -> sql::Values {
-    sql::Values { explicit_row: false, value_keyword: false, rows: Vec::new() }
 }
 
 #[cfg(test)]

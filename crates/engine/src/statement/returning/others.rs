@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Query, SelectItem, SelectItemQualifiedWildcardKind, VisitMut, VisitorMut,
 };
 use weir_catalog::Object;
+use weir_planner::dialect::fold;
 use weir_types::{Error, Result};
 
 /// RETURNING over the rows of a table that has further columns.
@@ -60,10 +61,6 @@ pub(in crate::statement) fn take_out(
 fn all_columns(item: &str, object: &Object) -> Error {
     Error::unsupported(format!("RETURNING {item} is not supported beside other relations"))
         .with_hint(format!("Name the columns, of \"{}\" and of the others.", object.name))
-}
-
-fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 struct Taker<'a> {

@@ -243,9 +243,9 @@ impl Lexer<'_> {
         let n_digits = if kind == b'u' { 4 } else { 8 };
         let digits = self.text.as_bytes().get(self.at..self.at + n_digits);
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(self
-                .unicode_error("invalid Unicode escape", start)
-                .with_hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX."));
+            return Err(self.unicode_error("invalid Unicode escape", start).with_hint(
+                "A Unicode escape is \\u and four hexadecimal digits, or \\U and eight.",
+            ));
         }
         Ok(self.digits(16, n_digits))
     }
@@ -296,9 +296,9 @@ impl Lexer<'_> {
                 }
             });
             let Some((c, after)) = escape.filter(|(c, _)| *c != '\0') else {
-                return Err(self
-                    .unicode_error("invalid Unicode escape", start)
-                    .with_hint("Unicode escapes must be \\XXXX or \\+XXXXXX."));
+                return Err(self.unicode_error("invalid Unicode escape", start).with_hint(
+                    "A Unicode escape is \\ and four hexadecimal digits, or \\+ and six.",
+                ));
             };
             value.push(c);
             rest = after;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, TableAlias, Visit, Visitor,
+    Expr, Query, SelectItem, SetExpr, TableAlias, Visit, Visitor,
 };
 
 use super::build::{array_function, builtin_name, derived, quoted, select_query};
-use crate::dialect::plain_query;
+use crate::dialect::{fold, plain_query};
 
 /// `SELECT unnest(a), upper(b) AS b` or `SELECT unnest(a), b AS c, c AS b`: DataFusion computes what is called `b` beside
 /// the column `b`, and then cannot tell the two apart.
@@ -122,8 +122,4 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(names) => names.last().map(fold),
         _ => None,
     }
-}
-
-fn fold(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
