@@ -7,11 +7,13 @@ mod ddl;
 mod encode;
 mod explain;
 mod insert;
+mod maintain;
 mod modify;
 mod parameters;
 pub(crate) mod query;
 mod returning;
 mod row;
+mod scaffold;
 mod setting;
 mod show;
 mod transaction;
@@ -223,6 +225,7 @@ impl Session {
                 Ok(Execution::Rows { columns, rows, tag: RowTag("SUBSCRIBE") })
             }
             Statement::Flush => transaction::flush(self).await,
+            Statement::Maintain(statement) => maintain::run(self, statement),
             Statement::Checkpoint => Err(Error::unsupported("CHECKPOINT is not implemented")),
             Statement::Query(_)
             | Statement::Insert(_)

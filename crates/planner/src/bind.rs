@@ -1,6 +1,7 @@
 //! Queries to logical plans: names resolved over a catalog snapshot, PostgreSQL's types and functions,
 //! parameters typed.
 
+mod determined;
 mod hidden;
 mod merged;
 mod nested_with;
@@ -8,6 +9,7 @@ mod origin;
 mod parameters;
 mod provider;
 mod qualified;
+mod scopes;
 mod shadowed;
 mod twins;
 
@@ -89,6 +91,15 @@ pub struct BoundColumn {
     pub origin: Option<Origin>,
 }
 
+/// The columns that the outputs of a query are assigned to, by name and type. An output without one stays as it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// One for each output.
+    Each(&'a [Option<(&'a str, &'a SqlType)>]),
+    /// As many of the first ones as there are outputs.
+    First(&'a [Option<(&'a str, &'a SqlType)>]),
+}
+
 /// A query with its meaning.
 #[derive(Clone, Debug)]
 pub struct BoundQuery {
@@ -111,7 +122,22 @@ impl Binder<'_> {
     /// Unknown names, types that do not fit, constructs that DataFusion cannot run; with position where
     /// it is known.
     pub fn query(&self, query: &sql::Query, parameters: &[Option<SqlType>]) -> Result<BoundQuery> {
-        self.bind(query, parameters, None, &[])
+        self.bind(query, parameters, None, &[], None)
+    }
+
+    /// The plan of a query whose outputs are assigned to columns, over relations that the statement brings along.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; 42804 for an output of a type that its column does not take, 42601 for another number of
+    /// outputs.
+    pub fn query_for(
+        &self,
+        targets: Targets<'_>,
+        query: &sql::Query,
+        parameters: &[Option<SqlType>],
+        locals: &[(String, SchemaRef)],
+    ) -> Result<BoundQuery> {
+        self.bind(query, parameters, None, locals, Some(targets))
     }
 
     /// The plan of a stored query, with the meaning its text had when it was stored.
@@ -130,7 +156,7 @@ impl Binder<'_> {
             system: self.system,
             show_hidden: None,
         };
-        binder.bind(&parsed, &[], Some(query), &[])
+        binder.bind(&parsed, &[], Some(query), &[], None)
     }
 
     /// The plan of a query over relations that the statement brings along, by name; they hide others.
@@ -143,7 +169,7 @@ impl Binder<'_> {
         parameters: &[Option<SqlType>],
         locals: &[(String, SchemaRef)],
     ) -> Result<BoundQuery> {
-        self.bind(query, parameters, None, locals)
+        self.bind(query, parameters, None, locals, None)
     }
 
     fn bind(
@@ -152,11 +178,12 @@ impl Binder<'_> {
         parameters: &[Option<SqlType>],
         pinned: Option<&StoredQuery>,
         locals: &[(String, SchemaRef)],
+        targets: Option<Targets<'_>>,
     ) -> Result<BoundQuery> {
         let mut query = query.clone();
         names::name_outputs(&mut query)?;
         self.system.rewrite(&mut query);
-        semantics::prepare(&mut query)?;
+        let found = semantics::prepare(&mut query)?;
         let mentioned = hidden::mentioned(&query);
         if !mentioned.is_empty() {
             hidden::exclude_from_wildcards(&mut query, &mentioned);
@@ -173,6 +200,9 @@ impl Binder<'_> {
             let plan = self.to_plan(&provider, all, known.clone())?;
             Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
         })?;
+        if found.groups || found.values {
+            scopes::resolve(&mut query, &provider)?;
+        }
         shadowed::rename(&mut query, &|name| provider.column_names(name));
         let mut plan = self.to_plan(&provider, query.clone(), known.clone())?;
         twins::check(&plan, &query)?;
@@ -180,14 +210,14 @@ impl Binder<'_> {
         if parameters::has_open(&numbers, &known) {
             // The types of the places are known behind the analysis; what depends on a parameter's type
             // sees it in a second pass.
-            known = parameters::infer(&self.analyzed(plan)?, &known)?;
+            known = parameters::infer(&self.analyzed(plan, targets)?, &known)?;
             plan = self.to_plan(&provider, query, known.clone())?;
         }
         let n_outputs = plan.schema().fields().len();
         let origins: Vec<Option<Origin>> = (0..n_outputs)
             .map(|position| origin::of_output(&plan, position, self.catalog))
             .collect();
-        let plan = self.analyzed(plan)?;
+        let plan = self.analyzed(plan, targets)?;
         let columns = plan
             .schema()
             .fields()
@@ -207,9 +237,16 @@ impl Binder<'_> {
         Ok(BoundQuery { plan, columns, parameters, mentioned: numbers, relations })
     }
 
-    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    fn analyzed(&self, plan: LogicalPlan, targets: Option<Targets<'_>>) -> Result<LogicalPlan> {
         let plan = decorrelate::decorrelate(plan).map_err(semantics::to_error)?;
-        semantics::apply(plan, self.config)
+        let columns = match targets {
+            None => return semantics::apply(plan, self.config),
+            Some(Targets::Each(columns)) => columns,
+            Some(Targets::First(columns)) => {
+                &columns[..columns.len().min(plan.schema().fields().len())]
+            }
+        };
+        semantics::apply_for_columns(plan, columns, self.config)
     }
 
     fn to_plan(

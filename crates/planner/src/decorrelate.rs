@@ -7,6 +7,8 @@
 //!
 //! To be called on a plan as SQL gives it, before the analyzer, which would refuse it.
 
+mod as_is;
+mod conditions;
 mod domain;
 mod join_condition;
 mod row_key;
@@ -25,8 +27,9 @@ use datafusion::logical_expr::{
     Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SubqueryAlias,
 };
 
+pub(crate) use as_is::taken_as_is;
 use domain::{Domain, join_domain};
-pub(crate) use row_key::{is_row_key, key_of};
+pub(crate) use row_key::{bytes_of, is_row_key, key_of, value_of};
 
 /// The plan without correlated subqueries that DataFusion cannot run.
 ///
@@ -49,6 +52,10 @@ impl FreshNames {
 }
 
 fn decorrelate_node(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
+    let plan = match plan {
+        LogicalPlan::Filter(filter) => conditions::below_laterals(filter)?,
+        other => other,
+    };
     let children = plan.map_children(|child| decorrelate_node(child, names).map(Transformed::yes));
     let plan = children?.data;
     match plan {
@@ -71,7 +78,7 @@ fn is_lateral(join: &Join) -> bool {
     outer_columns(&join.right).iter().any(|column| has_column(join.left.schema(), column))
 }
 
-fn join_laterally(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
+fn join_laterally(mut join: Join, names: &FreshNames) -> Result<LogicalPlan> {
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
         return datafusion::common::not_impl_err!("a lateral {} join", join.join_type);
     }
@@ -79,13 +86,14 @@ fn join_laterally(join: Join, names: &FreshNames) -> Result<LogicalPlan> {
         .into_iter()
         .filter(|column| has_column(join.left.schema(), column))
         .collect();
+    let joined_rows = conditions::joined_rows(&mut join)?;
     let left = Arc::unwrap_or_clone(join.left);
     if join.join_type == JoinType::Inner && is_row_function(&join.right) {
         let on = join.on.into_iter().map(|(left, right)| left.eq(right));
         let filter = on.chain(join.filter).reduce(Expr::and);
         return apply_to_rows(left, Arc::unwrap_or_clone(join.right), filter, names);
     }
-    let mut domain = Domain::new(&left, columns, names)?;
+    let mut domain = Domain::new(&joined_rows, columns, names)?;
     let (right, keys) = domain.push_into(Arc::unwrap_or_clone(join.right))?;
     let shown: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
     let on = join.on.into_iter().map(|(left, right)| left.eq(right));
@@ -102,6 +110,7 @@ fn is_row_function(plan: &LogicalPlan) -> bool {
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Union(_)
         | LogicalPlan::Unnest(_) => {
             !plan.expressions().iter().any(subquery::has_subquery)
                 && plan.inputs().into_iter().all(is_row_function)

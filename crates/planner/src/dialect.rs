@@ -9,6 +9,6 @@ mod parse;
 mod split;
 
 pub use ast::*;
-pub use build::{fold, no_rows, plain_query, plain_select, star_query};
+pub use build::{fold, no_rows, plain_query, plain_select, star_query, without_places};
 pub use guard::check_text;
 pub use parse::{parse_expr, parse_query, parse_sql, sql_type};

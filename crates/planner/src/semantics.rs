@@ -37,13 +37,14 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use weir_types::planted::{self, Bug};
 use weir_types::{Result, SqlType};
 
+use crate::functions::coercion::{Context, cast_context};
 use crate::functions::huge_number;
 
 pub(crate) use typing::PARAMETER_FIELD;
 
 pub use error::to_error;
 pub use filter::guard_filters;
-pub use prepare::{prepare, prepare_expr};
+pub use prepare::{Found, prepare, prepare_expr};
 pub use settings::TextFormats;
 pub use time::{bind_now, uses_now, volatility_problem};
 pub use window_keys::plain_window_keys;
@@ -62,17 +63,22 @@ pub fn apply(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
 }
 
 /// As [`apply`], for a query whose rows are to be stored: its outputs are brought to the types of the
-/// columns by assignment.
+/// columns by assignment. Without a column an output stays as it is.
 ///
 /// # Errors
 /// As [`apply`]; 42804 for an output that does not fit its column, 42601 for another number of outputs.
 pub fn apply_for_columns(
     plan: LogicalPlan,
-    columns: &[(&str, &SqlType)],
+    columns: &[Option<(&str, &SqlType)>],
     config: &ConfigOptions,
 ) -> Result<LogicalPlan> {
     let settings = settings::of(config)?;
     finish(resolve::resolve_for_columns(plan, columns, &settings)?, config)
+}
+
+/// True if a value of type `from` may be stored in a column of type `to`.
+pub fn is_assignable(from: &SqlType, to: &SqlType) -> bool {
+    cast_context(from, to).is_some_and(|needed| needed <= Context::Assignment)
 }
 
 fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {

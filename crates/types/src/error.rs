@@ -228,6 +228,8 @@ sql_states! {
     ProgramLimitExceeded = "54000", Exceeded;
     /// A statement too large or too deep.
     StatementTooComplex = "54001", Exceeded;
+    /// Too many columns, or items of CUBE.
+    TooManyColumns = "54011", Exceeded;
     /// Cancelled by the user or a timeout.
     QueryCanceled = "57014", Unavailable;
     /// The server is stopping.

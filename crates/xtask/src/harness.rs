@@ -7,11 +7,12 @@ use crate::{Result, cargo, progress};
 const ROUNDS: &str = "2000";
 
 /// Runs the rounds; `arguments` are `--rounds N`, `--seed N`, `--go-on`, which does not end at the first
-/// difference, `--small`, which makes much of few rows: hashes of 4 bits, threads for two rows, and
-/// `--force-recompute KINDS`, which makes views that do not follow changes by these operators.
+/// difference, `--small`, which makes much of few rows: hashes of 4 bits, threads for two rows,
+/// `--force-recompute KINDS`, which makes views that do not follow changes by these operators, and
+/// `--release`, which plays several times as many in the same time and shares the server's release build.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let (mut rounds, mut seed, mut recomputed) = (None, None, None);
-    let (mut goes_on, mut small) = (false, false);
+    let (mut goes_on, mut small, mut release) = (false, false, false);
     let mut rest = arguments;
     loop {
         rest = match rest {
@@ -35,13 +36,21 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
                 small = true;
                 rest
             }
+            ["--release", rest @ ..] => {
+                release = true;
+                rest
+            }
             [] => break,
             [other, ..] => return Err(format!("unknown argument of harness: {other}")),
         };
     }
     setup::provide(&[Need::Libclang, Need::CppCompiler, Need::PostgresServer])?;
     let mut command = cargo::building("test")?;
-    command.args(["--workspace", "--locked", "--test", "it", "--", "--nocapture"]);
+    command.args(["--workspace", "--locked", "--test", "it"]);
+    if release {
+        command.arg("--release");
+    }
+    command.args(["--", "--nocapture"]);
     command.arg("equality::views_equal_their_queries_and_postgres");
     match (seed, rounds) {
         // A seed alone replays its round.

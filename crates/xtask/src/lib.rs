@@ -24,7 +24,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [-- FILTERS]  run all tests, in one profile
-  harness [--rounds N] [--seed N] [--go-on] [--small] [--force-recompute KINDS]
+  harness [--rounds N] [--seed N] [--go-on] [--small] [--release] [--force-recompute KINDS]
                      run the equality harness alone, 2,000 rounds if nothing else is said
   lint               formatting, clippy, docs, licences, one arrow and datafusion, layers
   bench ingest       rows in, beside PostgreSQL; results go to benchmarks/results/

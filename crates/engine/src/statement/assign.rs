@@ -4,6 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::DataType;
 use weir_catalog::Column;
 use weir_connect::value::{ColumnBuilder, FormatSettings, display};
+use weir_planner::semantics::is_assignable;
 use weir_types::{Error, Result, SqlState, SqlType};
 
 /// `values` of type `from` as values of `column`.
@@ -58,13 +59,7 @@ pub(crate) fn as_type(
 /// # Errors
 /// 42804.
 pub(crate) fn check_type(from: &SqlType, column: &Column) -> Result<()> {
-    let to = &column.sql_type;
-    let fits = match (class(from), class(to)) {
-        (Class::Unknown, _) | (_, Class::Text) => true,
-        (Class::Other, Class::Other) => same_arrow(from, to),
-        (from, to) => from == to,
-    };
-    if fits || from == to { Ok(()) } else { Err(mismatch(from, column)) }
+    if is_assignable(from, &column.sql_type) { Ok(()) } else { Err(mismatch(from, column)) }
 }
 
 fn mismatch(from: &SqlType, column: &Column) -> Error {

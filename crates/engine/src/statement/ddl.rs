@@ -36,8 +36,8 @@ pub(super) async fn run(session: &Session, statement: &Statement) -> Result<Exec
         Statement::Drop { kind, names, if_exists, cascade } => {
             drop::run(session, *kind, names, *if_exists, *cascade).await
         }
-        Statement::Alter { kind, name, if_exists, action } => {
-            alter::run(session, *kind, name, *if_exists, action).await
+        Statement::Alter { kind, name, if_exists, actions } => {
+            alter::run(session, *kind, name, *if_exists, actions).await
         }
         Statement::Comment { target, text } => {
             alter::comment(session, target, text.as_deref()).await

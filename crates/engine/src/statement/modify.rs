@@ -12,15 +12,15 @@ use weir_delta::Delta;
 use weir_delta::equal::Sameness;
 use weir_delta::group::Groups;
 use weir_delta::rows;
-use weir_planner::bind::BoundQuery;
-use weir_planner::dialect::{self, Assignment, Statement};
+use weir_planner::bind::{BoundQuery, Targets};
+use weir_planner::dialect::{Assignment, Statement};
 use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
 use super::insert::{apply, assigned, column_position, quoted};
 use super::insert::{cast_unknown, data_type};
 use super::parameters::Parameters;
 use super::returning::{Returning, WithOthers, Written, plan_with_others, take_out};
-use super::{encode_change, query, row};
+use super::{encode_change, query, row, scaffold};
 use crate::commit::WriteSet;
 use crate::pins::Pin;
 use crate::session::{Execution, OutputColumn, Prepared, Session};
@@ -89,12 +89,17 @@ pub(super) fn plan(
         [] => WithOthers { items: parts.returning.to_vec(), others: Vec::new() },
         _ => take_out(object, &alias, parts.returning)?,
     };
-    let (text, targets) = select_text(catalog, object, &alias, &parts, &returned)?;
-    let parsed = dialect::parse_query(&text)?;
+    let (select, targets) = select_of(catalog, object, &alias, &parts, &returned)?;
+    let parsed = scaffold::query(select);
     let mut parameters = Parameters::declared(declared);
+    let columns = object.columns();
+    let mut assigned = vec![None; columns.len()];
+    let new = targets.iter().map(|target| &columns[*target]);
+    assigned.extend(new.map(|column| Some((column.name.as_str(), &column.sql_type))));
+    assigned.extend(returned.others.iter().map(|_| None));
     let found = query::with_binder(session, catalog, |binder| {
         let binder = weir_planner::bind::Binder { show_hidden: Some(object.id), ..binder.clone() };
-        binder.query(&parsed, parameters.known())
+        binder.query_for(Targets::Each(&assigned), &parsed, parameters.known(), &[])
     })?;
     parameters.add(&found);
     let fields = found.plan.schema().fields();
@@ -137,13 +142,13 @@ fn check_target(object: &Object, verb: &str) -> Result<()> {
 }
 
 /// The SELECT that gives old rows, new values and columns of others, and the assigned columns.
-fn select_text(
+fn select_of(
     catalog: &Catalog,
     object: &Object,
     alias: &str,
     parts: &Parts<'_>,
     returned: &WithOthers,
-) -> Result<(String, Vec<usize>)> {
+) -> Result<(sql::Select, Vec<usize>)> {
     let schema = quoted(catalog.schema_name(object.schema));
     let name = quoted(&object.name);
     // Without an alias another relation of the name can stand beside it, of another schema.
@@ -153,44 +158,51 @@ fn select_text(
         }
         _ => (format!("{schema}.{name} AS {}", quoted(alias)), quoted(alias)),
     };
-    let mut items: Vec<String> = object
+    let old: Vec<String> = object
         .columns()
         .iter()
         .enumerate()
         .map(|(idx, column)| format!("{alias}.{} AS \"o{idx}\"", quoted(&column.name)))
         .collect();
+    let mut select = scaffold::select(&format!("SELECT {} FROM {relation}", old.join(", ")))?;
     let mut targets = Vec::with_capacity(parts.assignments.len());
     for (value_idx, assignment) in parts.assignments.iter().enumerate() {
-        let target = column_position(object, &assignment.column)?;
+        let target = target_of(object, assignment)?;
         if targets.contains(&target) {
             return Err(Error::syntax(format!(
                 "multiple assignments to same column \"{}\"",
                 assignment.column
             )));
         }
-        let value = value_text(object, target, assignment.value.as_ref())?;
-        items.push(format!("{value} AS \"n{value_idx}\""));
+        let value = value_of(object, target, assignment.value.as_ref())?;
+        select.projection.push(scaffold::item(value, &format!("n{value_idx}")));
         targets.push(target);
     }
-    let others = returned.others.iter().enumerate();
-    items.extend(others.map(|(place, (meaning, _))| format!("{meaning} AS \"r{place}\"")));
-    let mut from = vec![relation];
-    from.extend(parts.others.iter().map(ToString::to_string));
-    let condition = parts.filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    let text = format!("SELECT {} FROM {}{condition}", items.join(", "), from.join(", "));
-    Ok((text, targets))
+    for (place, (meaning, _)) in returned.others.iter().enumerate() {
+        select.projection.push(scaffold::item(meaning.clone(), &format!("r{place}")));
+    }
+    select.from.extend_from_slice(parts.others);
+    select.selection = parts.filter.cloned();
+    Ok((select, targets))
 }
 
-/// The text of an assigned value; DEFAULT where there is none.
-pub(super) fn value_text(
+/// The column of an assignment.
+pub(super) fn target_of(object: &Object, assignment: &Assignment) -> Result<usize> {
+    column_position(object, &assignment.column)
+        .map_err(|error| error.with_position(assignment.position))
+}
+
+/// An assigned value; DEFAULT where there is none.
+pub(super) fn value_of(
     object: &Object,
     target: usize,
     value: Option<&sql::Expr>,
-) -> Result<String> {
+) -> Result<sql::Expr> {
     let column = &object.columns()[target];
     let Some(value) = value else {
         let default = column.default.as_deref().unwrap_or("NULL");
-        return Ok(format!("({})", row::default_text(column, default)?));
+        let default = scaffold::expr(&row::default_text(column, default)?)?;
+        return Ok(sql::Expr::Nested(Box::new(default)));
     };
     if column.generated.is_some() {
         return Err(Error::new(
@@ -200,7 +212,7 @@ pub(super) fn value_text(
     }
     let mut value = value.clone();
     cast_unknown(&mut value, &data_type(&column.sql_type)?);
-    Ok(format!("({value})"))
+    Ok(sql::Expr::Nested(Box::new(value)))
 }
 
 /// Runs a planned UPDATE or DELETE; a single statement that loses a race tries again.

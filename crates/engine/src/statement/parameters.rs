@@ -19,12 +19,12 @@ impl Parameters {
         &self.0
     }
 
-    /// A parameter, counted from 0, has that type, unless something told another before.
-    pub(super) fn tell(&mut self, parameter: usize, sql_type: &SqlType) {
+    /// A parameter, counted from 0, has that type, unless something told another before. Gives the one that it has.
+    pub(super) fn tell(&mut self, parameter: usize, sql_type: &SqlType) -> &SqlType {
         if self.0.len() <= parameter {
             self.0.resize(parameter + 1, None);
         }
-        self.0[parameter].get_or_insert_with(|| sql_type.clone());
+        self.0[parameter].get_or_insert_with(|| sql_type.clone())
     }
 
     /// Takes those of a part that was planned with what was known.

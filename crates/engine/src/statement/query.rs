@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, StoredRelation};
 use weir_connect::value::ColumnBuilder;
-use weir_planner::bind::{Binder, BoundColumn, BoundQuery, Origin};
+use weir_planner::bind::{Binder, BoundColumn, BoundQuery, Origin, Targets};
 use weir_planner::semantics;
 use weir_types::{Error, ObjectId, Result, SqlState, SqlType};
 
@@ -36,6 +36,20 @@ pub(crate) fn bind(
     parameters: &[Option<SqlType>],
 ) -> Result<BoundQuery> {
     with_binder(session, catalog, |binder| binder.query(query, parameters))
+}
+
+/// As [`bind`], of a query whose outputs are assigned to columns.
+///
+/// # Errors
+/// Of planning; 42804 for an output of a type that its column does not take.
+pub(crate) fn bind_for(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    targets: Targets<'_>,
+    query: &sql::Query,
+    parameters: &[Option<SqlType>],
+) -> Result<BoundQuery> {
+    with_binder(session, catalog, |binder| binder.query_for(targets, query, parameters, &[]))
 }
 
 /// Runs `act` with a binder of the session.

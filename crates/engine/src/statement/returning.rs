@@ -17,7 +17,7 @@ use weir_planner::bind::BoundQuery;
 use weir_types::Result;
 
 use super::parameters::Parameters;
-use super::{query, quoted};
+use super::{query, quoted, scaffold};
 use crate::pins::Pin;
 use crate::session::{Execution, RowTag, Session};
 
@@ -52,9 +52,10 @@ pub(super) fn plan_with_others(
     if items.is_empty() {
         return Ok(None);
     }
-    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
-    let text = format!("SELECT {} FROM {} AS {}", list.join(", "), quoted(ROWS), quoted(alias));
-    let parsed = weir_planner::dialect::parse_query(&text)?;
+    let rows = format!("SELECT * FROM {} AS {}", quoted(ROWS), quoted(alias));
+    let mut select = scaffold::select(&rows)?;
+    select.projection = items.to_vec();
+    let parsed = scaffold::query(select);
     let visible = object.columns().iter().filter(|column| !column.hidden);
     let schema = weir_planner::source::schema_of(visible);
     let fields = schema.fields().iter().chain(others).cloned();

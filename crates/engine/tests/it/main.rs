@@ -11,6 +11,7 @@ mod dump;
 mod harness;
 mod metrics;
 mod password;
+mod positions;
 mod savepoint;
 mod session;
 mod show_create;

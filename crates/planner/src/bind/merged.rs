@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::ast::{
     self as sql, Cte, Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
     SetExpr, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 use weir_types::{Error, Result, SqlState};
 
+use super::twins;
 use crate::names::relations::{constraint_of, ident_of};
 use crate::names::{self, fold};
 
@@ -234,7 +236,9 @@ impl Expander<'_> {
             let subquery = Box::new(query);
             *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
         }
-        let Some(alias) = ident_of(factor) else {
+        // Where it stands in FROM is not where a column is named.
+        let ident = ident_of(factor).map(|ident| Ident { span: Span::empty(), ..ident });
+        let Some(alias) = ident else {
             return Err(Error::unsupported(
                 "a relation without a name cannot be joined with USING",
             )
@@ -440,7 +444,7 @@ fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
     for (name, column) in names.iter_mut().zip(given) {
         *name = fold(&column.name);
     }
-    Some(names)
+    Some(twins::apart(names.into_iter()))
 }
 
 /// `SELECT *` of that relation.

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Column, Object, ObjectBody, ObjectName, StoredQuery, StoredRelation};
-use weir_types::{Error, Result, SqlState};
+use weir_types::{ColumnId, Error, Result, SqlState};
 
 use super::twins::NamedColumns;
 use super::{Binder, Met, Visible, as_view_columns, external, origin};
@@ -32,6 +32,14 @@ pub(super) struct Provider<'a> {
     /// Relations that the statement brings along.
     locals: &'a [(String, SchemaRef)],
     relation_planners: [Arc<dyn RelationPlanner>; 1],
+}
+
+/// The names of a table's columns.
+pub(super) struct KeyedColumns {
+    /// Those of the primary key.
+    pub(super) key: Vec<String>,
+    /// All that `*` shows.
+    pub(super) columns: Vec<String>,
 }
 
 /// A name as the catalog has it.
@@ -114,6 +122,42 @@ impl<'a> Provider<'a> {
         let object = catalog.lookup(&name, search_path);
         let columns = object.into_iter().flat_map(|object| object.columns());
         columns.map(|column| column.name.clone()).collect()
+    }
+
+    /// The primary key of a table of that name, and its columns; `None` where there is no such table, or no such key.
+    pub(super) fn keyed_columns(&self, name: &sql::ObjectName) -> Option<KeyedColumns> {
+        let name = folded(name)?;
+        let Binder { catalog, search_path, system, .. } = self.binder;
+        if name.schema.is_none() && self.locals.iter().any(|(local, _)| *local == name.name) {
+            return None;
+        }
+        let (object, named): (_, Vec<(ColumnId, String)>) = match self.pinned {
+            Some(query) => {
+                let is_meant = |stored: &&StoredRelation| {
+                    stored.schema == name.schema && stored.name == name.name
+                };
+                let stored = query.relations.iter().find(is_meant)?;
+                let named = stored.columns.iter().map(|(id, name, _)| (*id, name.clone()));
+                (catalog.get(stored.id)?, named.collect())
+            }
+            None => {
+                let mut schemas = search_path.effective().take_while(|_| name.schema.is_none());
+                if schemas.any(|schema| system.schema(schema, &name.name).is_some()) {
+                    return None;
+                }
+                let object = catalog.lookup(&name, search_path)?;
+                let visible = object.columns().iter().filter(|column| !column.hidden);
+                let named = visible.map(|column| (column.id, column.name.clone()));
+                (object, named.collect())
+            }
+        };
+        let ObjectBody::Table(table) = &object.body else { return None };
+        let name_of = |wanted: &ColumnId| {
+            named.iter().find(|(id, _)| id == wanted).map(|(_, name)| name.clone())
+        };
+        let key = table.primary_key.iter().map(name_of).collect::<Option<Vec<String>>>()?;
+        let columns = named.into_iter().map(|(_, name)| name).collect();
+        Some(KeyedColumns { key, columns })
     }
 
     fn source(&self, reference: &TableReference) -> Result<Arc<dyn TableSource>> {

@@ -61,7 +61,7 @@ impl RelationPlanner for NamedColumns {
 }
 
 /// The names, those that occur again with a suffix.
-fn apart(names: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn apart(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut found = Vec::new();
     for (column, name) in names.enumerate() {

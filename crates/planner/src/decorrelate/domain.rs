@@ -1,4 +1,5 @@
-//! The distinct outer values of a dependent join, and how they are carried through a plan.
+//! The distinct outer values of a dependent join, and how they are carried through a plan. Values that nothing but
+//! equality makes one are several: a subquery may ask for what tells them apart.
 
 use std::sync::Arc;
 
@@ -6,7 +7,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinConstraint, JoinType, NullEquality, not_impl_err};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, WindowFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Exists, InSubquery, SetComparison, WindowFunction,
+};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Filter, Join, Limit,
     LogicalPlan, LogicalPlanBuilder, Projection, SkipType, Sort, Subquery, Unnest, Window, lit,
@@ -14,8 +17,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::as_is::{as_is, distinct_as_is, group_as_is};
 use super::row_key::row_key;
-use super::subquery::replace_subqueries;
+use super::subquery::{plan_of, replace_subqueries};
 use super::{FreshNames, alias_plan, has_column, outer_columns, project_columns};
 
 /// The distinct values of some columns of an outer plan.
@@ -37,7 +41,8 @@ impl<'n> Domain<'n> {
             return Ok(Self { plan, outer, names });
         }
         let mut domain = Self::of_rows(outer_plan.clone(), outer, names)?;
-        domain.plan = LogicalPlanBuilder::from(domain.plan).distinct()?.build()?;
+        let keys = domain.plan.schema().columns();
+        domain.plan = distinct_as_is(domain.plan, &keys)?;
         Ok(domain)
     }
 
@@ -80,10 +85,7 @@ impl<'n> Domain<'n> {
         expr.exists(|expr| {
             Ok(match expr {
                 Expr::OuterReferenceColumn(_, column) => self.outer.contains(column),
-                Expr::ScalarSubquery(subquery) => self.is_used_by(&subquery.subquery),
-                Expr::Exists(exists) => self.is_used_by(&exists.subquery.subquery),
-                Expr::InSubquery(test) => self.is_used_by(&test.subquery.subquery),
-                _ => false,
+                other => plan_of(other).is_some_and(|plan| self.is_used_by(plan)),
             })
         })
         .expect("the visitor gives no error")
@@ -110,6 +112,10 @@ impl<'n> Domain<'n> {
                     negated: exists.negated,
                 })),
                 Expr::InSubquery(test) => Transformed::yes(Expr::InSubquery(InSubquery {
+                    subquery: bind_nested(test.subquery)?,
+                    ..test
+                })),
+                Expr::SetComparison(test) => Transformed::yes(Expr::SetComparison(SetComparison {
                     subquery: bind_nested(test.subquery)?,
                     ..test
                 })),
@@ -158,7 +164,7 @@ impl<'n> Domain<'n> {
             LogicalPlan::Aggregate(node) => self.push_into_aggregate(node),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let (input, keys) = self.push_into(Arc::unwrap_or_clone(input))?;
-                Ok((LogicalPlan::Distinct(Distinct::All(Arc::new(input))), keys))
+                Ok((distinct_as_is(input, &keys)?, keys))
             }
             LogicalPlan::Limit(node) => self.push_into_limit(node),
             LogicalPlan::Window(node) => self.push_into_window(node),
@@ -186,9 +192,16 @@ impl<'n> Domain<'n> {
             return Ok((plan, Vec::new()));
         }
         let (domain, keys) = self.relation()?;
-        if matches!(&plan, LogicalPlan::EmptyRelation(empty) if empty.produce_one_row) {
-            return Ok((domain, keys));
-        }
+        let plan = match plan {
+            plan if is_one_row(&plan) => return Ok((domain, keys)),
+            // Its literals stay outputs.
+            LogicalPlan::Projection(Projection { mut expr, input, .. }) if is_one_row(&input) => {
+                expr.extend(keys.iter().cloned().map(Expr::Column));
+                let plan = Projection::try_new(expr, Arc::new(domain))?;
+                return Ok((LogicalPlan::Projection(plan), keys));
+            }
+            plan => plan,
+        };
         let plan = LogicalPlanBuilder::from(plan).cross_join(domain)?.build()?;
         Ok((plan, keys))
     }
@@ -224,7 +237,7 @@ impl<'n> Domain<'n> {
         if groups.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
             return not_impl_err!("a correlated subquery with grouping sets");
         }
-        groups.extend(keys.iter().cloned().map(Expr::Column));
+        groups.extend(keys.iter().map(group_as_is));
         let defaults = node
             .aggr_expr
             .iter()
@@ -302,10 +315,8 @@ impl<'n> Domain<'n> {
             _ => Vec::new(),
         };
         let columns = input.schema().columns();
-        let number = row_number()
-            .partition_by(keys.iter().cloned().map(Expr::Column).collect())
-            .order_by(order)
-            .build()?;
+        let number =
+            row_number().partition_by(keys.iter().map(as_is).collect()).order_by(order).build()?;
         let name = self.names.make();
         let number_column = Expr::Column(Column::new_unqualified(name.as_str()));
         let shown = columns.iter().cloned().map(Expr::Column);
@@ -328,8 +339,7 @@ impl<'n> Domain<'n> {
             let taken = expr.clone().transform(|expr| match expr {
                 Expr::WindowFunction(function) => {
                     let mut function: WindowFunction = *function;
-                    let keys = keys.iter().cloned().map(Expr::Column);
-                    function.params.partition_by.extend(keys);
+                    function.params.partition_by.extend(keys.iter().map(as_is));
                     Ok(Transformed::yes(Expr::WindowFunction(Box::new(function))))
                 }
                 other => Ok(Transformed::no(other)),
@@ -433,11 +443,20 @@ fn bind_in_plan(
                     subquery: bind_in_subquery(test.subquery, &key_from_outside)?,
                     ..test
                 })),
+                Expr::SetComparison(test) => Transformed::yes(Expr::SetComparison(SetComparison {
+                    subquery: bind_in_subquery(test.subquery, &key_from_outside)?,
+                    ..test
+                })),
                 other => Transformed::no(other),
             })
         })
     })?;
     Ok(bound.data)
+}
+
+/// True for the relation that a SELECT without FROM reads.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::EmptyRelation(empty) if empty.produce_one_row)
 }
 
 fn is_over_sort(plan: &LogicalPlan) -> bool {
@@ -471,14 +490,24 @@ fn rename_keys(
     let prefix = names.make();
     let names: Vec<String> = (0..keys.len()).map(|i| format!("{prefix}_{i}")).collect();
     let columns = plan.schema().columns();
-    let own = columns.into_iter().filter(|column| !keys.contains(column)).map(Expr::Column);
-    let renamed = keys.iter().zip(&names).map(|(key, name)| Expr::Column(key.clone()).alias(name));
+    // Over a projection another one would hide its literals, whose types are still open, from a union.
+    let (outputs, input) = match plan {
+        LogicalPlan::Projection(Projection { expr, input, .. }) => (expr, input),
+        plan => (columns.iter().cloned().map(Expr::Column).collect(), Arc::new(plan)),
+    };
+    let output_of = |key: &Column| {
+        let position = columns.iter().position(|column| column == key);
+        position.map_or_else(|| Expr::Column(key.clone()), |at| outputs[at].clone().unalias())
+    };
+    let own = columns.iter().zip(&outputs).filter(|(column, _)| !keys.contains(column));
+    let own = own.map(|(_, output)| output.clone());
+    let renamed = keys.iter().zip(&names).map(|(key, name)| output_of(key).alias(name));
     let exprs = own.chain(renamed).collect();
-    let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+    let plan = LogicalPlan::Projection(Projection::try_new(exprs, input)?);
     Ok((plan, names))
 }
 
-/// Joins on equality of keys, where NULL equals NULL, and on the filter.
+/// Joins where keys are the same, NULL as NULL, and on the filter.
 pub(super) fn join_domain(
     left: LogicalPlan,
     right: LogicalPlan,

@@ -6,17 +6,20 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, not_impl_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{bool_or, count};
-use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
+use datafusion::logical_expr::expr::{Case, Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
-    binary_expr, lit, when,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    Subquery, binary_expr, lit, when,
 };
 
 use datafusion::scalar::ScalarValue;
 
+use super::as_is::group_as_is;
 use super::domain::{Domain, join_domain};
-use super::{FreshNames, alias_plan, decorrelate_node, has_column, outer_columns, single_value};
+use super::{
+    FreshNames, alias_plan, conditions, decorrelate_node, has_column, outer_columns, single_value,
+};
 
 /// The node with nested subquery plans decorrelated in themselves.
 pub(super) fn decorrelate_inside(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
@@ -95,6 +98,10 @@ enum Place {
 /// The node with every correlated subquery that DataFusion would refuse joined to its input.
 pub(super) fn replace_subqueries(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan> {
     let plan = decorrelate_inside(plan, names)?;
+    let plan = match plan {
+        LogicalPlan::Filter(filter) => LogicalPlan::Filter(conditions::with_exists(filter)?),
+        other => other,
+    };
     let place = match plan {
         LogicalPlan::Filter(_) => Place::Filter,
         LogicalPlan::Projection(_) => Place::Projection,
@@ -104,10 +111,14 @@ pub(super) fn replace_subqueries(plan: LogicalPlan, names: &FreshNames) -> Resul
     if !needs_work(&plan, place)? {
         return Ok(plan);
     }
+    let plan = match plan {
+        LogicalPlan::Filter(filter) => LogicalPlan::Filter(conditions::before_subqueries(filter)?),
+        other => other,
+    };
     let columns = plan.schema().columns();
     let input = plan.inputs()[0].clone();
     let n_input = input.schema().fields().len();
-    let mut joined = Joined { original: input.clone(), plan: input, names };
+    let mut joined = Joined { original: input.clone(), plan: input, names, guards: Vec::new() };
     let passes_input = !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
     let mut exprs = Vec::with_capacity(columns.len());
     for (i, expr) in plan.expressions().into_iter().enumerate() {
@@ -120,13 +131,21 @@ pub(super) fn replace_subqueries(plan: LogicalPlan, names: &FreshNames) -> Resul
             None => replaced,
         });
     }
-    let widened = joined.plan.schema().fields().len() > n_input;
+    let n_values = joined.plan.schema().fields().len() - n_input;
     let plan = plan.with_new_exprs(exprs, vec![joined.plan])?.recompute_schema()?;
-    if widened && passes_input {
-        let shown = columns.into_iter().map(Expr::Column);
-        return LogicalPlanBuilder::from(plan).project(shown)?.build();
+    if n_values == 0 || !passes_input {
+        return Ok(plan);
     }
-    Ok(plan)
+    let made = plan.schema().columns();
+    let shown = columns.into_iter().enumerate().map(|(i, column)| match made.get(i + n_values) {
+        // What a window adds is called after the subqueries in it.
+        Some(value) if i >= n_input => {
+            Expr::Column(value.clone()).alias_qualified(column.relation, column.name)
+        }
+        _ => Expr::Column(column),
+    });
+    let shown: Vec<Expr> = shown.collect();
+    LogicalPlanBuilder::from(plan).project(shown)?.build()
 }
 
 fn needs_work(plan: &LogicalPlan, place: Place) -> Result<bool> {
@@ -195,13 +214,12 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place, known: &[InSubque
     }
 }
 
-/// True where outer columns occur only in filters over inner joins.
+/// True where outer columns occur only in filters over inner joins. DataFusion loses those of a filter below an alias.
 fn has_plain_correlation(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Filter(filter) => {
             !has_correlated_subquery(&filter.predicate) && has_plain_correlation(&filter.input)
         }
-        LogicalPlan::SubqueryAlias(alias) => has_plain_correlation(&alias.input),
         LogicalPlan::Projection(projection) => {
             !projection.expr.iter().any(Expr::contains_outer)
                 && has_plain_correlation(&projection.input)
@@ -271,14 +289,36 @@ struct Joined<'n> {
     original: LogicalPlan,
     plan: LogicalPlan,
     names: &'n FreshNames,
+    /// What the rows meet for which the part of the expression is asked that is replaced.
+    guards: Vec<Expr>,
+}
+
+/// True for an expression of which one part decides whether another is asked, and so whether a subquery in it runs.
+fn is_asked_in_turn(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, right, .. }) => {
+            has_subquery(right)
+        }
+        // A subquery as the operand is asked first.
+        Expr::Case(case) => !case.expr.as_deref().is_some_and(has_subquery) && has_subquery(expr),
+        _ => false,
+    }
 }
 
 impl Joined<'_> {
     fn replace(&mut self, expr: Expr, place: Place) -> Result<Expr> {
-        let original = self.original.clone();
         let known = known_tests(&expr);
+        self.replace_in(expr, place, &known)
+    }
+
+    fn replace_in(&mut self, expr: Expr, place: Place, known: &[InSubquery]) -> Result<Expr> {
+        let original = self.original.clone();
         let replaced = expr.transform_down(|expr| {
-            if !is_replaced(&expr, &original, place, &known) {
+            if is_asked_in_turn(&expr) {
+                let replaced = self.replace_in_turn(expr, place, known)?;
+                return Ok(Transformed::new(replaced, true, TreeNodeRecursion::Jump));
+            }
+            if !is_replaced(&expr, &original, place, known) {
                 return Ok(Transformed::no(expr));
             }
             let value = match expr {
@@ -293,6 +333,57 @@ impl Joined<'_> {
         Ok(replaced.data)
     }
 
+    /// An expression that asks its parts in turn: subqueries in a part run for the rows that come to it, so that they
+    /// do not fail for others.
+    fn replace_in_turn(&mut self, expr: Expr, place: Place, known: &[InSubquery]) -> Result<Expr> {
+        let n_guards = self.guards.len();
+        let replaced = match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let first = self.replace_in(left.as_ref().clone(), place, known)?;
+                self.guard(if op == Operator::Or {
+                    left.is_not_true()
+                } else {
+                    left.is_not_false()
+                });
+                binary_expr(first, op, self.replace_in(*right, place, known)?)
+            }
+            Expr::Case(case) => Expr::Case(self.replace_in_branches(case, place, known)?),
+            other => other,
+        };
+        self.guards.truncate(n_guards);
+        Ok(replaced)
+    }
+
+    fn replace_in_branches(
+        &mut self,
+        case: Case,
+        place: Place,
+        known: &[InSubquery],
+    ) -> Result<Case> {
+        let Case { expr: operand, when_then_expr, else_expr } = case;
+        let mut branches = Vec::with_capacity(when_then_expr.len());
+        for (when, then) in when_then_expr {
+            let condition = match &operand {
+                Some(operand) => operand.as_ref().clone().eq(when.as_ref().clone()),
+                None => when.as_ref().clone(),
+            };
+            let when = self.replace_in(*when, place, known)?;
+            let n_guards = self.guards.len();
+            self.guard(condition.clone().is_true());
+            let then = self.replace_in(*then, place, known)?;
+            self.guards.truncate(n_guards);
+            self.guard(condition.is_not_true());
+            branches.push((Box::new(when), Box::new(then)));
+        }
+        let otherwise = else_expr.map(|expr| self.replace_in(*expr, place, known).map(Box::new));
+        Ok(Case::new(operand, branches, otherwise.transpose()?))
+    }
+
+    /// From here on rows are those that meet the condition, where it can be asked of the input alone.
+    fn guard(&mut self, condition: Expr) {
+        self.guards.extend(conditions::is_plain(&condition).then_some(condition));
+    }
+
     /// A column with the subquery's value for each row.
     fn join_scalar(&mut self, subquery: Subquery) -> Result<Expr> {
         let plan = Arc::unwrap_or_clone(subquery.subquery);
@@ -301,7 +392,8 @@ impl Joined<'_> {
             .filter(|column| has_column(self.original.schema(), column))
             .collect();
         let is_one_row = gives_one_row(&plan);
-        let mut domain = Domain::new(&self.original, outer, self.names)?;
+        let rows = conditions::filtered(self.original.clone(), self.guards.clone())?;
+        let mut domain = Domain::new(&rows, outer, self.names)?;
         let (inner, keys) = domain.push_into(plan)?;
         let value = inner.schema().columns()[0].clone();
         let (inner, keys) = name_columns(inner, &value, &keys, is_one_row, self.names)?;
@@ -448,10 +540,11 @@ fn name_columns(
         plan.build()?
     } else {
         let column = |name: &String| Expr::Column(Column::new_unqualified(name));
-        let groups: Vec<Expr> = names.iter().map(column).collect();
+        let groups = names.iter().map(|name| group_as_is(&Column::new_unqualified(name.as_str())));
         let single = single_value::single_value(column(&value_name)).alias(&value_name);
-        let shown = std::iter::once(column(&value_name)).chain(groups.clone());
-        plan.aggregate(groups.clone(), [single])?.project(shown)?.build()?
+        let grouped = Aggregate::try_new(Arc::new(plan.build()?), groups.collect(), vec![single])?;
+        let shown = std::iter::once(&value_name).chain(&names).map(column);
+        LogicalPlanBuilder::from(LogicalPlan::Aggregate(grouped)).project(shown)?.build()?
     };
     let plan = super::alias_plan(plan, prefix.as_str())?;
     let keys = plan.schema().columns().split_off(1);

@@ -69,8 +69,8 @@ pub enum Statement {
         name: ObjectName,
         /// A NOTICE instead of an error where it does not exist.
         if_exists: bool,
-        /// The change.
-        action: AlterAction,
+        /// The changes, one after the other; all or none.
+        actions: Vec<AlterAction>,
     },
     /// `COMMENT ON .. IS ..`.
     Comment {
@@ -79,6 +79,8 @@ pub enum Statement {
         /// `None` takes the comment away.
         text: Option<String>,
     },
+    /// `ANALYZE ..`, `VACUUM ..`.
+    Maintain(Maintain),
     /// `EXPLAIN [ANALYZE] [VERBOSE] [(..)] statement`.
     Explain {
         /// Run it and show times.
@@ -244,6 +246,8 @@ pub enum ConflictAction {
 pub struct Assignment {
     /// The column.
     pub column: String,
+    /// Where it is named: in characters of the statement, from 1.
+    pub position: usize,
     /// The value.
     pub value: Option<sql::Expr>,
 }
@@ -428,6 +432,24 @@ pub struct CreateSink {
     pub query_text: String,
     /// `WITH (name = value)`.
     pub options: BTreeMap<String, String>,
+}
+
+/// What Weir does by itself, and PostgreSQL when it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maintenance {
+    /// Statistics.
+    Analyze,
+    /// Space.
+    Vacuum,
+}
+
+/// `ANALYZE [table [(columns)], ..]`, `VACUUM ..`.
+#[derive(Clone, Debug)]
+pub struct Maintain {
+    /// Which of the two.
+    pub what: Maintenance,
+    /// Relations and columns of them; none for all.
+    pub relations: Vec<(ObjectName, Vec<String>)>,
 }
 
 /// The change of an ALTER.

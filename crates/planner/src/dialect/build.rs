@@ -1,15 +1,33 @@
 //! Parsed SQL that says nothing beyond its parts.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Ident, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Values, WildcardAdditionalOptions,
+    Expr, GroupByExpr, Ident, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, Values, VisitMut, WildcardAdditionalOptions, visit_expressions_mut,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 /// The name that an identifier means.
 #[must_use]
 pub fn fold(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Takes their places off the names in a text that is not the user's: an error must not point there.
+pub fn without_places(node: &mut impl VisitMut) {
+    let _: ControlFlow<()> = visit_expressions_mut(node, |expr| {
+        match expr {
+            Expr::Identifier(ident) => ident.span = Span::empty(),
+            Expr::CompoundIdentifier(idents) => {
+                idents.iter_mut().for_each(|ident| ident.span = Span::empty());
+            }
+            Expr::Value(value) => value.span = Span::empty(),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// VALUES without a row: stands where a body was taken from.

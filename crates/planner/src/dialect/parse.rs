@@ -12,6 +12,7 @@ mod dml;
 mod explain;
 mod grammar;
 mod kind;
+mod maintain;
 mod names;
 mod options;
 mod query;
@@ -39,8 +40,6 @@ pub use self::types::sql_type;
 
 /// PostgreSQL's statements that Weir does not have, and what to do instead.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("analyse", "Weir keeps no statistics that have to be collected."),
-    ("analyze", "Weir keeps no statistics that have to be collected."),
     ("call", ""),
     ("cluster", ""),
     ("do", ""),
@@ -54,7 +53,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("reindex", ""),
     ("revoke", ""),
     ("security", ""),
-    ("vacuum", "Weir frees space by itself."),
 ];
 
 /// The statements of a text, each with its own text and where that begins.
@@ -145,6 +143,8 @@ fn statement(c: &mut Cursor<'_>) -> Result<Statement> {
         "drop" => alter::drop(c),
         "comment" => alter::comment(c),
         "explain" => explain::explain(c),
+        "analyze" | "analyse" => maintain::analyze(c),
+        "vacuum" => maintain::vacuum(c),
         "show" => setting::show(c),
         "describe" | "desc" => setting::describe(c),
         "set" => setting::set(c),

@@ -251,8 +251,8 @@ impl AggregateUDFImpl for BoundAggregate {
 
     fn coerce_types(&self, types: &[DataType]) -> DfResult<Vec<DataType>> {
         let mut wanted = self.argument_types();
-        if self.row_function().is_some() {
-            // What DISTINCT goes by stands behind the text.
+        if self.is_ordered() {
+            // What DISTINCT goes by stands behind what is shown.
             wanted.extend_from_slice(types.get(wanted.len()..).unwrap_or_default());
         }
         if types.len() != wanted.len() {

@@ -98,16 +98,18 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("~(int2) -> int2", |call| unary::<Int16Type>(call, |a| !a)).total(),
     declare("~(int4) -> int4", |call| unary::<Int32Type>(call, |a| !a)).total(),
     declare("~(int8) -> int8", |call| unary::<Int64Type>(call, |a| !a)).total(),
-    declare("<<(int4, int4) -> int4", |call| {
-        bitwise::<Int32Type>(call, |a, n| a.wrapping_shl(n as u32))
+    declare("<<(int2, int4) -> int2", |call| {
+        shift::<Int16Type>(call, |a, n| i32::from(a).wrapping_shl(n) as i16)
     })
     .total(),
-    declare("<<(int8, int4) -> int8", |call| shift(call, i64::wrapping_shl)).total(),
-    declare(">>(int4, int4) -> int4", |call| {
-        bitwise::<Int32Type>(call, |a, n| a.wrapping_shr(n as u32))
+    declare("<<(int4, int4) -> int4", |call| shift::<Int32Type>(call, i32::wrapping_shl)).total(),
+    declare("<<(int8, int4) -> int8", |call| shift::<Int64Type>(call, i64::wrapping_shl)).total(),
+    declare(">>(int2, int4) -> int2", |call| {
+        shift::<Int16Type>(call, |a, n| i32::from(a).wrapping_shr(n) as i16)
     })
     .total(),
-    declare(">>(int8, int4) -> int8", |call| shift(call, i64::wrapping_shr)).total(),
+    declare(">>(int4, int4) -> int4", |call| shift::<Int32Type>(call, i32::wrapping_shr)).total(),
+    declare(">>(int8, int4) -> int8", |call| shift::<Int64Type>(call, i64::wrapping_shr)).total(),
 ];
 
 /// What the three integer types share.
@@ -282,9 +284,14 @@ fn bitwise<T: ArrowPrimitiveType>(
     Ok(call.primitive::<T>(values, call.nulls().cloned()))
 }
 
-fn shift(call: &Call<'_>, operation: fn(i64, u32) -> i64) -> Result<ArrayRef> {
-    let (value, bits) = (call.numbers::<Int64Type>(0), call.numbers::<Int32Type>(1));
-    call.each::<Int64Type>(|row| Ok(operation(value.at(row), bits.at(row) as u32)))
+/// A shift by a number of bits, of which those count that the processor looks at, as in PostgreSQL: a `smallint` is
+/// shifted as an `integer`.
+fn shift<T: ArrowPrimitiveType>(
+    call: &Call<'_>,
+    operation: fn(T::Native, u32) -> T::Native,
+) -> Result<ArrayRef> {
+    let (value, bits) = (call.numbers::<T>(0), call.numbers::<Int32Type>(1));
+    call.each::<T>(|row| Ok(operation(value.at(row), bits.at(row) as u32)))
 }
 
 /// What the two float types share.

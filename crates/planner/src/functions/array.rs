@@ -111,18 +111,24 @@ pub(super) struct Keys {
 impl Keys {
     /// The bytes of several arrays of one type, to be compared with each other.
     pub(super) fn of<const N: usize>(arrays: [&ArrayRef; N], of: &SqlType) -> Result<[Self; N]> {
-        let internal =
-            |error| Error::internal(format!("array elements cannot be compared: {error}"));
-        let arrays = arrays.map(|array| comparison_key::keys(array, of));
-        let nulls_last = SortOptions { descending: false, nulls_first: false };
-        let field = SortField::new_with_options(arrays[0].data_type().clone(), nulls_last);
-        let converter = RowConverter::new(vec![field]).map_err(internal)?;
-        let mut keys = Vec::with_capacity(N);
-        for array in arrays {
-            let rows = converter.convert_columns(&[array]).map_err(internal)?;
-            keys.push(Self { rows });
-        }
+        let keys = Self::of_all(arrays.into_iter(), of)?;
         keys.try_into().map_err(|_| Error::internal("as many keys as arrays"))
+    }
+
+    /// As [`Self::of`], of any number of arrays.
+    pub(super) fn of_all<'a>(
+        arrays: impl Iterator<Item = &'a ArrayRef>,
+        of: &SqlType,
+    ) -> Result<Vec<Self>> {
+        let internal = |error| Error::internal(format!("values cannot be compared: {error}"));
+        let arrays: Vec<ArrayRef> =
+            arrays.map(|array| comparison_key::keys(array, of)).collect::<Result<_>>()?;
+        let Some(first) = arrays.first() else { return Ok(Vec::new()) };
+        let nulls_last = SortOptions { descending: false, nulls_first: false };
+        let field = SortField::new_with_options(first.data_type().clone(), nulls_last);
+        let converter = RowConverter::new(vec![field]).map_err(internal)?;
+        let rows = |array| converter.convert_columns(&[array]).map_err(internal);
+        arrays.into_iter().map(|array| Ok(Self { rows: rows(array)? })).collect()
     }
 
     pub(super) fn at(&self, index: usize) -> &[u8] {
@@ -156,7 +162,7 @@ fn subscript(call: &Call<'_>, first: i64) -> Result<ArrayRef> {
 }
 
 /// The place of an argument's value for a row.
-fn value_index(argument: &Argument, row: usize) -> usize {
+pub(super) fn value_index(argument: &Argument, row: usize) -> usize {
     if argument.is_constant { 0 } else { row }
 }
 

@@ -4,9 +4,12 @@
 
 mod json_key;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Decimal128Array, StringViewArray,
+};
 use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNanoType,
 };
@@ -54,16 +57,51 @@ pub(crate) fn has_key(t: &SqlType) -> bool {
 }
 
 /// The keys of an array of that type: the array itself where values compare as they are.
-pub(super) fn keys(array: &ArrayRef, of: &SqlType) -> ArrayRef {
-    match array.data_type() {
-        _ if *of == SqlType::Char(None) => without_blanks(array),
-        DataType::Interval(_) => {
+///
+/// # Errors
+/// XX000 for elements that do not compare.
+pub(super) fn keys(array: &ArrayRef, of: &SqlType) -> Result<ArrayRef> {
+    Ok(match of {
+        SqlType::Char(None) => without_blanks(array),
+        SqlType::Interval => {
             let keys: Decimal128Array =
                 array.as_primitive::<IntervalMonthDayNanoType>().unary(interval::key);
             Arc::new(keys.with_data_type(DataType::Decimal128(KEY_DIGITS, 0)))
         }
+        SqlType::Jsonb => {
+            let texts = array.as_string_view();
+            bytes_of_each(texts.iter(), json_key::write)
+        }
+        SqlType::Array(element) => {
+            let lists = array.as_list::<i32>();
+            let [keys] = Keys::of([lists.values()], element)?;
+            let bounds = lists.value_offsets().windows(2);
+            let ranges = bounds.map(|bounds| bounds[0] as usize..bounds[1] as usize);
+            let ranges =
+                ranges.enumerate().map(|(row, range)| lists.is_valid(row).then_some(range));
+            bytes_of_each(ranges, |elements, out| array_key(&keys, elements, out))
+        }
         _ => equal_floats(array),
+    })
+}
+
+/// The bytes that are written for each value.
+fn bytes_of_each<T>(
+    values: impl Iterator<Item = Option<T>>,
+    write: impl Fn(T, &mut Vec<u8>),
+) -> ArrayRef {
+    let mut keys = BinaryBuilder::new();
+    let mut key = Vec::new();
+    for value in values {
+        let Some(value) = value else {
+            keys.append_null();
+            continue;
+        };
+        key.clear();
+        write(value, &mut key);
+        keys.append_value(&key);
     }
+    Arc::new(keys.finish())
 }
 
 /// The texts without the blanks at their ends.
@@ -108,19 +146,23 @@ fn json(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The keys of the elements, one behind the other, so that their bytes compare as the arrays do: a NULL is behind all
-/// else, and of arrays with the same beginning the shorter one is less.
 fn array(call: &Call<'_>) -> Result<ArrayRef> {
-    const ELEMENT: u8 = 1;
-    const END: u8 = 0;
     let lists = call.lists(0);
     let [keys] = Keys::of([lists.elements()], &call.element_type(0))?;
     call.each_bytes(|row, out| {
-        for element in lists.range(row).into_iter().flatten() {
-            out.push(ELEMENT);
-            out.extend_from_slice(keys.at(element));
-        }
-        out.push(END);
+        array_key(&keys, lists.range(row).unwrap_or_default(), out);
         Ok(())
     })
+}
+
+/// The keys of the elements, one behind the other, so that their bytes compare as the arrays do: a NULL is behind all
+/// else, and of arrays with the same beginning the shorter one is less.
+fn array_key(keys: &Keys, elements: Range<usize>, out: &mut Vec<u8>) {
+    const ELEMENT: u8 = 1;
+    const END: u8 = 0;
+    for element in elements {
+        out.push(ELEMENT);
+        out.extend_from_slice(keys.at(element));
+    }
+    out.push(END);
 }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringViewArray};
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::interleave;
 use arrow::datatypes::Int32Type;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::logical_expr::{Expr, ScalarUDF};
@@ -11,8 +12,10 @@ use datafusion::scalar::ScalarValue;
 use weir_delta::schema;
 use weir_types::{Error, RegKind, Result, SqlType};
 
+use super::array::{Keys, value_index};
 use super::call::Call;
 use super::overload::{Declaration, declare};
+use super::scalar::type_text;
 
 /// The function that gives its argument, and says that it can be NULL.
 pub(crate) const AS_NULLABLE: &str = "as nullable";
@@ -28,12 +31,16 @@ pub(crate) const DECLARATIONS: &[Declaration] = &[
     declare("least(variadic anycompatible) -> anycompatible", planned_otherwise).takes_null(),
     declare("nullif(anycompatible, anycompatible) -> anycompatible", planned_otherwise)
         .takes_null(),
-    declare("greatest char(variadic bpchar) -> bpchar", |call| extreme(call, Ordering::Greater))
-        .takes_null()
-        .total(),
-    declare("least char(variadic bpchar) -> bpchar", |call| extreme(call, Ordering::Less))
-        .takes_null()
-        .total(),
+    declare("greatest by key(variadic anycompatible) -> anycompatible", |call| {
+        extreme(call, Ordering::Greater)
+    })
+    .takes_null()
+    .total(),
+    declare("least by key(variadic anycompatible) -> anycompatible", |call| {
+        extreme(call, Ordering::Less)
+    })
+    .takes_null()
+    .total(),
     declare("pg_typeof(any) -> regtype", planned_otherwise).takes_null(),
     declare("num_nulls(variadic any) -> int4", |call| count(call, true)).takes_null().total(),
     declare("num_nonnulls(variadic any) -> int4", |call| count(call, false)).takes_null().total(),
@@ -73,26 +80,48 @@ pub(crate) fn type_literal(t: &SqlType) -> Expr {
     Expr::Literal(ScalarValue::Int64(Some(t.oid().into())), Some(metadata))
 }
 
-/// The function that GREATEST or LEAST is of `bpchar` without length, whose blanks DataFusion's compare.
-pub(crate) fn extreme_of_char(name: &str) -> Option<&'static str> {
+/// The name of the type that such a constant is.
+pub(crate) fn name_of_type(literal: &Expr) -> Option<String> {
+    let Expr::Literal(ScalarValue::Int64(Some(oid)), Some(metadata)) = literal else { return None };
+    let regtype = schema::field("type", &SqlType::Reg(RegKind::Type), false);
+    if *metadata != FieldMetadata::from(regtype.metadata()) {
+        return None;
+    }
+    let t = SqlType::from_oid(u32::try_from(*oid).ok()?)?;
+    Some(type_text(&t))
+}
+
+/// The function that GREATEST or LEAST is of values that compare by keys, where DataFusion's compares what they are
+/// kept as.
+pub(crate) fn extreme_by_key(name: &str) -> Option<&'static str> {
     match name {
-        "GREATEST" => Some("greatest char"),
-        "LEAST" => Some("least char"),
+        "GREATEST" => Some("greatest by key"),
+        "LEAST" => Some("least by key"),
         _ => None,
     }
 }
 
-/// The first of the greatest or least arguments, blanks at their ends aside.
+/// The first of the greatest or least arguments.
 fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<ArrayRef> {
-    let arguments: Vec<_> = (0..call.arguments.len()).map(|place| call.texts(place)).collect();
-    let key = |text: &str| text.trim_end_matches(' ').len();
+    let arrays = || call.arguments.iter().map(|argument| &argument.array);
+    let keys = Keys::of_all(arrays(), &call.types.returns)?;
+    let place = |argument: usize, row| (argument, value_index(&call.arguments[argument], row));
+    let key = |(argument, index): (usize, usize)| keys[argument].at(index);
     let found = (0..call.n_rows).map(|row| {
-        arguments.iter().filter_map(|texts| texts.get(row)).reduce(|best, text| {
-            let order = text[..key(text)].cmp(&best[..key(best)]);
-            if order == wanted { text } else { best }
-        })
+        let valid = (0..keys.len()).filter(|argument| !call.arguments[*argument].is_null(row));
+        let places = valid.map(|argument| place(argument, row));
+        let best = places.reduce(
+            |best, other| {
+                if key(other).cmp(key(best)) == wanted { other } else { best }
+            },
+        );
+        // Where all are NULL, the first is as good as any.
+        best.unwrap_or_else(|| place(0, row))
     });
-    Ok(Arc::new(found.collect::<StringViewArray>()))
+    let found: Vec<(usize, usize)> = found.collect();
+    let arrays: Vec<&dyn Array> = arrays().map(AsRef::as_ref).collect();
+    interleave(&arrays, &found)
+        .map_err(|error| Error::internal(format!("{} of its arguments: {error}", call.name)))
 }
 
 fn count(call: &Call<'_>, is_null: bool) -> Result<ArrayRef> {

@@ -35,6 +35,7 @@ pub(crate) enum Comparison {
 }
 
 impl Comparison {
+    /// That of an operator, or of a function that stands for one.
     pub(crate) fn of_symbol(symbol: &str) -> Option<Self> {
         Some(match symbol {
             "=" => Self::Equal,
@@ -43,6 +44,8 @@ impl Comparison {
             "<=" => Self::LessOrEqual,
             ">" => Self::Greater,
             ">=" => Self::GreaterOrEqual,
+            DISTINCT => Self::Distinct,
+            NOT_DISTINCT => Self::NotDistinct,
             _ => return None,
         })
     }
@@ -71,6 +74,15 @@ impl Comparison {
             Self::GreaterOrEqual => Operator::GtEq,
             Self::Distinct => Operator::IsDistinctFrom,
             Self::NotDistinct => Operator::IsNotDistinctFrom,
+        }
+    }
+
+    /// The function that it is planned as.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Distinct => DISTINCT,
+            Self::NotDistinct => NOT_DISTINCT,
+            other => other.symbol(),
         }
     }
 
@@ -249,6 +261,9 @@ pub(crate) fn comparisons() -> Vec<Declaration> {
     for list in [EQUAL, NOT_EQUAL, LESS, LESS_OR_EQUAL, GREATER, GREATER_OR_EQUAL] {
         declarations.extend(list.iter().map(|text| declare(text, planned_natively).total()));
     }
+    for text in TESTS {
+        declarations.push(declare(text, planned_natively).takes_null().total());
+    }
     declarations
 }
 
@@ -303,6 +318,12 @@ macro_rules! comparison {
         ]
     };
 }
+
+/// What `IS [NOT] DISTINCT FROM` is until the semantics choose an equality for the types.
+const TESTS: [&str; 2] =
+    ["is distinct from(any, any) -> bool", "is not distinct from(any, any) -> bool"];
+const DISTINCT: &str = "is distinct from";
+const NOT_DISTINCT: &str = "is not distinct from";
 
 const EQUAL: &[&str] = comparison!("=");
 const NOT_EQUAL: &[&str] = comparison!("<>");

@@ -215,6 +215,14 @@ impl Overload {
         fits.then(|| self.arguments.iter().chain(repeated.flatten()).collect())
     }
 
+    /// The array type that its results are of, whatever its arguments are.
+    pub(crate) fn fixed_list(&self) -> Option<&SqlType> {
+        match &self.returns {
+            Returns::Fixed(list @ SqlType::Array(_)) => Some(list),
+            _ => None,
+        }
+    }
+
     /// The types for a call that this function was chosen for; `None` where its polymorphic arguments
     /// do not go together. `constants` are the values of arguments that are integer constants.
     pub(crate) fn types(

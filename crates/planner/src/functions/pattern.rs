@@ -7,6 +7,7 @@
 mod dialect;
 mod functions;
 mod like;
+mod quantified;
 
 use std::collections::VecDeque;
 
@@ -18,7 +19,19 @@ use super::overload::Declaration;
 
 /// The functions of this module.
 pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    functions::DECLARATIONS.iter().chain(like::DECLARATIONS)
+    let quantified = quantified::DECLARATIONS.as_flattened().iter();
+    functions::DECLARATIONS.iter().chain(like::DECLARATIONS).chain(quantified)
+}
+
+/// What `LIKE` asks for, where the operator of that symbol is one: negated, and in any case of letters.
+pub(crate) fn like_of_symbol(symbol: &str) -> Option<(bool, bool)> {
+    match symbol {
+        "~~" => Some((false, false)),
+        "!~~" => Some((true, false)),
+        "~~*" => Some((false, true)),
+        "!~~*" => Some((true, true)),
+        _ => None,
+    }
 }
 
 /// What the letters of a flags argument ask for.

@@ -72,6 +72,14 @@ impl Function {
         }
     }
 
+    /// The list that every function of so many arguments gives; `None` where they give others.
+    fn list_of(&self, n_arguments: usize) -> Option<&SqlType> {
+        let mut fitting =
+            self.overloads.0.iter().filter(|overload| overload.patterns(n_arguments).is_some());
+        let list = fitting.next()?.fixed_list()?;
+        fitting.all(|overload| overload.fixed_list() == Some(list)).then_some(list)
+    }
+
     fn call_text(&self, given: &[SqlType]) -> String {
         let types: Vec<String> = given.iter().map(type_text).collect();
         match (self.is_operator, types.as_slice()) {
@@ -109,7 +117,7 @@ const FUNCTION_HINT: &str = "No function matches the given name and argument typ
                              add explicit type casts.";
 
 /// The name of a type without its modifier.
-fn type_text(t: &SqlType) -> String {
+pub(super) fn type_text(t: &SqlType) -> String {
     match t {
         SqlType::Char(_) => "character".to_owned(),
         SqlType::Array(element) => format!("{}[]", type_text(element)),
@@ -155,7 +163,7 @@ impl ScalarUDFImpl for Function {
     }
 
     /// While a query is planned, types below may not be final: where they do not fit, the type stays
-    /// open, and the error is left to the semantics.
+    /// open, and the error is left to the semantics. But for a list, which is a list to `unnest` at once.
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DfResult<FieldRef> {
         let given: Vec<SqlType> = args
             .arg_fields
@@ -167,7 +175,10 @@ impl ScalarUDFImpl for Function {
             args.scalar_arguments.iter().map(|scalar| scalar.and_then(constant)).collect();
         Ok(Arc::new(match self.choose(&given, &constants) {
             Ok((_, types)) => schema::field(&self.name, &types.returns, true),
-            Err(_) => Field::new(&self.name, DataType::Null, true),
+            Err(_) => match self.list_of(given.len()) {
+                Some(list) => schema::field(&self.name, list, true),
+                None => Field::new(&self.name, DataType::Null, true),
+            },
         }))
     }
 

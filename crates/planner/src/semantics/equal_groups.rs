@@ -3,7 +3,7 @@
 //!
 //! Grouping is by keys that such values have in common, and shows of each group the value that comes first in
 //! a fixed order, where PostgreSQL shows whichever it met first. A group of floats shows its key: of the two zeros
-//! the positive one.
+//! the positive one. Keys that are marked as they are (`decorrelate/as_is.rs`) group by what tells values apart.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Distinct, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, when,
+    Aggregate, AggregateUDF, Distinct, Expr, ExprSchemable, GroupingSet, LogicalPlan,
+    LogicalPlanBuilder, when,
 };
 use weir_connect::value::FormatSettings;
 use weir_delta::schema::sql_type;
@@ -21,6 +22,7 @@ use weir_types::{Error, Result, SqlType};
 
 use super::error::to_error;
 use super::expression::Resolver;
+use crate::decorrelate::{bytes_of, taken_as_is, value_of};
 use crate::functions::aggregate;
 use crate::functions::cast::native;
 use crate::functions::comparison_key::COMPARISON_KEY;
@@ -37,6 +39,11 @@ pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
                 if has_equal_values(&aggregate.group_expr, &aggregate.input)? =>
             {
                 Transformed::yes(by_keys(aggregate, settings).map_err(external)?)
+            }
+            LogicalPlan::Aggregate(aggregate)
+                if aggregate.group_expr.iter().any(|key| taken_as_is(key).is_some()) =>
+            {
+                Transformed::yes(without_marks(aggregate)?)
             }
             LogicalPlan::Distinct(Distinct::All(input))
                 if input.schema().fields().iter().any(|field| is_looser(&sql_type(field))) =>
@@ -66,8 +73,15 @@ fn is_looser(sql_type: &SqlType) -> bool {
     }
 }
 
+/// The aggregate by the values that its keys mark, of which equal ones are the same.
+fn without_marks(aggregate: Aggregate) -> DfResult<LogicalPlan> {
+    let Aggregate { input, group_expr, aggr_expr, .. } = aggregate;
+    let unmarked = |key: Expr| taken_as_is(&key).cloned().unwrap_or(key);
+    let groups = group_expr.into_iter().map(unmarked).collect();
+    Aggregate::try_new(input, groups, aggr_expr).map(LogicalPlan::Aggregate)
+}
+
 fn type_of(expr: &Expr, schema: &DFSchema) -> DfResult<SqlType> {
-    use datafusion::logical_expr::ExprSchemable;
     Ok(sql_type(&expr.to_field(schema)?.1))
 }
 
@@ -97,13 +111,21 @@ fn by_keys(aggregate: Aggregate, settings: &Arc<FormatSettings>) -> Result<Logic
             continue;
         };
         let sql_type = type_of(expr, input.schema()).map_err(to_error)?;
+        let marked = taken_as_is(expr);
         if !is_looser(&sql_type) {
             shown.push(of_output);
+            replaced.extend(marked.map(|value| (expr.clone(), value.clone())));
             continue;
         }
-        let key = key_of(expr)?;
+        let key = match marked {
+            Some(value) => bytes_of(value.clone()),
+            None => key_of(expr)?,
+        };
         let key_column = Expr::Column(Column::new_unqualified(key.schema_name().to_string()));
-        let value = if matches!(sql_type, SqlType::Float4 | SqlType::Float8) {
+        let value = if marked.is_some() {
+            let data_type = expr.get_type(input.schema()).map_err(to_error)?;
+            native(value_of(key_column, data_type), &sql_type)
+        } else if matches!(sql_type, SqlType::Float4 | SqlType::Float8) {
             key_column
         } else {
             let name = format!("__shown_{place}");

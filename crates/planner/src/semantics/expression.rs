@@ -9,9 +9,10 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
+use datafusion::functions::core::r#struct::StructFunc;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, Between, Case, Cast, InList, InSubquery, Like,
-    Placeholder, ScalarFunction, SetComparison, Sort as SortKey,
+    AggregateFunction, AggregateFunctionParams, Between, Case, Cast, InSubquery, Like, Placeholder,
+    ScalarFunction, SetComparison, Sort as SortKey,
 };
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Subquery, not,
@@ -21,23 +22,23 @@ use weir_connect::value::FormatSettings;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
 
-use self::comparison::compared_numeric;
 use super::error::to_error;
 use super::filter::can_fail;
 use super::resolve::{open, settle};
 use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
-    literals_as, to_common, type_of,
+    to_common, type_of,
 };
+use crate::decorrelate::{bytes_of, taken_as_is};
 use crate::functions::aggregate::{Aggregate, BoundAggregate, is_of_texts};
 use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
-use crate::functions::coercion::{Context, common_type};
+use crate::functions::coercion::Context;
 use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
 use crate::functions::conditional::AS_NULLABLE;
 use crate::functions::operator::{self, Comparison};
 use crate::functions::overload::Constant;
 use crate::functions::scalar::{Bound, Function, external};
-use crate::functions::{ListItem, TypeMark, array, clock, conditional, library};
+use crate::functions::{ListItem, TypeMark, array, clock, conditional, library, pattern};
 
 /// Types the expressions of one plan node.
 pub(super) struct Resolver<'a> {
@@ -153,7 +154,13 @@ impl Resolver<'_> {
             _ => return self.foreign_cast(cast),
         }
         let to = schema::sql_type(&cast.field);
-        let typed = self.typed(*cast.expr)?;
+        let mut typed = self.typed(*cast.expr)?;
+        if cast::is_kept_as_text(&to)
+            && let Some(name) = conditional::name_of_type(&typed.expr)
+        {
+            let literal = Expr::Literal(ScalarValue::Utf8(Some(name)), None);
+            typed = Typed { expr: literal, sql_type: SqlType::Unknown };
+        }
         Ok(convert(typed, &to, Context::Explicit, self.settings)?.expr)
     }
 
@@ -229,6 +236,10 @@ impl Resolver<'_> {
                 let [left, right] = two(args)?;
                 return self.compare(comparison, left, right);
             }
+            if let Some((negated, case_insensitive)) = pattern::like_of_symbol(func.name()) {
+                let [expr, pattern] = two(args)?.map(Box::new);
+                return self.like(Like::new(negated, expr, pattern, None, case_insensitive));
+            }
             if let Some(special) = conditional::Special::of(func.name()) {
                 return self.special(special, args);
             }
@@ -299,8 +310,11 @@ impl Resolver<'_> {
                     typed.push(self.typed(argument)?);
                 }
                 let (args, sql_type) = to_common(typed, name, self.settings)?;
-                if sql_type == SqlType::Char(None)
-                    && let Some(extreme) = conditional::extreme_of_char(name)
+                if name != "COALESCE" {
+                    check_order(&sql_type)?;
+                }
+                if has_key(&sql_type)
+                    && let Some(extreme) = conditional::extreme_by_key(name)
                 {
                     return self.call(extreme, args);
                 }
@@ -355,6 +369,16 @@ impl Resolver<'_> {
     }
 
     fn keyed(&self, expr: Expr) -> Result<Expr> {
+        if let Some(value) = taken_as_is(&expr) {
+            let is_told_apart = has_key(&type_of(value, self.schema)?);
+            return Ok(if is_told_apart { bytes_of(value.clone()) } else { value.clone() });
+        }
+        if let Expr::ScalarFunction(call) = &expr
+            && call.func.inner().is::<StructFunc>()
+        {
+            let ScalarFunction { func, args } = call.clone();
+            return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, self.keys(args)?)));
+        }
         // The key of a float is a float.
         let is_key = matches!(&expr, Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY);
         if !is_key && has_key(&type_of(&expr, self.schema)?) {
@@ -423,57 +447,17 @@ impl Resolver<'_> {
         Ok(if negated { not(both) } else { both })
     }
 
-    fn in_list(&self, in_list: InList) -> Result<Expr> {
-        let InList { expr, list, negated } = in_list;
-        let mut items = std::iter::once(*expr)
-            .chain(list)
-            .map(|item| self.typed(item))
-            .collect::<Result<Vec<_>>>()?;
-        let types = |items: &[Typed]| -> Vec<SqlType> {
-            items.iter().map(|item| item.sql_type.clone()).collect()
-        };
-        let Some(mut common) = common_type(&types(&items)) else {
-            let expr = items.remove(0);
-            return self.any_equal(&expr.expr, items, negated);
-        };
-        if matches!(common, SqlType::Numeric(_)) {
-            items = literals_as(items, &SqlType::Numeric(None), self.settings)?;
-            common = common_type(&types(&items)).unwrap_or(common);
-        }
-        // There must be an equality for the type: json, for one, has none.
-        library::function("=")?.choose(&[common.clone(), common.clone()], &[])?;
-        let common = compared_numeric(common, &types(&items));
-        let item = |typed: Typed| -> Result<Expr> {
-            let typed = self.literal_as(typed, &common)?;
-            let item = self.as_compared(typed, &common)?;
-            // Lists are looked up by the bits of a value.
-            if is_float(&common) { self.keyed(item) } else { Ok(item) }
-        };
-        let mut list = items.into_iter().map(item).collect::<Result<Vec<_>>>()?;
-        let expr = list.remove(0);
-        Ok(Expr::InList(InList::new(Box::new(expr), list, negated)))
-    }
-
-    /// `IN` over items of types without a common one: each is compared by itself.
-    fn any_equal(&self, expr: &Expr, items: Vec<Typed>, negated: bool) -> Result<Expr> {
-        let mut any: Option<Expr> = None;
-        for item in items {
-            let is_equal = self.compare(Comparison::Equal, expr.clone(), item.expr)?;
-            any = Some(match any {
-                Some(before) => before.or(is_equal),
-                None => is_equal,
-            });
-        }
-        let any = any.ok_or_else(|| Error::internal("an IN list has no items"))?;
-        Ok(if negated { not(any) } else { any })
-    }
-
     fn case(&self, mut case: Case) -> Result<Expr> {
         if let Some(operand) = case.expr.take() {
             case.expr = Some(Box::new(self.settled(*operand)?));
         }
         let mut conditions = Vec::with_capacity(case.when_then_expr.len());
         let mut results = Vec::with_capacity(case.when_then_expr.len() + 1);
+        // The default is what decides on the type before all others.
+        let has_else = case.else_expr.is_some();
+        if let Some(otherwise) = case.else_expr {
+            results.push(self.typed(*otherwise)?);
+        }
         for (when, then) in case.when_then_expr {
             conditions.push(match &case.expr {
                 Some(operand) => {
@@ -483,12 +467,9 @@ impl Resolver<'_> {
             });
             results.push(self.typed(*then)?);
         }
-        let has_else = case.else_expr.is_some();
-        if let Some(otherwise) = case.else_expr {
-            results.push(self.typed(*otherwise)?);
-        }
-        let (mut results, sql_type) = to_common(results, "CASE", self.settings)?;
-        let otherwise = if has_else { results.pop() } else { None };
+        let (results, sql_type) = to_common(results, "CASE", self.settings)?;
+        let mut results = results.into_iter();
+        let otherwise = if has_else { results.next() } else { None };
         let branches = conditions
             .into_iter()
             .zip(results)
@@ -539,14 +520,24 @@ impl Resolver<'_> {
             .collect()
     }
 
-    /// Arguments of which equal ones are one to DISTINCT. Where only their number counts, their keys do as well.
+    /// Arguments of which equal ones are one to DISTINCT. Where only their number counts, their keys do as well; what is
+    /// collected has its key behind it.
     fn distinct_arguments(&self, function: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
-        args.into_iter()
-            .map(|argument| {
-                let is_float = is_float(&type_of(&argument, self.schema)?);
-                if is_float || function == "count" { self.keyed(argument) } else { Ok(argument) }
-            })
-            .collect()
+        let mut distinct = Vec::with_capacity(args.len() + 1);
+        for argument in args {
+            let is_float = is_float(&type_of(&argument, self.schema)?);
+            let by_key = is_float || function == "count";
+            distinct.push(if by_key { self.keyed(argument)? } else { argument });
+        }
+        if function == "array_agg"
+            && let [argument] = distinct.as_slice()
+        {
+            let key = self.keyed(argument.clone())?;
+            if key != *argument {
+                distinct.push(key);
+            }
+        }
+        Ok(distinct)
     }
 
     fn settled_all(&self, exprs: Vec<Expr>) -> Result<Vec<Expr>> {
@@ -645,6 +636,17 @@ fn orders_by_arguments(params: &AggregateFunctionParams) -> Result<()> {
         SqlState::InvalidColumnReference,
         "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
     ))
+}
+
+/// 42883 for a type without an order.
+fn check_order(t: &SqlType) -> Result<()> {
+    let found = library::function("<")?.choose(&[t.clone(), t.clone()], &[]);
+    found.map(|_| ()).map_err(|_| {
+        Error::new(
+            SqlState::UndefinedFunction,
+            format!("could not identify a comparison function for type {t}"),
+        )
+    })
 }
 
 fn is_float(t: &SqlType) -> bool {

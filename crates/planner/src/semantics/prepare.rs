@@ -9,6 +9,7 @@ mod casts;
 mod expression;
 mod grouping;
 mod relation;
+mod row_in;
 mod rows;
 mod set_returning;
 mod sublink;
@@ -25,12 +26,23 @@ use weir_types::{Error, Result};
 use self::build::{call, cast, list_item};
 use crate::functions::huge_number;
 
+/// What a query was found to have on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// GROUP BY or HAVING.
+    pub groups: bool,
+    /// A function in FROM whose column is not named like the relation.
+    pub values: bool,
+}
+
 /// Rewrites a query and the queries in it.
 ///
 /// # Errors
 /// 0A000 for forms that cannot be planned.
-pub fn prepare(query: &mut Query) -> Result<()> {
-    finish(VisitMut::visit(query, &mut Rewriter))
+pub fn prepare(query: &mut Query) -> Result<Found> {
+    let mut rewriter = Rewriter::default();
+    finish(VisitMut::visit(query, &mut rewriter))?;
+    Ok(rewriter.found)
 }
 
 /// Rewrites an expression and the queries in it.
@@ -38,7 +50,7 @@ pub fn prepare(query: &mut Query) -> Result<()> {
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_expr(expr: &mut Expr) -> Result<()> {
-    finish(VisitMut::visit(expr, &mut Rewriter))
+    finish(VisitMut::visit(expr, &mut Rewriter::default()))
 }
 
 fn finish(flow: ControlFlow<Error>) -> Result<()> {
@@ -48,7 +60,10 @@ fn finish(flow: ControlFlow<Error>) -> Result<()> {
     }
 }
 
-struct Rewriter;
+#[derive(Default)]
+struct Rewriter {
+    found: Found,
+}
 
 fn step(result: Result<()>) -> ControlFlow<Error> {
     match result {
@@ -66,13 +81,14 @@ impl VisitorMut for Rewriter {
         casts::mark(query);
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
-        step(selects(&mut query.body))?;
+        step(selects(&mut query.body, &mut self.found))?;
         lists(&mut query.body);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<Error> {
         relation::rewrite(relation);
+        self.found.values |= relation::has_value(relation);
         ControlFlow::Continue(())
     }
 
@@ -108,15 +124,17 @@ fn fetch_as_limit(query: &mut Query) -> Result<()> {
 }
 
 /// What is refused or rewritten in each SELECT of a query.
-fn selects(body: &mut SetExpr) -> Result<()> {
+fn selects(body: &mut SetExpr, found: &mut Found) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
             whole_row::check(select)?;
+            found.groups |= select.having.is_some() || grouping::groups(select);
+            grouping::spell_out(select)?;
             grouping::name_positions(select)
         }
         SetExpr::SetOperation { left, right, .. } => {
-            selects(left)?;
-            selects(right)
+            selects(left, found)?;
+            selects(right, found)
         }
         _ => Ok(()),
     }
@@ -146,11 +164,12 @@ fn lists(body: &mut SetExpr) {
     }
 }
 
-/// DataFusion's planner gives each NULL the type that it takes for the column's. A huge number is a call.
+/// DataFusion's planner gives each NULL the type that it takes for the column's, and refuses a truth value beside
+/// others. A huge number is a call.
 fn is_plain_literal(item: &Expr) -> bool {
     match item {
         Expr::Value(value) => match &value.value {
-            Value::Null => false,
+            Value::Null | Value::Boolean(_) => false,
             Value::Number(digits, _) => !huge_number::is_huge(digits),
             _ => true,
         },
@@ -194,6 +213,8 @@ mod tests {
             ("(a, b) < (1, 2)", "(a < 1 OR a = 1 AND b < 2)"),
             ("x = ANY(y)", "\"any =\"(x, y)"),
             ("x <> ALL(y)", "\"all <>\"(x, y)"),
+            ("x NOT ILIKE ANY (y)", "\"any !~~*\"(x, y)"),
+            ("x BETWEEN SYMMETRIC 2 AND 1", "(x BETWEEN 2 AND 1 OR x BETWEEN 1 AND 2)"),
             ("'t'::regclass", "\"regclass\"('t')"),
             ("'t'::regclass::text", "\"regclass_text\"('t')"),
             ("@ -5", "\"@\"((-5))"),
@@ -214,6 +235,14 @@ mod tests {
                 "SELECT * FROM UNNEST(\"generate_series_list\"(1, 3)) AS g (g)",
             ),
             ("SELECT * FROM unnest(a) AS t(x)", "SELECT * FROM UNNEST(a) AS t (x)"),
+            (
+                "SELECT * FROM jsonb_array_elements(a) AS x",
+                "SELECT * FROM UNNEST(\"jsonb_array_elements_list\"(a)) AS x (\"value\")",
+            ),
+            (
+                "SELECT a FROM t GROUP BY ROLLUP ((a, b), a)",
+                "SELECT a FROM t GROUP BY GROUPING SETS ((a, b), (a, b), ())",
+            ),
             (
                 "SELECT * FROM lower('A')",
                 "SELECT * FROM (SELECT lower('A') AS \"lower\") AS \"lower\"",

@@ -42,7 +42,7 @@ pub(super) fn resolve(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
 /// The plan with all types told, and with outputs of the types of those columns.
 pub(super) fn resolve_for_columns(
     plan: LogicalPlan,
-    columns: &[(&str, &SqlType)],
+    columns: &[Option<(&str, &SqlType)>],
     settings: &Arc<FormatSettings>,
 ) -> Result<LogicalPlan> {
     let n_outputs = plan.schema().fields().len();
@@ -57,9 +57,10 @@ pub(super) fn resolve_for_columns(
             format!("INSERT has more {} than {}", more.0, more.1),
         ));
     }
-    match plan {
-        LogicalPlan::Values(values) => assign_values(values, columns, settings),
-        plan => assign_outputs(open(plan, settings)?, columns, settings),
+    let all: Option<Vec<(&str, &SqlType)>> = columns.iter().copied().collect();
+    match (plan, all) {
+        (LogicalPlan::Values(values), Some(columns)) => assign_values(values, &columns, settings),
+        (plan, _) => assign_outputs(open(plan, settings)?, columns, settings),
     }
 }
 
@@ -90,7 +91,7 @@ fn assign_values(
 
 fn assign_outputs(
     plan: LogicalPlan,
-    columns: &[(&str, &SqlType)],
+    columns: &[Option<(&str, &SqlType)>],
     settings: &Arc<FormatSettings>,
 ) -> Result<LogicalPlan> {
     let (exprs, input) = match plan {
@@ -105,7 +106,12 @@ fn assign_outputs(
     let mut assigned = Vec::with_capacity(exprs.len());
     for (expr, column) in exprs.into_iter().zip(columns) {
         let name = names.save(&expr);
-        assigned.push(name.restore(assign(Typed::new(expr, &schema)?, *column, settings)?));
+        let typed = Typed::new(expr, &schema)?;
+        let expr = match column {
+            Some(column) => assign(typed, *column, settings)?,
+            None => settled(typed, settings)?,
+        };
+        assigned.push(name.restore(expr));
     }
     Projection::try_new(assigned, input).map(LogicalPlan::Projection).map_err(to_error)
 }
@@ -392,14 +398,18 @@ pub(super) fn settle(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resul
     for expr in projection.expr {
         let name = names.save(&expr);
         let typed = Typed::new(expr, &schema)?;
-        exprs.push(if typed.sql_type == SqlType::Unknown {
-            name.restore(convert(typed, &SqlType::Text, Context::Implicit, settings)?.expr)
-        } else {
-            typed.expr
-        });
+        exprs.push(name.restore(settled(typed, settings)?));
     }
     let projection = Projection::try_new(exprs, projection.input).map_err(to_error)?;
     Ok(LogicalPlan::Projection(projection))
+}
+
+/// An output, as text where its type is open.
+fn settled(typed: Typed, settings: &Arc<FormatSettings>) -> Result<Expr> {
+    if typed.sql_type != SqlType::Unknown {
+        return Ok(typed.expr);
+    }
+    Ok(convert(typed, &SqlType::Text, Context::Implicit, settings)?.expr)
 }
 
 fn settle_inputs(node: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {

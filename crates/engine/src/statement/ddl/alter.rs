@@ -22,16 +22,47 @@ pub(super) async fn run(
     kind: RelationKind,
     name: &ObjectName,
     if_exists: bool,
-    action: &AlterAction,
+    actions: &[AlterAction],
 ) -> Result<Execution> {
     let catalog = session.catalog();
     let tag = format!("ALTER {}", object_kind(kind).as_str().to_uppercase());
     let Some(object) = find(session, &catalog, kind, name, if_exists)? else {
         return Ok(Execution::Done { tag });
     };
+    if let [action] = actions {
+        return match edit_of(session, &catalog, &object, action).await? {
+            Some(edit) => edit_object(session, &object, edit, &tag).await,
+            None => Ok(Execution::Done { tag }),
+        };
+    }
+    // Each sees what those before it did.
+    let mut altered = object.as_ref().clone();
+    let mut scratch = Catalog::clone(&catalog);
+    let mut edits = Vec::with_capacity(actions.len());
+    for action in actions {
+        if let Some(edit) = edit_of(session, &catalog, &altered, action).await? {
+            edit(&mut altered, &mut scratch)?;
+            edits.push(edit);
+        }
+    }
+    if edits.is_empty() {
+        return Ok(Execution::Done { tag });
+    }
+    let all: Edit =
+        Arc::new(move |object, catalog| edits.iter().try_for_each(|edit| edit(object, catalog)));
+    edit_object(session, &object, all, &tag).await
+}
+
+/// What one action does to an object; `None` for a column that is there already, of which there is a NOTICE.
+async fn edit_of(
+    session: &Session,
+    catalog: &Catalog,
+    object: &Object,
+    action: &AlterAction,
+) -> Result<Option<Edit>> {
     let edit: Edit = match action {
         AlterAction::Rename(new) => rename(new.clone()),
-        AlterAction::SetSchema(schema) => set_schema(&catalog, schema)?,
+        AlterAction::SetSchema(schema) => set_schema(catalog, schema)?,
         AlterAction::Owner(owner) => {
             let owner = owner.clone();
             Arc::new(move |object, _| {
@@ -40,7 +71,7 @@ pub(super) async fn run(
             })
         }
         AlterAction::RenameColumn { from, to } => {
-            column_position(&object, from)?;
+            column_position(object, from)?;
             rename_column(from.clone(), to.clone())
         }
         AlterAction::AddColumn { column, if_not_exists } => {
@@ -50,17 +81,17 @@ pub(super) async fn run(
                     "column \"{}\" of relation \"{}\" already exists, skipping",
                     column.name, object.name
                 )));
-                return Ok(Execution::Done { tag });
+                return Ok(None);
             }
-            add_column(session, &object, column)?
+            add_column(session, object, column)?
         }
         AlterAction::SetOptions(options) => {
-            let edit = set_options(&object, options)?;
-            check_nothing_left_out(session, &catalog, &object, options).await?;
+            let edit = set_options(object, options)?;
+            check_nothing_left_out(session, catalog, object, options).await?;
             edit
         }
     };
-    edit_object(session, &object, edit, &tag).await
+    Ok(Some(edit))
 }
 
 async fn edit_object(

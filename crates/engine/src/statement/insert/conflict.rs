@@ -5,24 +5,25 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, Object, ObjectBody};
 use weir_delta::equal::Sameness;
 use weir_delta::group::Groups;
 use weir_delta::rows;
-use weir_planner::bind::BoundQuery;
-use weir_planner::dialect::{self, Assignment, ConflictAction, OnConflict};
+use weir_planner::bind::{BoundQuery, Targets};
+use weir_planner::dialect::{Assignment, ConflictAction, OnConflict};
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, Result, SqlState};
 
-use super::{assigned, column_position, quoted};
+use super::{assigned, quoted};
 use crate::pins::Pin;
 use crate::read;
 use crate::relation::{key_columns, table_of};
 use crate::session::Session;
-use crate::statement::modify::value_text;
+use crate::statement::modify::{target_of, value_of};
 use crate::statement::parameters::Parameters;
 use crate::statement::returning::{ROWS, Returning};
-use crate::statement::{query, row};
+use crate::statement::{query, row, scaffold};
 use crate::tables::duplicate_key;
 
 /// Names a new row's place within the statement.
@@ -70,29 +71,37 @@ pub(super) fn plan(
     };
     let targets = assignments
         .iter()
-        .map(|assignment| column_position(object, &assignment.column))
+        .map(|assignment| target_of(object, assignment))
         .collect::<Result<Vec<_>>>()?;
-    let text = update_text(object, alias, assignments, &targets, filter.as_deref())?;
-    let parsed = dialect::parse_query(&text)?;
+    let parsed = update_of(object, alias, assignments, &targets, filter.as_deref())?;
     let rows = placed(&RecordBatch::new_empty(row::stored_schema(object)))?.schema();
     let locals = [(ROWS.to_owned(), Arc::clone(&rows)), (EXCLUDED.to_owned(), rows)];
+    let columns = targets.iter().map(|target| &object.columns()[*target]);
+    let columns = columns.map(|column| Some((column.name.as_str(), &column.sql_type)));
+    // The place stands before the values.
+    let assigned: Vec<_> = std::iter::once(None).chain(columns).collect();
     let query = query::with_binder(session, catalog, |binder| {
-        binder.query_over(&parsed, parameters.known(), &locals)
+        binder.query_for(Targets::Each(&assigned), &parsed, parameters.known(), &locals)
     })?;
     parameters.add(&query);
     Ok(Plan { update: Some(Update { targets, query }) })
 }
 
 /// The SELECT over pairs of an existing and a proposed row: their place, then the assigned values.
-fn update_text(
+fn update_of(
     object: &Object,
     alias: &str,
     assignments: &[Assignment],
     targets: &[usize],
-    filter: Option<&datafusion::sql::sqlparser::ast::Expr>,
-) -> Result<String> {
+    filter: Option<&sql::Expr>,
+) -> Result<sql::Query> {
     let (alias, place) = (quoted(alias), quoted(PLACE));
-    let mut items = vec![format!("{alias}.{place} AS \"p\"")];
+    let mut select = scaffold::select(&format!(
+        "SELECT {alias}.{place} AS \"p\" FROM {} AS {alias} JOIN {} AS excluded \
+         ON {alias}.{place} = excluded.{place}",
+        quoted(ROWS),
+        quoted(EXCLUDED),
+    ))?;
     for (value_idx, (assignment, target)) in assignments.iter().zip(targets).enumerate() {
         if targets[..value_idx].contains(target) {
             return Err(Error::syntax(format!(
@@ -100,17 +109,11 @@ fn update_text(
                 assignment.column
             )));
         }
-        let value = value_text(object, *target, assignment.value.as_ref())?;
-        items.push(format!("{value} AS \"n{value_idx}\""));
+        let value = value_of(object, *target, assignment.value.as_ref())?;
+        select.projection.push(scaffold::item(value, &format!("n{value_idx}")));
     }
-    let condition = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    Ok(format!(
-        "SELECT {} FROM {} AS {alias} JOIN {} AS excluded \
-         ON {alias}.{place} = excluded.{place}{condition}",
-        items.join(", "),
-        quoted(ROWS),
-        quoted(EXCLUDED),
-    ))
+    select.selection = filter.cloned();
+    Ok(scaffold::query(select))
 }
 
 /// What an INSERT with ON CONFLICT does.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use datafusion::sql::sqlparser::ast::{self as sql, Expr, SetExpr, UnaryOperator, Value};
-use weir_catalog::{Catalog, Object};
+use weir_catalog::{Catalog, Column, Object};
 use weir_connect::value::{ColumnBuilder, FormatSettings};
-use weir_planner::bind::BoundQuery;
+use weir_planner::bind::{BoundQuery, Targets};
 use weir_planner::dialect::{self, Insert};
 use weir_types::{Error, Result, SqlState, SqlType};
 
@@ -15,7 +15,7 @@ use super::{assigned, generated};
 use crate::pins::Pin;
 use crate::session::{Prepared, Session};
 use crate::statement::parameters::Parameters;
-use crate::statement::{query, row};
+use crate::statement::{assign, query, row, scaffold};
 
 /// One value of a VALUES list.
 pub(super) enum Cell {
@@ -55,15 +55,17 @@ pub(super) fn plan(
     if let SetExpr::Values(values) = source.body.as_ref() {
         check_lists(values, targets.len(), named)?;
     }
-    let types: Vec<&SqlType> =
-        targets.iter().map(|target| &object.columns()[*target].sql_type).collect();
+    let columns: Vec<&Column> = targets.iter().map(|target| &object.columns()[*target]).collect();
+    let types: Vec<&SqlType> = columns.iter().map(|column| &column.sql_type).collect();
     if let Some(rows) = cells(source, &types) {
-        add_cell_parameters(object, &rows, targets, parameters);
+        add_cell_parameters(&columns, &rows, parameters)?;
         return Ok(Source::Cells(rows));
     }
     let query = with_casts(object, source, targets)?;
-    let bound = query::bind(session, catalog, &query, parameters.known())?;
-    check_width(bound.columns.len(), targets.len(), named)?;
+    let assigned: Vec<_> =
+        columns.iter().map(|column| Some((column.name.as_str(), &column.sql_type))).collect();
+    let assigned = if named { Targets::Each(&assigned) } else { Targets::First(&assigned) };
+    let bound = query::bind_for(session, catalog, assigned, &query, parameters.known())?;
     parameters.add(&bound);
     Ok(Source::Query(Box::new(bound)))
 }
@@ -162,28 +164,31 @@ fn is_default(ident: &sql::Ident) -> bool {
 
 /// Each parameter has the type that the client declared, or that of its column.
 fn add_cell_parameters(
-    object: &Object,
+    columns: &[&Column],
     rows: &[Vec<Cell>],
-    targets: &[usize],
     parameters: &mut Parameters,
-) {
+) -> Result<()> {
     for row in rows {
-        for (cell, target) in row.iter().zip(targets) {
+        for (cell, column) in row.iter().zip(columns) {
             if let Cell::Parameter(parameter) = cell {
-                parameters.tell(*parameter, &object.columns()[*target].sql_type);
+                let sql_type = parameters.tell(*parameter, &column.sql_type);
+                assign::check_type(sql_type, column)?;
             }
         }
     }
+    Ok(())
 }
 
 /// The query with string constants and parameters cast to the columns they go to, where they stand alone:
-/// as in PostgreSQL, they have no type of their own.
+/// as in PostgreSQL, they have no type of their own. Only what sorts, limits or compares rows gives them one before.
 fn with_casts(object: &Object, query: &sql::Query, targets: &[usize]) -> Result<sql::Query> {
     let mut query = query.clone();
     let types = targets
         .iter()
         .map(|target| data_type(&object.columns()[*target].sql_type))
         .collect::<Result<Vec<_>>>()?;
+    let is_plain =
+        query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
     match query.body.as_mut() {
         SetExpr::Values(values) => {
             for row in &mut values.rows {
@@ -191,11 +196,13 @@ fn with_casts(object: &Object, query: &sql::Query, targets: &[usize]) -> Result<
                     if matches!(expr, Expr::Identifier(ident) if is_default(ident)) {
                         *expr = default_of(object, *target)?;
                     }
-                    cast_unknown(expr, data_type);
+                    if is_plain {
+                        cast_unknown(expr, data_type);
+                    }
                 }
             }
         }
-        SetExpr::Select(select) => {
+        SetExpr::Select(select) if select.distinct.is_none() => {
             for (item, data_type) in select.projection.iter_mut().zip(&types) {
                 match item {
                     sql::SelectItem::UnnamedExpr(expr)
@@ -214,10 +221,10 @@ fn default_of(object: &Object, target: usize) -> Result<Expr> {
     let column = &object.columns()[target];
     match &column.default {
         Some(text) => {
-            let expr = dialect::parse_expr(&row::default_text(column, text)?)?;
+            let expr = scaffold::expr(&row::default_text(column, text)?)?;
             Ok(Expr::Nested(Box::new(expr)))
         }
-        None => dialect::parse_expr("NULL"),
+        None => Ok(Expr::value(Value::Null)),
     }
 }
 

@@ -15,7 +15,7 @@ use weir_types::{Error, Result};
 pub(in crate::statement) struct WithOthers {
     pub(in crate::statement) items: Vec<SelectItem>,
     /// What the further columns are, and their names.
-    pub(in crate::statement) others: Vec<(String, String)>,
+    pub(in crate::statement) others: Vec<(Expr, String)>,
 }
 
 /// Makes the columns of other relations further columns of the table.
@@ -67,7 +67,7 @@ struct Taker<'a> {
     object: &'a Object,
     alias: &'a str,
     depth: usize,
-    others: Vec<(String, String)>,
+    others: Vec<(Expr, String)>,
 }
 
 impl Taker<'_> {
@@ -105,13 +105,12 @@ impl VisitorMut for Taker<'_> {
             _ => return ControlFlow::Continue(()),
         };
         if self.depth == 0 {
-            let meaning = expr.to_string();
-            let known = self.others.iter().position(|(known, _)| *known == meaning);
+            let known = self.others.iter().position(|(known, _)| known == &*expr);
             let place = known.unwrap_or(self.others.len());
             if known.is_none() {
                 // The suffix keeps it apart from the table's columns, and is not shown.
                 let name = format!("{}\u{1}r{place}", fold(column));
-                self.others.push((meaning, name));
+                self.others.push((expr.clone(), name));
             }
             *expr = self.column_of_table(&self.others[place].1);
         }

@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::kind::{accept_kind, expect_kind, unsupported_kind};
 use crate::dialect::ast::{AlterAction, CommentTarget, RelationKind, Statement};
 
-/// `ALTER kind [IF EXISTS] name action`.
+/// `ALTER kind [IF EXISTS] name action [, ..]`.
 pub(super) fn alter(c: &mut Cursor<'_>) -> Result<Statement> {
     c.expect("alter")?;
     let kind = expect_kind(c, "ALTER")?;
@@ -17,13 +17,26 @@ pub(super) fn alter(c: &mut Cursor<'_>) -> Result<Statement> {
         c.accept("only");
     }
     let name = kind_name(c, kind)?;
-    let action = action(c, kind, &name.name)?;
-    if *c.peek() == Token::Comma {
-        return Err(c
-            .unsupported("several actions in one ALTER are not supported")
-            .with_hint("Give each action a statement of its own, in one transaction."));
+    let first = action(c, kind, &name.name)?;
+    let stands_alone = stands_alone(&first) || kind == RelationKind::Schema;
+    let mut actions = vec![first];
+    while !stands_alone && c.accept_token(&Token::Comma) {
+        let start = c.index();
+        let next = action(c, kind, &name.name)?;
+        if self::stands_alone(&next) {
+            return Err(c.syntax_error_at(start));
+        }
+        actions.push(next);
     }
-    Ok(Statement::Alter { kind, name, if_exists, action })
+    Ok(Statement::Alter { kind, name, if_exists, actions })
+}
+
+/// True for the actions that PostgreSQL takes by themselves only.
+fn stands_alone(action: &AlterAction) -> bool {
+    matches!(
+        action,
+        AlterAction::Rename(_) | AlterAction::RenameColumn { .. } | AlterAction::SetSchema(_)
+    )
 }
 
 /// The name of an object of that kind.

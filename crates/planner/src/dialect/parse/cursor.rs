@@ -204,6 +204,11 @@ impl<'a> Cursor<'a> {
         self.lexed.position(idx)
     }
 
+    /// The position of that lexeme in the statement.
+    pub(super) fn place(&self, idx: usize) -> usize {
+        self.position(idx) - self.lexed.lexemes[self.range.start].start_char
+    }
+
     /// 0A000 at that lexeme.
     pub(super) fn unsupported_at(&self, idx: usize, message: impl Into<String>) -> Error {
         Error::unsupported(message).with_position(self.position(idx))

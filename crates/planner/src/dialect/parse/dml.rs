@@ -15,6 +15,14 @@ use crate::dialect::build::plain_query;
 
 /// A query or INSERT after `WITH ..`.
 pub(super) fn with(c: &mut Cursor<'_>) -> Result<Statement> {
+    if let Some(idx) = modifying(c) {
+        return Err(c
+            .unsupported_at(
+                idx,
+                "data-modifying statements in WITH or in a query are not supported",
+            )
+            .with_hint("Run the statement by itself, in one transaction with the query."));
+    }
     match main_verb(c) {
         Some((_, "insert")) => {
             let token = c.parse(|parser| Ok(parser.next_token()))?;
@@ -28,6 +36,16 @@ pub(super) fn with(c: &mut Cursor<'_>) -> Result<Statement> {
             .with_hint("Use a subquery in FROM, USING or WHERE.")),
         _ => Ok(Statement::Query(c.query()?)),
     }
+}
+
+/// The lexeme at which a statement that writes begins, where one is a common table expression.
+fn modifying(c: &Cursor<'_>) -> Option<usize> {
+    let lexemes = &c.lexed().lexemes;
+    (c.index() + 2..c.end()).find(|idx| {
+        lexemes[idx - 1].token == Token::LParen
+            && matches!(lexemes[idx - 2].word(), Some("as" | "materialized"))
+            && matches!(lexemes[*idx].word(), Some("insert" | "update" | "delete" | "merge"))
+    })
 }
 
 /// The word after the last common table expression, and its lexeme.
@@ -226,6 +244,7 @@ fn assignments(c: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
 
 /// `column = value`
 fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
+    let position = c.place(c.index());
     let column = c.name()?;
     if matches!(c.peek(), Token::LBracket | Token::Period) {
         return Err(c
@@ -233,7 +252,7 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
             .with_hint("Assign the whole column; its name stands without the table's."));
     }
     c.expect_token(&Token::Eq)?;
-    Ok(Assignment { column, value: value(c)? })
+    Ok(Assignment { column, position, value: value(c)? })
 }
 
 /// An expression, or the word DEFAULT.
@@ -243,7 +262,7 @@ fn value(c: &mut Cursor<'_>) -> Result<Option<sql::Expr>> {
 
 /// `(a, b) = (x, y)`, `(a, b) = ROW (x, y)`
 fn row_assignment(c: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
-    let columns = c.parenthesized(Cursor::name)?;
+    let columns = c.parenthesized(|c| Ok((c.place(c.index()), c.name()?)))?;
     c.expect_token(&Token::Eq)?;
     let start = c.index();
     c.accept("row");
@@ -258,7 +277,8 @@ fn row_assignment(c: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
             .with_position(c.position(start)));
     }
     let pairs = columns.into_iter().zip(values);
-    Ok(pairs.map(|(column, value)| Assignment { column, value }).collect())
+    let assigned = |((position, column), value)| Assignment { column, position, value };
+    Ok(pairs.map(assigned).collect())
 }
 
 /// The relations of FROM and USING.

@@ -6,6 +6,8 @@
 //! budget of the statement each of them fails, so that the parser unwinds at once. The same calls
 //! say how far it came, which is where a syntax error is, whatever reading it failed with last.
 
+mod forms;
+
 use std::any::TypeId;
 use std::cell::Cell;
 
@@ -59,7 +61,12 @@ impl Grammar {
     }
 
     fn count(&self) -> Result<(), ParserError> {
-        match self.steps_left.get().checked_sub(1) {
+        self.count_all(1)
+    }
+
+    /// Takes as many calls off what is left.
+    fn count_all(&self, n_calls: usize) -> Result<(), ParserError> {
+        match self.steps_left.get().checked_sub(n_calls) {
             Some(left) => {
                 self.steps_left.set(left);
                 Ok(())
@@ -162,6 +169,7 @@ fn word_operand(parser: &mut Parser<'_>) -> Result<Option<Expr>, ParserError> {
                 within_group: Vec::new(),
             })))
         }
+        "trim" if is_call => forms::trim(parser).map(Some),
         // `pg_lsn '0/1'`: sqlparser knows only its own type names before a string.
         name if is_string(&second.token) && types::is_type_name(name) => {
             Ok(Some(Expr::TypedString(TypedString {
@@ -222,7 +230,7 @@ impl Dialect for Grammar {
             parser.advance_token();
             return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
         }
-        None
+        forms::infix(self, parser, expr).transpose()
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {

@@ -125,15 +125,17 @@ impl Call {
         let (arguments, keys) = rows.columns.split_at(self.n_arguments);
         let mut sorted = Sorted::by_group(&rows.groups, n_groups);
         if self.is_distinct {
-            // Of a text that stands for the arguments of a row, the arguments are behind it.
-            let given = if arguments.len() > 1 && self.form.row_function().is_some() {
-                &arguments[1..]
-            } else {
-                arguments
-            };
             let nulls_last = SortOptions { descending: false, nulls_first: false };
-            let keys = given.iter().map(|argument| (argument, nulls_last));
-            let keys = Keys::new(keys)?;
+            let ascending = |columns| {
+                let columns: &[ArrayRef] = columns;
+                Keys::new(columns.iter().map(|column| (column, nulls_last)))
+            };
+            let (shown, keys) = arguments.split_at(self.form.n_arguments());
+            if !keys.is_empty() {
+                // Which of equal values is left must not depend on the order of the rows.
+                sorted.sort(&ascending(shown)?);
+            }
+            let keys = ascending(if keys.is_empty() { shown } else { keys })?;
             sorted.sort(&keys);
             sorted.dedup(&keys);
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use arrow::datatypes::Int32Type;
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Error, Result};
 
 use super::lists;
 use super::scan::{Kind, as_text, contains, element, elements, is_equal, member, members, unquote};
@@ -40,6 +40,14 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
     declare("jsonb_array_elements_list(jsonb) -> jsonb[]", |call| element_lists(call, false)),
     declare("json_array_elements_text_list(json) -> text[]", |call| element_lists(call, true)),
     declare("jsonb_array_elements_text_list(jsonb) -> text[]", |call| element_lists(call, true)),
+    declare("json_each_keys_list(json) -> text[]", key_lists),
+    declare("jsonb_each_keys_list(jsonb) -> text[]", key_lists),
+    declare("json_each_text_keys_list(json) -> text[]", key_lists),
+    declare("jsonb_each_text_keys_list(jsonb) -> text[]", key_lists),
+    declare("json_each_values_list(json) -> json[]", |call| value_lists(call, false)),
+    declare("jsonb_each_values_list(jsonb) -> jsonb[]", |call| value_lists(call, false)),
+    declare("json_each_text_values_list(json) -> text[]", |call| value_lists(call, true)),
+    declare("jsonb_each_text_values_list(jsonb) -> text[]", |call| value_lists(call, true)),
     declare("json_object_keys_list(json) -> text[]", key_lists),
     declare("jsonb_object_keys_list(jsonb) -> text[]", key_lists),
     declare("@>(jsonb, jsonb) -> bool", |call| containment(call, 0, 1)).total(),
@@ -166,6 +174,24 @@ fn element_lists(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
 }
 
 fn key_lists(call: &Call<'_>) -> Result<ArrayRef> {
+    member_lists(call, |(key, _), values| values.append_value(unquote(key)))
+}
+
+fn value_lists(call: &Call<'_>, as_texts: bool) -> Result<ArrayRef> {
+    member_lists(call, |(_, value), values| {
+        if as_texts {
+            values.append_option(as_text(value));
+        } else {
+            values.append_value(value);
+        }
+    })
+}
+
+/// Of each object the list of what `push` takes from its members.
+fn member_lists(
+    call: &Call<'_>,
+    push: impl Fn((&str, &str), &mut StringViewBuilder),
+) -> Result<ArrayRef> {
     let (documents, mut lists) = (call.texts(0), lists());
     for row in 0..call.n_rows {
         if call.is_null(row) {
@@ -175,18 +201,36 @@ fn key_lists(call: &Call<'_>) -> Result<ArrayRef> {
         let document = documents.at(row);
         let kind = Kind::of(document);
         if kind != Kind::Object {
-            let what = if kind == Kind::Array { "an array" } else { "a scalar" };
-            return Err(Error::new(
-                SqlState::InvalidParameterValue,
-                format!("cannot call {} on {what}", call.name.trim_end_matches("_list")),
-            ));
+            return Err(no_object(call.name, kind));
         }
-        for (key, _) in members(document) {
-            lists.values().append_value(unquote(key));
+        for member in members(document) {
+            push(member, lists.values());
         }
         lists.append(true);
     }
     Ok(Arc::new(lists.finish()))
+}
+
+/// The error of a value without members, for the function that the list is made for.
+fn no_object(list: &str, kind: Kind) -> Error {
+    let list = list.trim_end_matches("_list");
+    let each = list.strip_suffix("_keys").or_else(|| list.strip_suffix("_values"));
+    let is_array = kind == Kind::Array;
+    invalid_parameter(match each {
+        Some(function) if function.starts_with("jsonb_each") => {
+            format!("cannot call {function} on a non-object")
+        }
+        Some(function) if function.starts_with("json_each") && is_array => {
+            "cannot deconstruct an array as an object".to_owned()
+        }
+        Some(function) if function.starts_with("json_each") => {
+            "cannot deconstruct a scalar".to_owned()
+        }
+        _ => {
+            let what = if is_array { "an array" } else { "a scalar" };
+            format!("cannot call {list} on {what}")
+        }
+    })
 }
 
 fn containment(call: &Call<'_>, whole: usize, part: usize) -> Result<ArrayRef> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Projection, Subquery};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Projection, Subquery, not};
 use datafusion::scalar::ScalarValue;
 use weir_delta::schema;
 use weir_types::{Error, Result, SqlState, SqlType};
@@ -11,7 +13,7 @@ use super::{Resolver, is_float, two};
 use crate::functions::arithmetic::numeric::integer_digits;
 use crate::functions::cast::{self, native};
 use crate::functions::coercion::{
-    Context, NUMERIC_DIGITS, array_of, as_numeric, common_type, element_of,
+    Context, NUMERIC_DIGITS, array_of, as_numeric, base, common_type, element_of,
 };
 use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
 use crate::functions::library;
@@ -19,7 +21,7 @@ use crate::functions::operator::Comparison;
 use crate::functions::scalar::Function;
 use crate::semantics::error::to_error;
 use crate::semantics::resolve::with_output_types;
-use crate::semantics::typing::{Typed, into_exactly, is_comparable_as_is, mismatch};
+use crate::semantics::typing::{Typed, into_exactly, is_comparable_as_is, literals_as, mismatch};
 
 /// Digits of the widest decimal in which numerics are compared.
 const WIDE_NUMERIC_DIGITS: i16 = 76;
@@ -87,7 +89,69 @@ impl Resolver<'_> {
         }
     }
 
-    /// `x = ANY (array)` and the like: the operator for the value and an element decides on the types.
+    /// `x IN (a, b, ..)`. As in PostgreSQL, items that name no columns have a common type with the operand, where there
+    /// are several of them and such a type; any other item is compared by itself.
+    pub(super) fn in_list(&self, in_list: InList) -> Result<Expr> {
+        let InList { expr, list, negated } = in_list;
+        let expr = self.typed(*expr)?;
+        let items = list.into_iter().map(|item| self.typed(item)).collect::<Result<Vec<_>>>()?;
+        let plain = items.iter().filter(|item| !names_columns(&item.expr));
+        let types: Vec<SqlType> =
+            std::iter::once(&expr).chain(plain).map(|typed| typed.sql_type.clone()).collect();
+        let common = if types.len() > 2 { common_type(&types) } else { None };
+        // A literal takes the type, but not its modifier.
+        let common = common.map(|t| if types.contains(&SqlType::Unknown) { base(&t) } else { t });
+        // The items by the type in which the operator sees them.
+        let mut lists: Vec<(SqlType, Vec<Typed>)> = Vec::new();
+        for item in items {
+            let sql_type = match &common {
+                Some(common) if !names_columns(&item.expr) => common,
+                _ => &item.sql_type,
+            };
+            match lists.iter_mut().find(|(known, _)| known == sql_type) {
+                Some((_, list)) => list.push(item),
+                None => lists.push((sql_type.clone(), vec![item])),
+            }
+        }
+        let mut any: Option<Expr> = None;
+        for (sql_type, list) in lists {
+            let list = self.list_of_type(expr.clone(), &sql_type, list)?;
+            any = Some(match any {
+                Some(before) => before.or(list),
+                None => list,
+            });
+        }
+        match any {
+            Some(Expr::InList(list)) => Ok(Expr::InList(InList { negated, ..list })),
+            Some(any) if negated => Ok(not(any)),
+            Some(any) => Ok(any),
+            None => Err(Error::internal("an IN list has no items")),
+        }
+    }
+
+    /// `x IN (a, b, ..)` with items of one type.
+    fn list_of_type(&self, expr: Typed, of_items: &SqlType, items: Vec<Typed>) -> Result<Expr> {
+        let given = [expr.sql_type.clone(), of_items.clone()];
+        let (_, types) = library::function("=")?.choose(&given, &[])?;
+        let expr = self.literal_as(expr, &types.arguments[0])?;
+        let mut operands = vec![expr];
+        operands.extend(literals_as(items, &types.arguments[1], self.settings)?);
+        let common = common_type(&types.arguments)
+            .ok_or_else(|| mismatch(&types.arguments, "comparison"))?;
+        let types: Vec<SqlType> = operands.iter().map(|typed| typed.sql_type.clone()).collect();
+        let common = compared_numeric(common, &types);
+        let mut list = Vec::with_capacity(operands.len());
+        for operand in operands {
+            let operand = self.as_compared(self.literal_as(operand, &common)?, &common)?;
+            // Lists are looked up by the bits of a value.
+            list.push(if is_float(&common) { self.keyed(operand)? } else { operand });
+        }
+        let expr = list.remove(0);
+        Ok(Expr::InList(InList::new(Box::new(expr), list, false)))
+    }
+
+    /// `x = ANY (array)` and the like: the operator for the value and an element decides on the types. Of patterns, it
+    /// takes the two as they are.
     pub(super) fn quantified(
         &self,
         function: &Function,
@@ -111,6 +175,9 @@ impl Resolver<'_> {
             .map_err(|_| Error::internal("a comparison takes two operands"))?;
         let value = self.literal_as(value, &of_value)?;
         let array = self.literal_as(array, &array_of(of_element.clone()))?;
+        if Comparison::of_symbol(symbol).is_none() {
+            return self.call_of(function, vec![value.expr, array.expr]);
+        }
         let element = element_of(&array.sql_type).unwrap_or_else(|| of_element.clone());
         let common = match comparison_type(&value.sql_type, &of_value, &element, &of_element)? {
             SqlType::Numeric(_) => common_type(&[value.sql_type.clone(), element]),
@@ -177,6 +244,18 @@ impl Resolver<'_> {
     }
 }
 
+/// True for an expression that columns of the query are named in.
+fn names_columns(expr: &Expr) -> bool {
+    let is_of_columns = |expr: &Expr| {
+        Ok(match expr {
+            Expr::Column(_) => true,
+            Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+            _ => false,
+        })
+    };
+    !matches!(expr, Expr::Literal(..)) && expr.exists(is_of_columns).unwrap_or(false)
+}
+
 /// The type in which two operands of declared types compare.
 fn comparison_type(
     left: &SqlType,
@@ -190,7 +269,7 @@ fn comparison_type(
 }
 
 /// A numeric that holds the values of all, in 256 bits where 38 digits are not enough.
-pub(super) fn compared_numeric(common: SqlType, types: &[SqlType]) -> SqlType {
+fn compared_numeric(common: SqlType, types: &[SqlType]) -> SqlType {
     if !matches!(common, SqlType::Numeric(_)) {
         return common;
     }

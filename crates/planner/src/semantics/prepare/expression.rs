@@ -3,13 +3,15 @@
 use datafusion::sql::sqlparser::ast::AccessExpr;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Interval, ObjectName, Subscript, UnaryOperator, Value, ValueWithSpan, WindowFrameBound,
-    WindowSpec, WindowType,
+    Ident, Interval, ObjectName, Query, Subscript, UnaryOperator, Value, ValueWithSpan,
+    WindowFrameBound, WindowSpec, WindowType,
 };
 use weir_types::{Error, Result, SqlType};
 
 use super::build::{array_function, builtin_name, call, cast};
+use super::row_in::in_query;
 use crate::functions::huge_number;
+use crate::functions::operator::Comparison;
 
 /// Types that name objects: their casts need the catalog, and are functions of the session.
 const OBJECT_TYPES: &[&str] = &[
@@ -43,6 +45,19 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         }
         Expr::AllOp { left, compare_op, right } if !is_query(&right) => {
             call(&format!("all {}", symbol(&compare_op)), vec![*left, *right])
+        }
+        Expr::IsDistinctFrom(left, right) => of_distinct(left, right, true)?,
+        Expr::IsNotDistinctFrom(left, right) => of_distinct(left, right, false)?,
+        Expr::InSubquery { expr, subquery, negated } => in_query(*expr, subquery, negated)?,
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
+            if items(&left).is_some() =>
+        {
+            in_query(*left, query_of(*right)?, false)?
+        }
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right }
+            if items(&left).is_some() =>
+        {
+            in_query(*left, query_of(*right)?, true)?
         }
         Expr::IsNull(inner) => of_null_test(inner, Expr::IsNull),
         Expr::IsNotNull(inner) => of_null_test(inner, Expr::IsNotNull),
@@ -107,7 +122,17 @@ fn is_query(expr: &Expr) -> bool {
     }
 }
 
-fn symbol(op: &BinaryOperator) -> String {
+/// The query of an operand of which it is known that it is one.
+fn query_of(expr: Expr) -> Result<Box<Query>> {
+    match expr {
+        Expr::Subquery(query) => Ok(query),
+        Expr::Nested(inner) => query_of(*inner),
+        _ => Err(Error::internal("a row is compared with what is no query")),
+    }
+}
+
+/// The symbol of an operator, without its schema.
+pub(super) fn symbol(op: &BinaryOperator) -> String {
     match op {
         BinaryOperator::PGCustomBinaryOperator(path) => path.last().cloned().unwrap_or_default(),
         other => other.to_string(),
@@ -148,7 +173,8 @@ fn of_unary(op: UnaryOperator, operand: Box<Expr>) -> Expr {
     call(name, vec![*operand])
 }
 
-fn items(expr: &Expr) -> Option<&[Expr]> {
+/// The items of a row; `None` for another expression.
+pub(super) fn items(expr: &Expr) -> Option<&[Expr]> {
     match expr {
         Expr::Tuple(items) => Some(items),
         Expr::Nested(inner) => items(inner),
@@ -157,7 +183,7 @@ fn items(expr: &Expr) -> Option<&[Expr]> {
 }
 
 /// Comparisons of rows, item by item.
-fn of_binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
+pub(super) fn of_binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
     let (Some(a), Some(b)) = (items(&left), items(&right)) else {
         return Ok(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) });
     };
@@ -194,6 +220,34 @@ fn compare_rows(a: &[Expr], op: &BinaryOperator, b: &[Expr]) -> Option<Expr> {
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+/// `IS [NOT] DISTINCT FROM`, of rows item by item. DataFusion's planner would refuse operands whose types are open.
+fn of_distinct(left: Box<Expr>, right: Box<Expr>, is_distinct: bool) -> Result<Expr> {
+    let is_null =
+        |expr: &Expr| matches!(unnested(expr), Expr::Value(value) if value.value == Value::Null);
+    let test = |expr| if is_distinct { Expr::IsNotNull(expr) } else { Expr::IsNull(expr) };
+    let (name, joined) = if is_distinct {
+        (Comparison::Distinct.name(), BinaryOperator::Or)
+    } else {
+        (Comparison::NotDistinct.name(), BinaryOperator::And)
+    };
+    match (items(&left), items(&right)) {
+        (Some(a), Some(b)) if a.len() == b.len() => {
+            let each = a.iter().zip(b).map(|(a, b)| call(name, vec![a.clone(), b.clone()]));
+            let all = each.reduce(|all, one| binary(all, joined.clone(), one));
+            let all = all.ok_or_else(|| Error::syntax("cannot compare rows of zero length"))?;
+            Ok(Expr::Nested(Box::new(all)))
+        }
+        (Some(_), Some(_)) => Err(Error::syntax("unequal number of entries in row expressions")),
+        // Any type can be compared so, even one without an equality.
+        (None, None) if is_null(&right) => Ok(test(left)),
+        (None, None) if is_null(&left) => Ok(test(right)),
+        // No row is NULL as a whole, whatever its items are.
+        (Some(_), None) if is_null(&right) => Ok(Expr::value(Value::Boolean(is_distinct))),
+        (None, Some(_)) if is_null(&left) => Ok(Expr::value(Value::Boolean(is_distinct))),
+        _ => Ok(call(name, vec![*left, *right])),
+    }
 }
 
 /// A row is NULL where each item is, and not NULL where each is not.
@@ -365,7 +419,7 @@ fn frame_bounds(window: &mut WindowSpec) {
 }
 
 /// The arguments of a call that has some, and no names.
-fn plain_arguments(arguments: &FunctionArguments) -> Option<Vec<Expr>> {
+pub(super) fn plain_arguments(arguments: &FunctionArguments) -> Option<Vec<Expr>> {
     let FunctionArguments::List(list) = arguments else { return None };
     let plain = |arg: &FunctionArg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),

@@ -8,7 +8,23 @@ use datafusion::sql::sqlparser::ast::{
 use super::build::{
     array_function, builtin_name, call, cast, derived, function, quoted, select_query,
 };
+use crate::dialect::fold;
 use crate::functions::library;
+
+/// The functions that give the members of a JSON object, as two columns.
+const MEMBERS: [&str; 4] = ["json_each", "jsonb_each", "json_each_text", "jsonb_each_text"];
+
+/// The columns of the functions that name them.
+fn own_columns(function: &str) -> &'static [&'static str] {
+    match function {
+        "json_array_elements"
+        | "jsonb_array_elements"
+        | "json_array_elements_text"
+        | "jsonb_array_elements_text" => &["value"],
+        function if MEMBERS.contains(&function) => &["key", "value"],
+        _ => &[],
+    }
+}
 
 /// A function in FROM becomes the unnested array of its rows, or the one row of its value.
 pub(super) fn rewrite(relation: &mut TableFactor) {
@@ -31,6 +47,16 @@ pub(super) fn rewrite(relation: &mut TableFactor) {
     }
 }
 
+/// True for a function whose one column has another name than the relation.
+pub(super) fn has_value(relation: &TableFactor) -> bool {
+    match relation {
+        TableFactor::UNNEST { alias: Some(alias), .. } => {
+            matches!(alias.columns.as_slice(), [only] if fold(&only.name) != fold(&alias.name))
+        }
+        _ => false,
+    }
+}
+
 fn of_function(
     name: ObjectName,
     args: Vec<FunctionArg>,
@@ -50,6 +76,10 @@ fn of_function(
     match (array_function(&builtin), plain_args) {
         (_, Some(arrays)) if builtin == "unnest" => {
             unnest(arrays, &builtin, alias, with_ordinality)
+        }
+        (_, Some(args)) if MEMBERS.contains(&builtin.as_str()) => {
+            let list = |part: &str| call(&format!("{builtin}_{part}_list"), args.clone());
+            unnest(vec![list("keys"), list("values")], &builtin, alias, with_ordinality)
         }
         (Some(list_function), Some(args)) => {
             unnest(vec![call(list_function, args)], &builtin, alias, with_ordinality)
@@ -105,7 +135,7 @@ fn numbered_rows(arrays: Vec<Expr>, mut alias: TableAlias) -> TableFactor {
     derived(select_query(items, Vec::new()), alias, true)
 }
 
-/// The alias of a function: its name, and for its one column the name of the relation.
+/// The alias of a function: its name, and for its one column the name of the relation, where the function gives it none.
 fn with_columns(alias: Option<TableAlias>, name: &str, n_columns: usize) -> TableAlias {
     let mut alias = alias.unwrap_or_else(|| TableAlias {
         explicit: true,
@@ -114,8 +144,12 @@ fn with_columns(alias: Option<TableAlias>, name: &str, n_columns: usize) -> Tabl
         at: None,
     });
     alias.explicit = true;
+    let own = own_columns(name);
     for column in alias.columns.len()..n_columns {
-        let name = if n_columns == 1 { alias.name.clone() } else { numbered(&alias.name, column) };
+        let name = match own.get(column) {
+            Some(own) => quoted(own),
+            None => numbered(&alias.name, column),
+        };
         alias.columns.push(TableAliasColumnDef { name, data_type: None });
     }
     alias

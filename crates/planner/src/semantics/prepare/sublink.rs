@@ -1,9 +1,9 @@
-//! `ARRAY(SELECT ..)`: the aggregate of a subquery.
+//! `ARRAY(SELECT ..)`: the aggregate of a subquery; and `x LIKE ANY (SELECT ..)`, a match with each of that array.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, ObjectName, OrderByExpr, OrderByKind, OrderByOptions,
     Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, Value, WindowSpec,
     WindowType, visit_expressions,
@@ -11,18 +11,43 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result};
 
 use super::build::{array_function, builtin_name, call, derived, function, quoted, select_query};
+use super::expression::symbol;
 use crate::functions::is_aggregate;
+use crate::functions::operator::Comparison;
 
 /// Before the parts of the expression are rewritten.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
-    let Expr::Function(found) = expr else { return Ok(()) };
-    if builtin_name(&found.name).as_deref() != Some("array") {
-        return Ok(());
+    let (left, compare_op, right, quantifier) = match expr {
+        Expr::Function(function) => {
+            if let Some(array) = array_of(function)? {
+                *expr = array;
+            }
+            return Ok(());
+        }
+        Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, "any"),
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, "all"),
+        _ => return Ok(()),
+    };
+    let symbol = symbol(compare_op);
+    if let Expr::Subquery(query) = right.as_mut()
+        // Those are joins.
+        && Comparison::of_symbol(&symbol).is_none()
+    {
+        aggregate(query)?;
+        let operands = vec![left.as_ref().clone(), right.as_ref().clone()];
+        *expr = call(&format!("{quantifier} {symbol}"), operands);
     }
-    let FunctionArguments::Subquery(query) = &mut found.args else { return Ok(()) };
-    aggregate(query)?;
-    *expr = Expr::Subquery(query.clone());
     Ok(())
+}
+
+/// `ARRAY(SELECT ..)` as a subquery of one row.
+fn array_of(function: &mut Function) -> Result<Option<Expr>> {
+    if builtin_name(&function.name).as_deref() != Some("array") {
+        return Ok(None);
+    }
+    let FunctionArguments::Subquery(query) = &mut function.args else { return Ok(None) };
+    aggregate(query)?;
+    Ok(Some(Expr::Subquery(query.clone())))
 }
 
 /// The output of a subquery that is aggregated around it, and the number of its row.

@@ -123,8 +123,8 @@ fn conditions_guard_those_behind_them() {
 
 /// The rows of a query as those of a table with such columns.
 fn inserted(sql: &str, columns: &[(&str, SqlType)]) -> String {
-    let columns: Vec<_> = columns.iter().map(|(name, t)| (*name, t)).collect();
-    let applied = planned(sql).and_then(|plan| apply_for_columns(plan, &columns, &config()));
+    let targets: Vec<_> = columns.iter().map(|(name, t)| Some((*name, t))).collect();
+    let applied = planned(sql).and_then(|plan| apply_for_columns(plan, &targets, &config()));
     match applied.and_then(execute) {
         Ok(answer) => {
             let wanted = columns.iter().map(|(_, t)| (*t).clone()).collect::<Vec<_>>();

@@ -219,6 +219,8 @@ fn printed_trees_parse_to_themselves() {
         "SELECT a OPERATOR(pg_catalog.~) b, a ->> 'x', a #>> '{a,b}', a @> b, a ?| b, a && b, a || b, a !~* b, a ~~ b",
         "SELECT CASE a WHEN 1 THEN 2 END, CASE WHEN a THEN b ELSE c END, extract(epoch from ts), ts AT TIME ZONE 'UTC'",
         "SELECT trim(both 'x' from y), substring(a from 1 for 2), position('a' in b), overlay(a placing b from 1 for 2), ceil(a), floor(b)",
+        "SELECT a LIKE ANY (ARRAY['x']), a NOT ILIKE ALL (b), a ILIKE SOME (SELECT 'x'), a ~~ ANY (b), trim(both from y)",
+        "SELECT trim(leading 'x', y), trim(y), a NOT BETWEEN SYMMETRIC 1 AND 2, a BETWEEN ASYMMETRIC b AND c",
         "SELECT DISTINCT ON (a) a FROM t WINDOW w AS (PARTITION BY a ORDER BY b DESC NULLS FIRST RANGE UNBOUNDED PRECEDING) LIMIT 1 OFFSET 2",
         "SELECT 1 UNION ALL (SELECT 2 EXCEPT SELECT 3) INTERSECT SELECT 4 ORDER BY 1",
         "SELECT string_agg(DISTINCT a, ',' ORDER BY a) FILTER (WHERE b), rank() OVER (w ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING)",

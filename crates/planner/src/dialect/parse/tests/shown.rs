@@ -54,10 +54,18 @@ pub(super) fn shown(statement: &Statement) -> String {
             add(&mut text, "cascade", *cascade);
             text
         }
-        S::Alter { kind, name, if_exists, action } => {
+        S::Alter { kind, name, if_exists, actions } => {
             let mut text = format!("alter {kind:?} {name}");
             add(&mut text, "missing-ok", *if_exists);
-            format!("{text} {}", action_shown(action))
+            let actions: Vec<String> = actions.iter().map(action_shown).collect();
+            format!("{text} {}", actions.join(", "))
+        }
+        S::Maintain(Maintain { what, relations }) => {
+            let relation = |(name, columns): &(ObjectName, Vec<String>)| match columns.as_slice() {
+                [] => format!(" {name}"),
+                columns => format!(" {name}({})", columns.join(" ")),
+            };
+            format!("{what:?}{}", relations.iter().map(relation).collect::<String>())
         }
         S::Comment { target, text } => match target {
             CommentTarget::Object(kind, name) => format!("comment {kind:?} {name} {text:?}"),

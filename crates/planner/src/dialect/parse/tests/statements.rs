@@ -99,6 +99,18 @@ fn create_views_and_schemas() {
 }
 
 #[test]
+fn analyze_and_vacuum() {
+    assert_shown(&[
+        ("ANALYZE", "Analyze"),
+        ("analyse verbose t, s.u (a, b)", "Analyze t s.u(a b)"),
+        ("ANALYZE (verbose, skip_locked false) t", "Analyze t"),
+        ("VACUUM", "Vacuum"),
+        ("VACUUM FULL FREEZE VERBOSE ANALYZE t (a)", "Vacuum t(a)"),
+        ("VACUUM (analyze, parallel 2, index_cleanup auto) t (a)", "Vacuum t(a)"),
+    ]);
+}
+
+#[test]
 fn alter_drop_comment() {
     assert_shown(&[
         ("ALTER TABLE IF EXISTS t RENAME TO u", "alter Table t missing-ok rename u"),
@@ -115,6 +127,10 @@ fn alter_drop_comment() {
             "alter Stream s add (c text not-null default <'x'>) exists-ok",
         ),
         ("ALTER TABLE t ADD c int8", "alter Table t add (c bigint)"),
+        (
+            "ALTER TABLE t ADD a int, ADD COLUMN IF NOT EXISTS b text, OWNER TO x",
+            "alter Table t add (a integer), add (b text) exists-ok, owner x",
+        ),
         ("ALTER SINK k SET (a = 1, b = 'x')", "alter Sink k options a=\"1\" b=\"x\""),
         (
             "ALTER MATERIALIZED VIEW v SET (on_error = 'skip')",

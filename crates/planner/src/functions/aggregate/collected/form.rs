@@ -37,6 +37,11 @@ impl Form {
         }
     }
 
+    /// The arguments that a result is put together from. What DISTINCT goes by instead is behind them.
+    pub(super) fn n_arguments(self) -> usize {
+        if self == Self::Text { 2 } else { 1 }
+    }
+
     /// The rows that count, where some do not.
     pub(super) fn counting(self, arguments: &[ArrayRef]) -> Option<NullBuffer> {
         match self {
