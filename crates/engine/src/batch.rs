@@ -1,7 +1,7 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
-mod false_join;
 mod filter_first;
+mod kept_filter;
 mod null_padding;
 mod shared_keys;
 mod skipped_rows;
@@ -37,8 +37,8 @@ use weir_planner::source::RelationSource;
 use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
-use false_join::EmptyFalseJoins;
 use filter_first::FilterFirst;
+use kept_filter::PushDownColumnFilter;
 use null_padding::ForgetConstants;
 use shared_keys::ComputeSharedKeys;
 use threads::Threads;
@@ -271,15 +271,17 @@ impl Wanted {
     }
 }
 
-/// DataFusion's logical rules, and ours before two of them that take plans for what they are not.
+/// DataFusion's logical rules, with one of ours before one that takes plans for what they are not, and one in the place
+/// of another such.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
-    let mut insert_before = |name: &str, rule: Arc<dyn OptimizerRule + Send + Sync>| {
+    let position = |rules: &[Arc<dyn OptimizerRule + Send + Sync>], name: &str| {
         let position = rules.iter().position(|rule| rule.name() == name);
-        rules.insert(position.expect("DataFusion has the rule"), rule);
+        position.expect("DataFusion has the rule")
     };
-    insert_before("eliminate_cross_join", Arc::new(ComputeSharedKeys));
-    insert_before("push_down_filter", Arc::new(EmptyFalseJoins));
+    let pushes = position(&rules, "push_down_filter");
+    rules[pushes] = Arc::new(PushDownColumnFilter::default());
+    rules.insert(position(&rules, "eliminate_cross_join"), Arc::new(ComputeSharedKeys));
     rules
 }
 

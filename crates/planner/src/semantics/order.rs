@@ -72,7 +72,7 @@ fn unordered(plan: Arc<LogicalPlan>) -> DfResult<Arc<LogicalPlan>> {
     Ordered::of(Arc::unwrap_or_clone(plan))?.unordered().map(Arc::new)
 }
 
-/// The node with its subqueries in order; which row lets EXISTS be true does not matter.
+/// The node with its subqueries in order.
 fn with_subqueries(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     plan.map_expressions(|expr| expr.transform_up(in_subquery)).data()
 }
@@ -92,8 +92,23 @@ fn in_subquery(expr: Expr) -> DfResult<Transformed<Expr>> {
             comparison.subquery = with(comparison.subquery)?;
             Transformed::yes(Expr::SetComparison(comparison))
         }
+        Expr::Exists(mut exists) => {
+            exists.subquery.subquery = of_existence(exists.subquery.subquery)?;
+            Transformed::yes(Expr::Exists(exists))
+        }
         other => Transformed::no(other),
     })
+}
+
+/// The plan of EXISTS. Which rows its own LIMIT takes does not matter, unlike that of a part of it.
+fn of_existence(plan: Arc<LogicalPlan>) -> DfResult<Arc<LogicalPlan>> {
+    match Arc::unwrap_or_clone(plan) {
+        LogicalPlan::Limit(mut limit) => {
+            limit.input = unordered(limit.input)?;
+            Ok(Arc::new(LogicalPlan::Limit(limit)))
+        }
+        other => unordered(Arc::new(other)),
+    }
 }
 
 /// A part of a plan whose rows are meant to come in an order. A sort in the middle of a plan is not one that the rows
