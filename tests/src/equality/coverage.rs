@@ -30,6 +30,8 @@ pub struct Coverage {
     pub compared_with_postgres: u64,
     /// Those in which one of Weir and PostgreSQL met an error of a value that the other did not come by.
     pub open_errors: u64,
+    /// Those of so many rows that only their number was compared.
+    pub over_rows: u64,
     /// Those for which PostgreSQL's answer took too long.
     pub over_time: u64,
     /// Those in which the view or its query took more memory than the round has.
@@ -76,6 +78,7 @@ impl Coverage {
         self.errors += other.errors;
         self.compared_with_postgres += other.compared_with_postgres;
         self.open_errors += other.open_errors;
+        self.over_rows += other.over_rows;
         self.over_time += other.over_time;
         self.over_memory += other.over_memory;
         for (kind, n) in other.kinds {
@@ -103,10 +106,10 @@ impl Coverage {
         percent(self.n_refused(), self.queries)
     }
 
-    /// Percent of the comparisons that came to nothing for want of time or memory.
+    /// Percent of the comparisons that came to little or nothing for want of time or memory.
     #[must_use]
     pub fn given_up_percent(&self) -> u64 {
-        percent(self.over_time + self.over_memory, self.comparisons)
+        percent(self.over_rows + self.over_time + self.over_memory, self.comparisons)
     }
 
     /// Percent of the comparisons that PostgreSQL took part in.
@@ -224,11 +227,12 @@ impl fmt::Display for Coverage {
         writeln!(
             f,
             "{} % with rows, {} of an error, {} % with PostgreSQL, {} errors that only one of the two met, \
-             {} for which PostgreSQL took too long, {} over the memory limit",
+             {} of numbers of rows alone, {} for which PostgreSQL took too long, {} over the memory limit",
             self.non_empty_percent(),
             self.errors,
             self.postgres_percent(),
             self.open_errors,
+            self.over_rows,
             self.over_time,
             self.over_memory
         )?;
