@@ -83,7 +83,7 @@ impl Gather<'_> {
             .flat_map(|l| inner.items.iter().map(move |r| (l, r)))
             .filter(|(l, r)| l.ty == r.ty)
             .collect();
-        let negated = self.dice.percent(40);
+        let negated = self.dice.percent(50);
         self.uses(if negated { "not in" } else { "in" });
         let not = if negated { "NOT " } else { "" };
         if pairs.is_empty() {
