@@ -8,6 +8,7 @@ mod distinct_keys;
 pub(crate) mod relations;
 mod sort_keys;
 mod subquery_keys;
+pub(crate) mod visit;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

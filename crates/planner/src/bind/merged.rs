@@ -17,6 +17,7 @@ use weir_types::{Error, Result, SqlState};
 
 use super::twins;
 use crate::names::relations::{constraint_of, ident_of};
+use crate::names::visit::{at, of_flow, to_flow};
 use crate::names::{self, fold};
 
 /// The names of a query's output columns, as its plan has them.
@@ -387,10 +388,7 @@ fn take(side: &mut Vec<Column>, name: &Ident, which: &str) -> Result<Column> {
             ),
         ),
     };
-    Err(match name.span.start.column as usize {
-        0 => error,
-        position => error.with_position(position),
-    })
+    Err(at(name, error))
 }
 
 fn binary(left: Expr, op: sql::BinaryOperator, right: Expr) -> Expr {
@@ -512,19 +510,5 @@ impl VisitorMut for Replacer<'_, '_> {
             }
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn to_flow(outcome: Result<()>) -> ControlFlow<Error> {
-    match outcome {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
-fn of_flow(flow: ControlFlow<Error>) -> Result<()> {
-    match flow {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
     }
 }

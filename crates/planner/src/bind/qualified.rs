@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result, SqlState};
 
 use crate::names::relations::{alias_of, name_of, of_tree, set_name};
+use crate::names::visit::{of_flow, to_flow};
 use crate::names::{SUFFIX, fold};
 
 /// Behind the suffix of such a name.
@@ -30,17 +31,12 @@ pub(super) fn rename(
 ) -> Result<()> {
     let with_names = with_names(query);
     let mut finder = Walk::new(schema_of, &with_names, None);
-    if let ControlFlow::Break(error) = VisitMut::visit(query, &mut finder) {
-        return Err(error);
-    }
+    of_flow(VisitMut::visit(query, &mut finder))?;
     let Walk { told, has_twins, .. } = finder;
     if told.is_empty() && !has_twins {
         return Ok(());
     }
-    match VisitMut::visit(query, &mut Walk::new(schema_of, &with_names, Some(told))) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+    of_flow(VisitMut::visit(query, &mut Walk::new(schema_of, &with_names, Some(told))))
 }
 
 /// The names of all WITH queries.
@@ -258,7 +254,7 @@ impl VisitorMut for Walk<'_> {
             }
         };
         self.is_body = matches!(query.body.as_ref(), SetExpr::Select(_)) && query.with.is_none();
-        flow(own)
+        to_flow(own)
     }
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
@@ -270,7 +266,7 @@ impl VisitorMut for Walk<'_> {
         let is_body = std::mem::take(&mut self.is_body);
         self.has_own.push(!is_body);
         let entered = if is_body { Ok(()) } else { self.enter(select) };
-        flow(entered.and_then(|()| self.in_items(select)))
+        to_flow(entered.and_then(|()| self.in_items(select)))
     }
 
     fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
@@ -281,13 +277,6 @@ impl VisitorMut for Walk<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        flow(self.in_expression(expr))
-    }
-}
-
-fn flow(outcome: Result<()>) -> ControlFlow<Error> {
-    match outcome {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
+        to_flow(self.in_expression(expr))
     }
 }

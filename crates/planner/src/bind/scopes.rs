@@ -19,6 +19,7 @@ use weir_types::{Error, Result, SqlState};
 use super::determined;
 use super::provider::{KeyedColumns, Provider};
 use crate::names::relations::{alias_of, constraint_of, ident_of};
+use crate::names::visit::{at, of_flow, to_flow};
 use crate::names::{figure, fold, quoted, wire_name};
 
 /// Names of columns; `None` where the text does not tell them.
@@ -383,22 +384,5 @@ fn outputs_of(select: &Select, level: &[Relation]) -> Names {
 fn no_column(ident: &Ident) -> Error {
     let error =
         Error::new(SqlState::UndefinedColumn, format!("column \"{}\" does not exist", fold(ident)));
-    match ident.span.start.column as usize {
-        0 => error,
-        position => error.with_position(position),
-    }
-}
-
-fn to_flow(outcome: Result<()>) -> ControlFlow<Error> {
-    match outcome {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
-fn of_flow(flow: ControlFlow<Error>) -> Result<()> {
-    match flow {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+    at(ident, error)
 }

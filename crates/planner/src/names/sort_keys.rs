@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use weir_types::{Error, Result, SqlState};
 
+use super::visit::{at, of_flow, to_flow};
 use super::{SUFFIX, figure, fold, name_items, quoted, wire_name};
 use super::{distinct_keys, subquery_keys};
 use crate::dialect::{no_rows, plain_query, plain_select};
@@ -28,10 +29,7 @@ const SORTED: &str = "sorted";
 /// # Errors
 /// 42702 for a name of two outputs, 0A000 for such a query with `*` inside of another.
 pub(super) fn resolve(query: &mut Query) -> Result<()> {
-    match VisitMut::visit(query, &mut Resolver { depth: 0 }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+    of_flow(VisitMut::visit(query, &mut Resolver { depth: 0 }))
 }
 
 struct Resolver {
@@ -43,10 +41,7 @@ impl VisitorMut for Resolver {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
-        match of_query(query, self.depth == 1) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        to_flow(of_query(query, self.depth == 1))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
@@ -143,10 +138,7 @@ fn check_unambiguous(key: &OrderByExpr, items: &[SelectItem]) -> Result<()> {
         return Ok(());
     }
     let error = Error::new(SqlState::AmbiguousColumn, format!("ORDER BY \"{name}\" is ambiguous"));
-    Err(match ident.span.start.column as usize {
-        0 => error,
-        position => error.with_position(position),
-    })
+    Err(at(ident, error))
 }
 
 /// The names inside of keys that are expressions.

@@ -25,6 +25,7 @@ use weir_types::{Error, Result};
 
 use self::build::{call, cast, list_item};
 use crate::functions::huge_number;
+use crate::names::visit::{of_flow, to_flow};
 
 /// What a query was found to have on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Found {
 /// 0A000 for forms that cannot be planned.
 pub fn prepare(query: &mut Query) -> Result<Found> {
     let mut rewriter = Rewriter::default();
-    finish(VisitMut::visit(query, &mut rewriter))?;
+    of_flow(VisitMut::visit(query, &mut rewriter))?;
     Ok(rewriter.found)
 }
 
@@ -50,14 +51,7 @@ pub fn prepare(query: &mut Query) -> Result<Found> {
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_expr(expr: &mut Expr) -> Result<()> {
-    finish(VisitMut::visit(expr, &mut Rewriter::default()))
-}
-
-fn finish(flow: ControlFlow<Error>) -> Result<()> {
-    match flow {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+    of_flow(VisitMut::visit(expr, &mut Rewriter::default()))
 }
 
 #[derive(Default)]
@@ -65,23 +59,16 @@ struct Rewriter {
     found: Found,
 }
 
-fn step(result: Result<()>) -> ControlFlow<Error> {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
 impl VisitorMut for Rewriter {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        step(fetch_as_limit(query))?;
-        step(windows::spell_out(query))?;
+        to_flow(fetch_as_limit(query))?;
+        to_flow(windows::spell_out(query))?;
         casts::mark(query);
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
-        step(selects(&mut query.body, &mut self.found))?;
+        to_flow(selects(&mut query.body, &mut self.found))?;
         lists(&mut query.body);
         ControlFlow::Continue(())
     }
@@ -93,11 +80,11 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        step(sublink::rewrite(expr))
+        to_flow(sublink::rewrite(expr))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        step(expression::rewrite(expr))
+        to_flow(expression::rewrite(expr))
     }
 }
 

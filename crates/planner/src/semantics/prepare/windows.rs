@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use weir_types::{Error, Result, SqlState};
 
 use crate::names::fold;
+use crate::names::visit::{at, of_flow, to_flow};
 
 /// Spells out the windows of each SELECT of a query, but not those of the queries in it.
 ///
@@ -101,16 +102,9 @@ fn complete(mut window: WindowSpec, windows: &Windows) -> Result<WindowSpec> {
     Ok(window)
 }
 
-fn at(name: &Ident, error: Error) -> Error {
-    match name.span.start.column as usize {
-        0 => error,
-        position => error.with_position(position),
-    }
-}
-
 /// Spells out the windows of calls, outside of queries, whose windows are their own.
 fn replace(node: &mut impl VisitMut, windows: &Windows) -> Result<()> {
-    super::finish(VisitMut::visit(node, &mut Replacer { windows, depth: 0 }))
+    of_flow(VisitMut::visit(node, &mut Replacer { windows, depth: 0 }))
 }
 
 struct Replacer<'a> {
@@ -141,7 +135,7 @@ impl VisitorMut for Replacer<'_> {
             Some(WindowType::NamedWindow(name)) => named(&name, self.windows).cloned(),
             Some(WindowType::WindowSpec(window)) => complete(window, self.windows),
         };
-        super::step(spelled_out.map(|window| {
+        to_flow(spelled_out.map(|window| {
             function.over = Some(WindowType::WindowSpec(window));
         }))
     }
