@@ -22,13 +22,18 @@ mod summary;
 mod weir;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::Result;
 use options::Options;
 use plan::{Engine, Key, What};
 use store::{Measured, Outcome, Store};
+
+/// More measurements one after the other that could not be made end the run: the rest cannot either.
+const FAILURES_MAX: usize = 5;
 
 /// Everything that a measurement needs.
 pub(crate) struct Bench {
@@ -45,17 +50,18 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         println!("{}", options::USAGE);
         return Ok(());
     }
-    let options = Options::parse(words)?;
+    let mut options = Options::parse(words)?;
     options.stay_on_cores()?;
-    if options.fresh && options.work.exists() {
+    let _alone = alone(&options.work)?;
+    if options.fresh {
         say("removing what is there");
-        std::fs::remove_dir_all(&options.work)?;
+        empty(&options.work)?;
     }
-    std::fs::create_dir_all(&options.work)?;
+    options.weir = kept_binary(&options)?;
     let data = data::provide(&options)?;
     let sql = sql::Sql::read(&options.root)?;
     let peers = install::provide(&options)?;
-    let store = Store::open(&options, &sql)?;
+    let store = Store::open(&options, &sql, peers.heap_mib)?;
     let bench = Bench { options, data, sql, peers, store };
     bench.check()?;
     bench.warm()?;
@@ -65,10 +71,49 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     println!("\n{}", std::fs::read_to_string(&written[0])?);
     let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     println!("written: {}", names.join(", "));
-    match summary.n_wrong() {
-        0 => Ok(()),
-        n => Err(format!("{n} results are not DuckDB's; {} says which", names[0]).into()),
+    match (summary.n_wrong(), summary.n_failed()) {
+        (0, 0) => Ok(()),
+        (0, n) => Err(format!("{n} measurements failed; {} says which", names[0]).into()),
+        (n, _) => Err(format!("{n} results are not DuckDB's; {} says which", names[0]).into()),
     }
+}
+
+/// Keeps others out of the work directory as long as it is held: two runs would measure each other.
+fn alone(work: &Path) -> Result<File> {
+    std::fs::create_dir_all(work)?;
+    let path = work.join("lock");
+    let file = File::create(&path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| format!("another run holds {}", path.display()))?;
+    Ok(file)
+}
+
+/// Removes all that is in the work directory, but for its lock.
+fn empty(work: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(work)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => std::fs::remove_dir_all(path)?,
+            false if path.ends_with("lock") => {}
+            false => std::fs::remove_file(path)?,
+        }
+    }
+    Ok(())
+}
+
+/// A copy of Weir's binary: a build meanwhile must not change what is measured.
+fn kept_binary(options: &Options) -> Result<PathBuf> {
+    let mut hash = store::Fingerprint::new();
+    hash.add_file(&options.weir)?;
+    let dir = options.work.join("bin");
+    let kept = dir.join(format!("weir-{}", hash.text()));
+    if !kept.exists() {
+        std::fs::create_dir_all(&dir)?;
+        let partial = kept.with_extension("partial");
+        std::fs::copy(&options.weir, &partial)?;
+        std::fs::rename(partial, &kept)?;
+    }
+    Ok(kept)
 }
 
 impl Bench {
@@ -86,9 +131,10 @@ impl Bench {
     fn warm(&self) -> Result<()> {
         let load = std::fs::read_to_string("/proc/loadavg")?;
         say(&format!("the machine's load before measuring: {}", load.trim()));
-        let mut folders = vec![self.options.work.clone()];
+        let mut folders: Vec<PathBuf> =
+            ["data", "weir", "duckdb"].map(|name| self.options.work.join(name)).into();
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder)? {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
                 let path = entry?.path();
                 match path.is_dir() {
                     true => folders.push(path),
@@ -120,6 +166,7 @@ impl Bench {
     }
 
     fn run_all(&self, keys: &[Key]) -> Result<()> {
+        let mut n_failures = 0;
         for (number, key) in keys.iter().enumerate() {
             let progress = format!("[{}/{}] {key}", number + 1, keys.len());
             if self.store.get(key)?.is_some_and(|known| known.holds(self.options.bound)) {
@@ -135,8 +182,20 @@ impl Bench {
                 continue;
             }
             say(&progress);
+            // What is still to be written of the one before would be written in this one's time.
+            rustix::fs::sync();
             let began = Instant::now();
-            let measured = self.run_one(key)?;
+            let measured = match self.run_one(key) {
+                Ok(measured) => {
+                    n_failures = 0;
+                    measured
+                }
+                Err(error) if n_failures < FAILURES_MAX => {
+                    n_failures += 1;
+                    Measured::failed(format!("not measured: {error}"))
+                }
+                Err(error) => return Err(error),
+            };
             say(&format!("{progress}: {measured}, {:.0} s in all", began.elapsed().as_secs_f64()));
             self.store.put(key, &measured)?;
         }

@@ -67,15 +67,17 @@ impl Watch {
         seen.peak_bytes.max(seen.mark_bytes)
     }
 
+    /// The processes that there are, and those that were seen last: a child outlives its parent, and is not found below
+    /// it then.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let mut processes = tree(self.root);
+        processes.extend(&lock(&self.seen).processes);
+        processes
+    }
+
     /// Ends all of them at once.
     pub(crate) fn kill(&self) {
-        for pid in tree(self.root) {
-            // One that ended meanwhile is what is wanted.
-            let _ = i32::try_from(pid)
-                .ok()
-                .and_then(Pid::from_raw)
-                .map(|pid| kill_process(pid, Signal::KILL));
-        }
+        kill(&tree(self.root));
     }
 }
 
@@ -132,6 +134,22 @@ fn memory(pid: u32) -> Option<(u64, u64)> {
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
     };
     Some((bytes("VmRSS:")?, bytes("VmHWM:")?))
+}
+
+/// Ends the processes at once.
+pub(crate) fn kill(processes: &[u32]) {
+    for pid in processes {
+        // One that ended meanwhile is what is wanted.
+        let _ = i32::try_from(*pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .map(|pid| kill_process(pid, Signal::KILL));
+    }
+}
+
+/// True where none of the processes runs any more.
+pub(crate) fn are_gone(processes: &[u32]) -> bool {
+    processes.iter().all(|pid| memory(*pid).is_none())
 }
 
 /// A process and all below it.

@@ -65,6 +65,16 @@ impl Weir {
         self.child.id()
     }
 
+    /// Nothing of it runs until [`Self::go_on`].
+    pub(crate) fn pause(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
+    }
+
+    /// Goes on where it was paused.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
+    }
+
     /// Ends it at once, as a loss of power would.
     pub(crate) fn kill(&mut self) {
         // Of a server that has ended both fail, and nothing is left to do.
@@ -85,6 +95,8 @@ impl Weir {
             return ended(status);
         }
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        // A paused one would not hear it.
+        self.go_on()?;
         let asked = Instant::now();
         while asked.elapsed() < STOP_MAX {
             if let Some(status) = self.child.try_wait()? {

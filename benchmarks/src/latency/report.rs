@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::subscriber::Seen;
+use super::turns::Turns;
 use super::views::VIEWS;
 use super::writer::Sent;
 use super::{ROWS, STATEMENTS_PER_SECOND, WRITERS};
@@ -15,13 +16,13 @@ use crate::disk::Disk;
 use crate::machine::in_words;
 use crate::times::percentiles;
 
-/// How much worse "no worse" may be: two runs of the same differ by as much.
+/// How much worse "no worse" may be.
 const SPREAD: f64 = 1.1;
 
 /// All that was measured.
 pub(crate) struct Report {
     pub(crate) disk: Disk,
-    pub(crate) seconds: u64,
+    pub(crate) turns: Turns,
     /// Without idle views, and with.
     pub(crate) measured: Vec<Measured>,
 }
@@ -50,11 +51,13 @@ pub(crate) struct Times {
 const PERCENTS: [f64; 4] = [50.0, 99.0, 99.9, 100.0];
 
 impl Times {
-    /// Matches what was sent with what was seen; the first `n_warm` INSERTs of each writer do not count.
-    pub(crate) fn of(n_warm: usize, sent: &[Vec<Sent>], seen: &[Seen]) -> Result<Self> {
-        let counted = || sent.iter().flat_map(|of_writer| of_writer.iter().skip(n_warm));
+    /// Matches what was sent with what was seen.
+    pub(crate) fn of(turns: Turns, sent: &[Vec<Sent>], seen: &[Seen]) -> Result<Self> {
+        let counted = sent.iter().flat_map(|of_writer| {
+            of_writer.iter().enumerate().filter(|(statement_idx, _)| turns.counts(*statement_idx))
+        });
         let mut acknowledged: Vec<Duration> =
-            counted().map(|one| one.acknowledged.saturating_duration_since(one.due)).collect();
+            counted.map(|(_, one)| one.acknowledged.saturating_duration_since(one.due)).collect();
         let (mut of_views, mut visible, mut from_due) = (Vec::new(), Vec::new(), Vec::new());
         for of_view in seen {
             let mut times = Vec::new();
@@ -65,7 +68,7 @@ impl Times {
                     // Of several INSERTs that one tick took in, an aggregation tells the last alone.
                     while arrivals.next_if(|(seq, _)| *seq < last).is_some() {}
                     let (_, at) = arrivals.peek().ok_or("a row was never seen")?;
-                    if statement_idx >= n_warm {
+                    if turns.counts(statement_idx) {
                         // Seen before its acknowledgement came: 0.
                         times.push(at.saturating_duration_since(one.acknowledged));
                         from_due.push(at.saturating_duration_since(one.due));
@@ -120,10 +123,12 @@ impl Report {
         writeln!(out, "# Latency\n")?;
         writeln!(
             out,
-            "{} rows/s for {} s from {WRITERS} connections, in INSERTs of {ROWS} rows, each acknowledged after its \
-             fsync; {} views, each followed by a SUBSCRIBE of its own; clients on the same machine; {}.\n",
+            "{} rows/s for {} turns of {} s from {WRITERS} connections, in INSERTs of {ROWS} rows, each acknowledged \
+             after its fsync; {} views, each followed by a SUBSCRIBE of its own; clients on the same machine; {}. \
+             Two servers take turns, the other one is stopped meanwhile.\n",
             WRITERS * ROWS * STATEMENTS_PER_SECOND as usize,
-            self.seconds,
+            self.turns.count,
+            self.turns.counted,
             VIEWS.len(),
             in_words()
         )?;
@@ -191,7 +196,8 @@ impl Report {
         };
         json!({
             "machine": in_words(),
-            "seconds": self.seconds,
+            "turns": self.turns.count,
+            "seconds_of_turn": self.turns.counted,
             "rows_per_second": WRITERS * ROWS * STATEMENTS_PER_SECOND as usize,
             "connections": WRITERS,
             "rows_per_insert": ROWS,

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::sleep_until;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error};
 
+use super::turns::Turns;
 use super::{ROWS, STATEMENTS_PER_SECOND};
 
 const KINDS: [&str; 8] = ["apple", "avocado", "banana", "cherry", "fig", "grape", "lemon", "pear"];
@@ -21,22 +22,26 @@ pub(crate) struct Sent {
     pub(crate) acknowledged: Instant,
 }
 
-/// Writes so many INSERTs; gives the number of the writer, and what was sent, in order.
+/// Writes in the turns that begin at `starts`; gives the number of the writer, and what was sent, in order.
 pub(crate) async fn write(
     client: Client,
     writer: usize,
-    n_statements: usize,
-    start: tokio::time::Instant,
+    turns: Turns,
+    starts: Vec<tokio::time::Instant>,
 ) -> Result<(usize, Vec<Sent>), Error> {
     let statement = client.prepare(&insert()).await?;
-    let mut sent = Vec::with_capacity(n_statements);
+    let mut sent = Vec::with_capacity(turns.n_statements());
     // Writers are not in step.
     let period = Duration::from_secs(1) / STATEMENTS_PER_SECOND;
     let offset = period * writer as u32 / super::WRITERS as u32;
-    let mut pace = tokio::time::interval_at(start + offset, period);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for statement_idx in 0..n_statements {
-        let due = pace.tick().await.into_std();
+    for statement_idx in 0..turns.n_statements() {
+        let (turn, idx) = (
+            statement_idx / turns.statements_of_turn(),
+            statement_idx % turns.statements_of_turn(),
+        );
+        // One that is late does not move those behind it.
+        let due = starts[turn] + offset + period * idx as u32;
+        sleep_until(due).await;
         let rows: Vec<_> =
             (0..ROWS).map(|row| row_of(writer, (statement_idx * ROWS + row) as i64)).collect();
         let values: Vec<&(dyn ToSql + Sync)> = rows
@@ -46,7 +51,7 @@ pub(crate) async fn write(
             })
             .collect();
         client.execute(&statement, &values).await?;
-        sent.push(Sent { due, acknowledged: Instant::now() });
+        sent.push(Sent { due: due.into_std(), acknowledged: Instant::now() });
     }
     Ok((writer, sent))
 }

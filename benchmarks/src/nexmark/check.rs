@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::plan::{AGGREGATING, Engine, Key, What};
-use super::rows::{self, Column, Form, Row};
+use super::rows::{self, Column, Form, Kind, Row};
 use super::store::{Measured, Outcome, Taken, WRONG};
 use super::{Bench, duckdb, streaming, weir};
 use crate::Result;
 
-/// Rows that are compared at once: more are compared in parts.
+/// Rows that are compared one by one at once: more are compared in parts.
 const PART_ROWS: u64 = 5_000_000;
 /// Averages that differ by less than this part are the same.
 const FLOAT_PART: f64 = 1e-9;
@@ -41,6 +41,12 @@ pub(crate) fn run(bench: &Bench, key: &Key) -> Result<Measured> {
         Engine::Flink => Averages::WithoutFraction,
         _ => Averages::Floats,
     };
+    if columns.iter().all(|column| column.kind != Kind::Float) {
+        let of_expected = Digest::of(&expected.rows, Form::Csv, &columns)?;
+        if of_expected == Digest::of(&path, form, &columns)? {
+            return Ok(the_same(of_expected.rows.unsigned_abs()));
+        }
+    }
     let parts = (bench.data.rows("bid").div_ceil(PART_ROWS)).max(1) as usize;
     let mut found = Compared::default();
     for part in 0..parts {
@@ -57,10 +63,33 @@ pub(crate) fn run(bench: &Bench, key: &Key) -> Result<Measured> {
             "{WRONG}: {differences} differences in {rows} rows, such as {told}"
         )));
     }
-    Ok(Measured {
+    Ok(the_same(found.rows))
+}
+
+fn the_same(n_rows: u64) -> Measured {
+    Measured {
         outcome: Outcome::Finished(Taken::default()),
-        details: json!({ "rows_compared": found.rows }),
-    })
+        details: json!({ "rows_compared": n_rows }),
+    }
+}
+
+/// Equal for equal multisets of rows: their number, and the sum of their hashes, 128 bits each.
+#[derive(Debug, PartialEq, Eq)]
+struct Digest {
+    rows: i64,
+    sum: u128,
+}
+
+impl Digest {
+    fn of(path: &Path, form: Form, columns: &[Column]) -> Result<Self> {
+        let (mut n_rows, mut sum) = (0_i64, 0_u128);
+        rows::read(path, form, columns, |row, weight| {
+            n_rows += weight;
+            let hash = row.hash();
+            sum = if weight > 0 { sum.wrapping_add(hash) } else { sum.wrapping_sub(hash) };
+        })?;
+        Ok(Self { rows: n_rows, sum })
+    }
 }
 
 /// Rows that a sink must have taken, where it takes no changes; `None` where they are not known yet.
@@ -179,6 +208,23 @@ mod tests {
         let mut found = Compared::default();
         compare(gathered(one), gathered(other), averages, &mut found);
         found.differences
+    }
+
+    #[test]
+    fn a_digest_is_that_of_a_multiset() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let columns = [Column::new("a", "BIGINT"), Column::new("b", "VARCHAR")];
+        let digest = |text: &str| {
+            let path = dir.path().join("rows.csv");
+            std::fs::write(&path, text).expect("written");
+            Digest::of(&path, Form::Csv, &columns).expect("rows")
+        };
+        let one = digest("1,x\n2,y\n1,x\n");
+        assert_eq!(one.rows, 3);
+        assert_eq!(one, digest("2,y\n1,x\n1,x\n"));
+        for other in ["1,x\n2,y\n2,y\n", "1,x\n2,y\n", "1,x\n2,y\n1,\\N\n", "1,y\n2,x\n1,x\n"] {
+            assert_ne!(one, digest(other), "{other}");
+        }
     }
 
     #[test]

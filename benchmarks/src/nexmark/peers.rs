@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::plan::Engine;
 use super::store::{Measured, Outcome, Taken};
 use crate::Result;
-use crate::usage::Watch;
+use crate::usage::{self, Watch};
 
 /// What a program's lines for this process begin with.
 const MARK: &str = "@weir ";
@@ -144,12 +144,15 @@ fn merge(details: &mut Value, more: Value) {
     }
 }
 
-/// Waits for the program, and kills what does not end.
+/// Waits for the program and all that it started, and kills what does not end: a JVM ends after the program, and
+/// would be at work still in what is measured next.
 fn end(child: &mut Child, watch: &Watch) -> Result<()> {
     let since = Instant::now();
-    while child.try_wait()?.is_none() {
+    let started = watch.processes();
+    while child.try_wait()?.is_none() || !usage::are_gone(&started) {
         if since.elapsed() > END_MAX {
             watch.kill();
+            usage::kill(&started);
             child.wait()?;
             break;
         }

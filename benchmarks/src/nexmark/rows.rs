@@ -190,6 +190,17 @@ fn push_fraction(out: &mut String, fraction: &str) {
 }
 
 impl Row {
+    /// A hash of the exact cells.
+    pub(crate) fn hash(&self) -> u128 {
+        let half = |seed: u64| {
+            let mut hasher = DefaultHasher::new();
+            seed.hash(&mut hasher);
+            self.exact.hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        half(0) << 64 | half(1)
+    }
+
     /// Which of `n` parts of a result the row belongs to: equal rows to the same.
     pub(crate) fn part(&self, n: usize) -> usize {
         let mut hasher = DefaultHasher::new();

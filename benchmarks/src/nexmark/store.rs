@@ -91,7 +91,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Reads what the results of each engine depend on.
-    pub(crate) fn open(options: &Options, sql: &Sql) -> Result<Self> {
+    pub(crate) fn open(options: &Options, sql: &Sql, peers_heap: u64) -> Result<Self> {
         let dir = options.work.join("results");
         std::fs::create_dir_all(&dir)?;
         let mut identities = Vec::new();
@@ -104,6 +104,7 @@ impl Store {
             match engine {
                 Engine::Weir => hash.add_file(&options.weir)?,
                 _ => {
+                    hash.add(&peers_heap.to_le_bytes());
                     hash.add_file(&install::requirements(&options.root, engine))?;
                     for program in peers::programs(&options.root, engine) {
                         hash.add_file(&program)?;

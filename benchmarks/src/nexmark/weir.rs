@@ -145,9 +145,10 @@ fn measure(
             peak_bytes: watch.peak_bytes(),
         };
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(match ended {
-            Ok(Ok(details)) => match after(&client).await {
-                Ok(()) => Measured { outcome: Outcome::Finished(taken), details },
-                Err(error) => Measured::failed(told(error.as_ref())),
+            Ok(Ok(details)) => match tokio::time::timeout(bound, after(&client)).await {
+                Ok(Ok(())) => Measured { outcome: Outcome::Finished(taken), details },
+                Ok(Err(error)) => Measured::failed(told(error.as_ref())),
+                Err(_) => Measured::failed("it hung when it was over"),
             },
             Ok(Err(error)) => Measured::failed(told(error.as_ref())),
             Err(_) => {
