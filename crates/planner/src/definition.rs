@@ -9,13 +9,14 @@ use std::ops::Range;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, Ident, ObjectName, Query, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Spanned, TableAlias, TableFactor, Visit, Visitor,
+    SetExpr, Spanned, TableAlias, TableFactor, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use weir_catalog::{Catalog, Column, Object, StoredQuery, StoredRelation};
 
 use crate::bind;
 use crate::dialect;
+use crate::dialect::visit::{visit, visit_expressions};
 use crate::names;
 use crate::source::RecordColumn;
 
@@ -39,7 +40,7 @@ pub fn current_text(query: &StoredQuery, catalog: &Catalog) -> String {
             of_definitions: HashMap::new(),
             edits: Vec::new(),
         };
-        let _ = Visit::visit(&parsed, &mut renamer);
+        let _ = visit(&parsed, &mut renamer);
         apply(&query.sql, renamer.edits)
     });
     let works = |text: &String| dialect::parse_query(text).is_ok();
@@ -94,7 +95,7 @@ fn output_name(item: &SelectItem) -> Option<String> {
 pub fn with_renamed_column(expr: &str, from: &str, to: &str) -> String {
     let Ok(parsed) = dialect::parse_expr(expr) else { return expr.to_owned() };
     let mut edits = Vec::new();
-    let _ = sql::visit_expressions(&parsed, |expr| {
+    let _ = visit_expressions(&parsed, |expr| {
         let column = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(idents) => idents.last(),

@@ -8,15 +8,16 @@ mod distinct_keys;
 pub(crate) mod relations;
 mod sort_keys;
 mod subquery_keys;
-pub(crate) mod visit;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sql, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+    self as sql, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitorMut,
 };
 use weir_types::Result;
+
+use crate::dialect::visit::visit_mut;
 
 pub(crate) use crate::dialect::fold;
 
@@ -51,7 +52,7 @@ pub(crate) fn name_outputs(query: &mut Query) -> Result<()> {
         keep_wildcards_apart(&mut select.projection);
     }
     sort_keys::resolve(query)?;
-    let _ = VisitMut::visit(query, &mut Namer);
+    let _ = visit_mut(query, &mut Namer);
     Ok(())
 }
 

@@ -19,17 +19,18 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, TableFactor, Value, VisitMut, VisitorMut,
+    SelectItem, TableFactor, Value, VisitorMut,
 };
 
 use weir_planner::dialect::fold;
+use weir_planner::dialect::visit::visit_mut;
 
 use super::find;
 
 /// Rewrites the query and all queries in it.
 pub fn query(query: &mut Query) {
     let is_system = names::names_system_relation(query);
-    let _ = VisitMut::visit(query, &mut Rewriter { is_system, scopes: Vec::new() });
+    let _ = visit_mut(query, &mut Rewriter { is_system, scopes: Vec::new() });
 }
 
 struct Rewriter {

@@ -8,10 +8,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, GroupByExpr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Value,
-    Visit, Visitor,
+    Visitor,
 };
 
 use super::scopes::Relation;
+use crate::dialect::visit::visit;
 use crate::functions::is_aggregate;
 use crate::names::{fold, quoted};
 
@@ -40,11 +41,11 @@ pub(super) fn add_to_groups(select: &mut Select, sort_keys: &[&mut Expr], level:
     }
     let mut named = Named { level, determined, found: BTreeSet::new(), n_calls: 0, n_queries: 0 };
     named.items(&select.projection);
-    let _ = Visit::visit(&select.projection, &mut named);
-    let _ = Visit::visit(&select.having, &mut named);
-    let _ = Visit::visit(&select.distinct, &mut named);
+    let _ = visit(&select.projection, &mut named);
+    let _ = visit(&select.having, &mut named);
+    let _ = visit(&select.distinct, &mut named);
     for key in sort_keys {
-        let _ = Visit::visit(&**key, &mut named);
+        let _ = visit(&**key, &mut named);
     }
     let missing = named.found.into_iter().filter(|place| !grouped.contains(place));
     let missing = missing.filter_map(|(place, column)| {

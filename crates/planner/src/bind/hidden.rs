@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sql, ExcludeSelectItem, Expr, Query, SelectItem, SetExpr, VisitMut, VisitorMut,
+    self as sql, ExcludeSelectItem, Expr, Query, SelectItem, SetExpr, VisitorMut,
     WildcardAdditionalOptions,
 };
 
+use crate::dialect::visit::{visit_expressions, visit_mut};
 use crate::source::RecordColumn;
 
 /// The record columns that the query names anywhere.
@@ -21,7 +22,7 @@ pub(crate) fn mentioned(query: &Query) -> Vec<RecordColumn> {
             found.push(column);
         }
     };
-    let _ = sql::visit_expressions(query, |expr| {
+    let _ = visit_expressions(query, |expr| {
         match expr {
             Expr::Identifier(ident) => note(ident),
             Expr::CompoundIdentifier(idents) => idents.iter().for_each(&mut note),
@@ -36,7 +37,7 @@ pub(crate) fn mentioned(query: &Query) -> Vec<RecordColumn> {
 pub(super) fn exclude_from_wildcards(query: &mut Query, columns: &[RecordColumn]) {
     let names: Vec<sql::ObjectName> =
         columns.iter().map(|column| sql::Ident::new(column.name()).into()).collect();
-    let _ = VisitMut::visit(query, &mut Excluder { names });
+    let _ = visit_mut(query, &mut Excluder { names });
 }
 
 struct Excluder {

@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use weir_types::{Error, Result, SqlState};
 
 use super::twins;
+use crate::dialect::visit::{at, of_flow, to_flow, visit, visit_mut};
 use crate::names::relations::{constraint_of, ident_of};
-use crate::names::visit::{at, of_flow, to_flow};
 use crate::names::{self, fold};
 
 /// The names of a query's output columns, as its plan has them.
@@ -54,7 +54,7 @@ fn merges(node: &impl Visit) -> bool {
             ControlFlow::Continue(())
         }
     }
-    node.visit(&mut Finder).is_break()
+    visit(node, &mut Finder).is_break()
 }
 
 fn tree_merges(tree: &TableWithJoins) -> bool {
@@ -201,7 +201,7 @@ impl Expander<'_> {
                 ControlFlow::Continue(())
             }
         }
-        of_flow(VisitMut::visit(node, &mut Outermost { expander: self, visible, depth: 0 }))
+        of_flow(visit_mut(node, &mut Outermost { expander: self, visible, depth: 0 }))
     }
 
     /// Gives the joins of a tree their conditions; its columns, in the order of `*`.
@@ -264,7 +264,7 @@ impl Expander<'_> {
             return Ok(());
         }
         let replacer = &mut Replacer { expander: self, merged, visible, hidden: Vec::new() };
-        of_flow(VisitMut::visit(node, replacer))
+        of_flow(visit_mut(node, replacer))
     }
 
     /// The columns of the relations in a query's FROM; `None` where they cannot be told without the query

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sql, Query, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    self as sql, Query, TableAlias, TableFactor, VisitMut, Visitor, VisitorMut,
 };
 
+use crate::dialect::visit::{visit, visit_mut};
 use crate::names::{SUFFIX, fold, quoted};
 
 /// Behind the suffix of such a name.
@@ -37,7 +38,7 @@ fn repeats_a_name(query: &Query) -> bool {
             ControlFlow::Continue(())
         }
     }
-    query.visit(&mut Finder(BTreeSet::new())).is_break()
+    visit(query, &mut Finder(BTreeSet::new())).is_break()
 }
 
 /// A query in WITH: its name, and what it is called here. Of several of a name the last is the innermost.
@@ -83,7 +84,7 @@ impl Renamer {
 
     /// Renames what a part of a query reads.
     fn part(&mut self, part: &mut impl VisitMut, visible: &[Named]) {
-        let _ = VisitMut::visit(part, &mut Outermost { renamer: self, visible, depth: 0 });
+        let _ = visit_mut(part, &mut Outermost { renamer: self, visible, depth: 0 });
     }
 }
 

@@ -8,13 +8,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, VisitMut,
-    VisitorMut,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, VisitorMut,
 };
 use weir_types::{Error, Result, SqlState};
 
+use crate::dialect::visit::{of_flow, to_flow, visit_mut};
 use crate::names::relations::{alias_of, name_of, of_tree, set_name};
-use crate::names::visit::{of_flow, to_flow};
 use crate::names::{SUFFIX, fold};
 
 /// Behind the suffix of such a name.
@@ -31,12 +30,12 @@ pub(super) fn rename(
 ) -> Result<()> {
     let with_names = with_names(query);
     let mut finder = Walk::new(schema_of, &with_names, None);
-    of_flow(VisitMut::visit(query, &mut finder))?;
+    of_flow(visit_mut(query, &mut finder))?;
     let Walk { told, has_twins, .. } = finder;
     if told.is_empty() && !has_twins {
         return Ok(());
     }
-    of_flow(VisitMut::visit(query, &mut Walk::new(schema_of, &with_names, Some(told))))
+    of_flow(visit_mut(query, &mut Walk::new(schema_of, &with_names, Some(told))))
 }
 
 /// The names of all WITH queries.
@@ -51,7 +50,7 @@ fn with_names(query: &mut Query) -> BTreeSet<String> {
         }
     }
     let mut names = Names(BTreeSet::new());
-    let _ = VisitMut::visit(query, &mut names);
+    let _ = visit_mut(query, &mut names);
     names.0
 }
 

@@ -18,8 +18,8 @@ use weir_types::{Error, Result, SqlState};
 
 use super::determined;
 use super::provider::{KeyedColumns, Provider};
+use crate::dialect::visit::{at, of_flow, to_flow, visit_mut};
 use crate::names::relations::{alias_of, constraint_of, ident_of};
-use crate::names::visit::{at, of_flow, to_flow};
 use crate::names::{figure, fold, quoted, wire_name};
 
 /// Names of columns; `None` where the text does not tell them.
@@ -271,7 +271,7 @@ impl Scopes<'_> {
                 None => Err(no_column(ident)),
             }
         };
-        of_flow(VisitMut::visit(having, &mut Own { act: &mut meaning, depth: 0 }))
+        of_flow(visit_mut(having, &mut Own { act: &mut meaning, depth: 0 }))
     }
 
     /// Visits the expressions of a part of a SELECT, and the queries in them.
@@ -306,7 +306,7 @@ impl Scopes<'_> {
                 ControlFlow::Continue(())
             }
         }
-        of_flow(VisitMut::visit(node, &mut Outermost { scopes: self, depth: 0 }))
+        of_flow(visit_mut(node, &mut Outermost { scopes: self, depth: 0 }))
     }
 }
 

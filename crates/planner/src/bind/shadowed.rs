@@ -9,9 +9,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, VisitorMut,
 };
 
+use crate::dialect::visit::visit_mut;
 use crate::names::relations::{alias_of, for_each_factor, name_of, set_name};
 use crate::names::{SUFFIX, fold};
 
@@ -22,7 +23,7 @@ const MARK: &str = "outer";
 /// `columns_of` gives the columns of a relation with a name.
 pub(super) fn rename(query: &mut Query, columns_of: &dyn Fn(&ObjectName) -> Vec<String>) {
     let mut finder = Walk::default();
-    let _ = VisitMut::visit(query, &mut finder);
+    let _ = visit_mut(query, &mut finder);
     if finder.found.is_empty() {
         return;
     }
@@ -30,7 +31,7 @@ pub(super) fn rename(query: &mut Query, columns_of: &dyn Fn(&ObjectName) -> Vec<
     let wanted: BTreeSet<Place> =
         finder.found.into_iter().filter(|(_, name)| columns.contains(name)).collect();
     if !wanted.is_empty() {
-        let _ = VisitMut::visit(query, &mut Walk { wanted, ..Walk::default() });
+        let _ = visit_mut(query, &mut Walk { wanted, ..Walk::default() });
     }
 }
 
@@ -156,7 +157,7 @@ fn columns_in(
     columns_of: &dyn Fn(&ObjectName) -> Vec<String>,
 ) -> BTreeSet<String> {
     let mut columns = Columns { names: BTreeSet::new(), columns_of };
-    let _ = VisitMut::visit(query, &mut columns);
+    let _ = visit_mut(query, &mut columns);
     columns.names
 }
 

@@ -15,12 +15,13 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
-    self as sql, ExcludeSelectItem, Query, SelectItem, SetExpr, TableAlias, TableFactor, Visit,
-    VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    self as sql, ExcludeSelectItem, Query, SelectItem, SetExpr, TableAlias, TableFactor, Visitor,
+    VisitorMut, WildcardAdditionalOptions,
 };
 use weir_types::{Error, Result, SqlState};
 
 use crate::decorrelate;
+use crate::dialect::visit::{visit, visit_mut};
 use crate::dialect::{no_rows, plain_query, plain_select};
 use crate::names::relations::alias_of;
 use crate::names::{SUFFIX, fold, wire_name};
@@ -88,7 +89,7 @@ fn renamed(plan: LogicalPlan, names: Vec<String>) -> DfResult<LogicalPlan> {
 
 /// Makes the queries in WITH whose columns may need other names read one in FROM, where they get them.
 pub(super) fn move_names_into_queries(query: &mut Query) {
-    let _ = VisitMut::visit(query, &mut Mover);
+    let _ = visit_mut(query, &mut Mover);
 }
 
 struct Mover;
@@ -188,7 +189,7 @@ fn mentions(query: &Query, name: &str) -> bool {
             }
         }
     }
-    query.visit(&mut Finder(name)).is_break()
+    visit(query, &mut Finder(name)).is_break()
 }
 
 /// Tells of the columns that are named where a relation has several of the name. A column of `*` has no place in the
@@ -238,7 +239,7 @@ fn sort_key_names(query: &Query) -> BTreeSet<String> {
         }
     }
     let mut finder = Finder(BTreeSet::new());
-    let _ = query.visit(&mut finder);
+    let _ = visit(query, &mut finder);
     finder.0
 }
 

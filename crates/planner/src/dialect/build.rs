@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Values, VisitMut, WildcardAdditionalOptions, visit_expressions_mut,
+    TableWithJoins, Values, VisitMut, WildcardAdditionalOptions,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::dialect::visit::visit_expressions_mut;
 
 /// The name that an identifier means.
 #[must_use]

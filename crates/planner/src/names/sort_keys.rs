@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Distinct, Expr, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TableFactor, VisitMut, VisitorMut,
+    TableFactor, VisitorMut,
 };
 use weir_types::{Error, Result, SqlState};
 
-use super::visit::{at, of_flow, to_flow};
 use super::{SUFFIX, figure, fold, name_items, quoted, wire_name};
 use super::{distinct_keys, subquery_keys};
+use crate::dialect::visit::{at, of_flow, to_flow, visit_expressions, visit_mut};
 use crate::dialect::{no_rows, plain_query, plain_select};
 
 /// Behind the suffix of a name that was taken away from an output.
@@ -29,7 +29,7 @@ const SORTED: &str = "sorted";
 /// # Errors
 /// 42702 for a name of two outputs, 0A000 for such a query with `*` inside of another.
 pub(super) fn resolve(query: &mut Query) -> Result<()> {
-    of_flow(VisitMut::visit(query, &mut Resolver { depth: 0 }))
+    of_flow(visit_mut(query, &mut Resolver { depth: 0 }))
 }
 
 struct Resolver {
@@ -145,7 +145,7 @@ fn check_unambiguous(key: &OrderByExpr, items: &[SelectItem]) -> Result<()> {
 fn mentioned(keys: &[OrderByExpr]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for key in keys.iter().filter(|key| !matches!(plain(&key.expr), Expr::Identifier(_))) {
-        let _ = sql::visit_expressions(&key.expr, |expr| {
+        let _ = visit_expressions(&key.expr, |expr| {
             match expr {
                 Expr::Identifier(name) => drop(names.insert(fold(name))),
                 Expr::CompoundIdentifier(parts) => names.extend(parts.last().map(fold)),

@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, ExcludeSelectItem, Expr, OrderByExpr, Query, Select, SelectItem, SetExpr,
-    TableAlias, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+    TableAlias, TableFactor, Visitor, WildcardAdditionalOptions,
 };
 
 use super::sort_keys::{output, plain};
 use super::{SUFFIX, fold, name_items, quoted};
+use crate::dialect::visit::visit;
 use crate::dialect::{plain_query, plain_select};
 
 /// The name of the query inside.
@@ -96,5 +97,5 @@ fn has_subquery(expr: &Expr) -> bool {
             ControlFlow::Break(())
         }
     }
-    expr.visit(&mut Finder).is_break()
+    visit(expr, &mut Finder).is_break()
 }

@@ -19,13 +19,13 @@ mod windows;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, LimitClause, Query, SetExpr, TableFactor, Value, Values, VisitMut, VisitorMut,
+    DataType, Expr, LimitClause, Query, SetExpr, TableFactor, Value, Values, VisitorMut,
 };
 use weir_types::{Error, Result};
 
 use self::build::{call, cast, list_item};
+use crate::dialect::visit::{of_flow, to_flow, visit_mut};
 use crate::functions::huge_number;
-use crate::names::visit::{of_flow, to_flow};
 
 /// What a query was found to have on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Found {
 /// 0A000 for forms that cannot be planned.
 pub fn prepare(query: &mut Query) -> Result<Found> {
     let mut rewriter = Rewriter::default();
-    of_flow(VisitMut::visit(query, &mut rewriter))?;
+    of_flow(visit_mut(query, &mut rewriter))?;
     Ok(rewriter.found)
 }
 
@@ -51,7 +51,7 @@ pub fn prepare(query: &mut Query) -> Result<Found> {
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_expr(expr: &mut Expr) -> Result<()> {
-    of_flow(VisitMut::visit(expr, &mut Rewriter::default()))
+    of_flow(visit_mut(expr, &mut Rewriter::default()))
 }
 
 #[derive(Default)]

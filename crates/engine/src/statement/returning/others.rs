@@ -5,10 +5,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SelectItemQualifiedWildcardKind, VisitMut, VisitorMut,
+    Expr, Ident, Query, SelectItem, SelectItemQualifiedWildcardKind, VisitorMut,
 };
 use weir_catalog::Object;
 use weir_planner::dialect::fold;
+use weir_planner::dialect::visit::visit_mut;
 use weir_types::{Error, Result};
 
 /// RETURNING over the rows of a table that has further columns.
@@ -50,7 +51,7 @@ pub(in crate::statement) fn take_out(
             }
             other => {
                 let mut item = other.clone();
-                let _ = VisitMut::visit(&mut item, &mut taker);
+                let _ = visit_mut(&mut item, &mut taker);
                 all.push(item);
             }
         }

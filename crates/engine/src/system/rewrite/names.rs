@@ -2,9 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, visit_relations,
-};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Select, TableFactor};
+use weir_planner::dialect::visit::visit_relations;
 
 use super::{find, fold, is_system_name, last_name};
 

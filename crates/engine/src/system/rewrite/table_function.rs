@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SelectItem,
-    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut,
-    VisitorMut,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitorMut,
 };
+use weir_planner::dialect::visit::visit_mut;
 use weir_planner::dialect::{plain_query, plain_select};
 
 use super::{as_oid, call, fold, is_system_name, last_name, number, take};
@@ -161,7 +161,7 @@ fn keywords_table(alias: Option<TableAlias>) -> TableFactor {
 
 /// `_pg_expandarray` in a select list is a set.
 pub(super) fn unnest_sets(expr: &mut Expr) {
-    let _ = VisitMut::visit(expr, &mut Unnester { depth: 0 });
+    let _ = visit_mut(expr, &mut Unnester { depth: 0 });
 }
 
 struct Unnester {

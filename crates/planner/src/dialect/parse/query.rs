@@ -20,6 +20,7 @@ mod expansion;
 
 use self::expansion::Expansion;
 use super::{names, words};
+use crate::dialect::visit::visit_mut;
 
 /// Deepest nesting of subqueries in expressions: the time that DataFusion's optimizer takes for
 /// them doubles with each level.
@@ -57,7 +58,7 @@ pub(super) struct Rules {
 impl Rules {
     /// Checks and rewrites everything below that node.
     pub(super) fn apply(node: &mut impl VisitMut) -> Checked {
-        match node.visit(&mut Self::default()) {
+        match visit_mut(node, &mut Self::default()) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(refusal) => Err(refusal),
         }
@@ -71,7 +72,7 @@ impl Rules {
         self.expansion.open();
         for cte in with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             let outer = self.expansion.begin();
-            if let ControlFlow::Break(refusal) = cte.query.visit(self) {
+            if let ControlFlow::Break(refusal) = visit_mut(&mut *cte.query, self) {
                 return Err(refusal);
             }
             self.expansion.end(outer, &cte.alias.name.value);

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, GroupByExpr, OrderByKind, Query, Select, SetExpr, Value, Visit, VisitMut,
-    VisitorMut, visit_expressions, visit_expressions_mut,
+    DataType, Expr, GroupByExpr, OrderByKind, Query, Select, SetExpr, Value, Visit, VisitorMut,
 };
 
 use super::build::call;
+use crate::dialect::visit::{visit_expressions, visit_expressions_mut, visit_mut};
 use crate::functions::TYPE_MARK;
 
 /// Marks the casts of a query in which names would meet.
@@ -19,7 +19,7 @@ pub(super) fn mark(query: &mut Query) {
     if !has_cast(query) || !names_meet(query) {
         return;
     }
-    let _: ControlFlow<()> = VisitMut::visit(query, &mut Marker);
+    let _: ControlFlow<()> = visit_mut(query, &mut Marker);
 }
 
 struct Marker;

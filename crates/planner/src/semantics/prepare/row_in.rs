@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, Value,
-    visit_expressions,
 };
 use weir_types::{Error, Result};
 
 use super::build::{builtin_name, derived, quoted, select_query};
 use super::expression::{items, of_binary};
+use crate::dialect::visit::visit_expressions;
 use crate::functions::is_aggregate;
 
 /// The name of the subquery whose rows are tested.

@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Values, Visit, Visitor,
+    Expr, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Values, Visitor,
 };
 
 use super::build::quoted;
 use crate::dialect::plain_select;
+use crate::dialect::visit::visit;
 
 /// Makes it of every such list of a body.
 pub(super) fn as_selects(body: &mut SetExpr) {
@@ -65,5 +66,5 @@ fn is_of_query(values: &Values) -> bool {
             }
         }
     }
-    values.visit(&mut Finder).is_break()
+    visit(values, &mut Finder).is_break()
 }

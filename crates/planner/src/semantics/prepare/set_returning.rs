@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Query, SelectItem, SetExpr, TableAlias, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, TableAlias, Visitor};
 
 use super::build::{array_function, builtin_name, derived, quoted, select_query};
+use crate::dialect::visit::visit;
 use crate::dialect::{fold, plain_query};
 
 /// `SELECT unnest(a), upper(b) AS b` or `SELECT unnest(a), b AS c, c AS b`: DataFusion computes what is called `b` beside
@@ -82,7 +81,7 @@ impl Visitor for Names {
 fn has_clash(items: &[SelectItem]) -> bool {
     let mut names = Names::default();
     for item in items {
-        let _ = Visit::visit(item, &mut names);
+        let _ = visit(item, &mut names);
     }
     names.gives_rows
         && items.iter().any(|item| match item {

@@ -6,12 +6,13 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, ObjectName, OrderByExpr, OrderByKind, OrderByOptions,
     Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, Value, WindowSpec,
-    WindowType, visit_expressions,
+    WindowType,
 };
 use weir_types::{Error, Result};
 
 use super::build::{array_function, builtin_name, call, derived, function, quoted, select_query};
 use super::expression::symbol;
+use crate::dialect::visit::visit_expressions;
 use crate::functions::is_aggregate;
 use crate::functions::operator::Comparison;
 

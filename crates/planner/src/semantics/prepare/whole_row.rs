@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, Select, TableFactor,
-    TableWithJoins, visit_expressions,
+    TableWithJoins,
 };
 use weir_types::{Error, Result};
 
+use crate::dialect::visit::visit_expressions;
 use crate::names::fold;
 
 /// Refuses to count the rows of a relation that an outer join fills.

@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use weir_types::{Error, Result, SqlState};
 
+use crate::dialect::visit::{at, of_flow, to_flow, visit_mut};
 use crate::names::fold;
-use crate::names::visit::{at, of_flow, to_flow};
 
 /// Spells out the windows of each SELECT of a query, but not those of the queries in it.
 ///
@@ -104,7 +104,7 @@ fn complete(mut window: WindowSpec, windows: &Windows) -> Result<WindowSpec> {
 
 /// Spells out the windows of calls, outside of queries, whose windows are their own.
 fn replace(node: &mut impl VisitMut, windows: &Windows) -> Result<()> {
-    of_flow(VisitMut::visit(node, &mut Replacer { windows, depth: 0 }))
+    of_flow(visit_mut(node, &mut Replacer { windows, depth: 0 }))
 }
 
 struct Replacer<'a> {

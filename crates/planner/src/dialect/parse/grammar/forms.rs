@@ -3,13 +3,14 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, TrimWhereField, visit_expressions};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, TrimWhereField};
 use datafusion::sql::sqlparser::dialect::{Dialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{Grammar, is_word};
+use crate::dialect::visit::visit_expressions;
 
 /// The form behind an operand, where it is one of these.
 pub(super) fn infix(
