@@ -7,6 +7,7 @@ mod guard;
 mod lex;
 mod parse;
 mod split;
+pub mod visit;
 
 pub use ast::*;
 pub use build::{fold, no_rows, plain_query, plain_select, star_query, without_places};

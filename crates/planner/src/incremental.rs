@@ -162,7 +162,12 @@ fn is_append_only(plan: &LogicalPlan, choice: Choice<'_>) -> bool {
             Some(Target::Object(id)) => (choice.append_only)(*id),
             _ => false,
         },
-        LogicalPlan::Aggregate(_) => false,
+        // Groups without calls, as of DISTINCT, do not change once they are there.
+        LogicalPlan::Aggregate(aggregate)
+            if !aggregate.aggr_expr.is_empty() || aggregate.group_expr.is_empty() =>
+        {
+            false
+        }
         _ => plan.inputs().into_iter().all(|input| is_append_only(input, choice)),
     }
 }
@@ -189,6 +194,7 @@ fn source(scan: &TableScan) -> Option<&RelationSource> {
 }
 
 /// A pipeline that does not end yet.
+#[derive(Clone)]
 struct Open {
     origin: Origin,
     steps: Vec<Step>,
@@ -234,11 +240,11 @@ impl Compiler<'_> {
     /// The pipelines that begin behind aggregations of `input`.
     fn aggregations(&mut self, planned: Vec<Planned>, input: &LogicalPlan) -> Result<Vec<Open>> {
         let mut behind = Vec::with_capacity(planned.len());
+        let open = self.compile(input)?;
         for Planned { project, aggregate } in planned {
-            let open = self.compile(input)?;
             let number = self.graph.aggregations.len();
             self.graph.aggregations.push(Arc::new(aggregate));
-            for mut pipeline in open {
+            for mut pipeline in open.iter().cloned() {
                 pipeline.steps.push(project.clone());
                 self.close(pipeline, End::Aggregation(number));
             }

@@ -7,13 +7,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Distinct, Expr, JoinConstraint, JoinOperator, OrderByExpr, Select, SelectItem,
-    Spanned, VisitMut, VisitorMut,
+    Spanned, VisitorMut,
 };
 use weir_types::{Error, Result, SqlState};
 
 use super::relations::{constraint_of, name_of};
 use super::sort_keys::{output, plain};
 use super::{fold, quoted};
+use crate::dialect::visit::visit_mut;
 
 /// Makes the sort keys of SELECT DISTINCT name outputs.
 ///
@@ -52,13 +53,18 @@ pub(super) fn name_outputs(keys: &mut [OrderByExpr], select: &Select) -> Result<
     Ok(())
 }
 
-/// Puts the outputs in the place of their positions in DISTINCT ON.
+/// Puts the outputs in the place of their positions in DISTINCT ON, and takes out what comes twice: DataFusion wants
+/// the first sort keys to be as many.
 ///
 /// # Errors
 /// 42P10 for a position that the SELECT does not have, 0A000 for one behind `*`.
 pub(super) fn name_positions(select: &mut Select) -> Result<()> {
+    let normalizer = match select.distinct {
+        Some(Distinct::On(_)) => Normalizer { relations: relations(select) },
+        _ => return Ok(()),
+    };
     let Some(Distinct::On(exprs)) = &mut select.distinct else { return Ok(()) };
-    for expr in exprs {
+    for expr in exprs.iter_mut() {
         let Expr::Value(value) = plain(expr) else { continue };
         let sql::Value::Number(text, _) = &value.value else { continue };
         let items = &select.projection;
@@ -85,6 +91,15 @@ pub(super) fn name_positions(select: &mut Select) -> Result<()> {
             }
         };
     }
+    let mut known: Vec<Expr> = Vec::new();
+    exprs.retain(|expr| {
+        let normal = normalizer.normal(expr);
+        let is_new = !known.contains(&normal);
+        if is_new {
+            known.push(normal);
+        }
+        is_new
+    });
     Ok(())
 }
 
@@ -140,7 +155,7 @@ struct Normalizer {
 impl Normalizer {
     fn normal(&self, expr: &Expr) -> Expr {
         let mut expr = expr.clone();
-        let _ = VisitMut::visit(&mut expr, &mut Normalize(self));
+        let _ = visit_mut(&mut expr, &mut Normalize(self));
         expr
     }
 }

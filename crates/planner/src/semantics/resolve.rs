@@ -306,7 +306,14 @@ fn finish(
         LogicalPlan::Distinct(Distinct::On(mut distinct)) => {
             // DataFusion wants the first keys of the order to be what is distinct.
             let resolver = Resolver { schema, settings };
-            distinct.on_expr = resolver.keys(distinct.on_expr)?;
+            let mut keys: Vec<Expr> = Vec::new();
+            for key in resolver.keys(distinct.on_expr)? {
+                // A key that comes twice it takes for two outputs of one name.
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+            distinct.on_expr = keys;
             distinct.sort_expr =
                 distinct.sort_expr.map(|keys| resolver.sort_keys(keys)).transpose()?;
             Ok(LogicalPlan::Distinct(Distinct::On(distinct)))

@@ -248,13 +248,14 @@ impl Big {
     }
 
     /// The quotient rounded towards zero. The number is whole, the divisor is not 0.
-    pub(super) fn whole_quotient(&self, divisor: u32) -> Self {
+    pub(super) fn whole_quotient(&self, divisor: u64) -> Self {
         let mut digits = self.whole_digits();
-        let mut rest = 0_u64;
+        let divisor = u128::from(divisor);
+        let mut rest = 0;
         for digit in digits.iter_mut().rev() {
-            let value = rest << 32 | u64::from(*digit);
-            *digit = (value / u64::from(divisor)) as u32;
-            rest = value % u64::from(divisor);
+            let value = rest << 32 | u128::from(*digit);
+            *digit = (value / divisor) as u32;
+            rest = value % divisor;
         }
         Self { negative: self.negative, digits, exponent: 0 }.trimmed()
     }
@@ -416,6 +417,10 @@ mod tests {
         assert_eq!(
             Big::from_integer(1 << 40).whole_quotient(3).to_double(),
             (1_u64 << 40) as f64 / 3.0 - 1.0 / 3.0
+        );
+        assert_eq!(
+            Big::from_integer(1 << 100).whole_quotient((1 << 40) + 1).to_limbs(),
+            Some([(1_u128 << 100).div_euclid((1 << 40) + 1) as u64, 0, 0, 0])
         );
         assert_eq!(Big::from_integer(1 << 100).to_limbs(), Some([0, 1 << 36, 0, 0]));
         assert_eq!(Big::from_integer(16_777_217).to_real(), 16_777_216.0);

@@ -14,6 +14,9 @@ use crate::functions::coercion::as_numeric;
 use crate::functions::math::whole_root;
 use crate::functions::overload::CallTypes;
 
+/// The exponent of the largest power of ten that 64 bits hold.
+const ONE_STEP: i32 = 19;
+
 /// The sums of unscaled values and of their squares.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NumericVariance<const KIND: u8> {
@@ -34,7 +37,7 @@ impl<const KIND: u8> NumericVariance<KIND> {
         let is_root = matches!(KIND, kind::STDDEV_POP | kind::STDDEV_SAMP);
         // The root halves the digits behind the point.
         let scale = if is_root { 2 * i32::from(to) } else { i32::from(to) };
-        let twice = divided(&spread, self.count, second, scale - 2 * i32::from(from))?;
+        let twice = divided(&spread, self.count, second, scale - 2 * i32::from(from));
         let limbs = twice.to_limbs().filter(|limbs| limbs[3] >> 63 == 0).ok_or_else(overflow)?;
         let mut bytes = [0; 32];
         for (chunk, limb) in bytes.chunks_exact_mut(8).zip(limbs) {
@@ -49,18 +52,23 @@ impl<const KIND: u8> NumericVariance<KIND> {
 }
 
 /// Twice a whole number times 10 to that power, divided by both counts, rounded down.
-fn divided(number: &Big, first: i64, second: i64, power: i32) -> Result<Big> {
+fn divided(number: &Big, first: i64, second: i64, power: i32) -> Big {
     let mut value = number.times(&Big::from_integer(2));
-    for _ in 0..power.max(0) {
-        value = value.times(&Big::from_integer(10));
+    let mut power = power;
+    while power > 0 {
+        let step = power.min(ONE_STEP);
+        value = value.times(&Big::from_integer(10_u128.pow(step.unsigned_abs())));
+        power -= step;
     }
-    for _ in 0..(-power).max(0) {
-        value = value.whole_quotient(10);
+    while power < 0 {
+        let step = power.max(-ONE_STEP);
+        value = value.whole_quotient(10_u64.pow(step.unsigned_abs()));
+        power -= step;
     }
     for count in [first, second] {
-        value = value.whole_quotient(u32::try_from(count).map_err(|_| overflow())?);
+        value = value.whole_quotient(count.unsigned_abs());
     }
-    Ok(value)
+    value
 }
 
 impl<const KIND: u8> State for NumericVariance<KIND> {

@@ -11,7 +11,7 @@ use weir_types::{Result, SqlType};
 
 use super::exact::Reader;
 use super::rows::{Input, State};
-use crate::functions::arithmetic::numeric::{in_range, overflow, quotient};
+use crate::functions::arithmetic::numeric::{in_range, wide_quotient};
 use crate::functions::arithmetic::out_of_range;
 use crate::functions::coercion::as_numeric;
 use crate::functions::datetime::interval;
@@ -122,10 +122,7 @@ impl State for Average {
     fn finish(states: &[Self], types: &CallTypes) -> Result<ArrayRef> {
         let from = as_numeric(&types.arguments[0]).1;
         let to = as_numeric(&types.returns).1;
-        let average = |state: &Sum| {
-            let sum = state.sum.to_i128().ok_or_else(overflow)?;
-            quotient(sum, from, state.count.into(), 0, to)
-        };
+        let average = |state: &Sum| wide_quotient(state.sum, from, state.count.into(), to);
         results::<Decimal128Type>(
             types,
             states.iter().map(|Self(state)| (state.count > 0).then(|| average(state)).transpose()),

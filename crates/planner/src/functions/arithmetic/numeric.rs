@@ -219,6 +219,21 @@ pub(crate) fn quotient(a: i128, a_scale: i8, b: i128, b_scale: i8, scale: i8) ->
     in_range(divide_rounded_wide(shifted, i256::from_i128(b)))
 }
 
+/// As [`quotient`] by a whole number that is not 0; the dividend may have more than 38 digits.
+pub(crate) fn wide_quotient(a: i256, a_scale: i8, b: i128, scale: i8) -> Result<i128> {
+    if let Some(a) = a.to_i128() {
+        return quotient(a, a_scale, b, 0, scale);
+    }
+    let shift = i16::from(scale) - i16::from(a_scale);
+    let power =
+        i256::from_i128(10).checked_pow(shift.unsigned_abs().into()).ok_or_else(overflow)?;
+    let b = i256::from_i128(b);
+    let (a, b) =
+        if shift < 0 { (Some(a), b.checked_mul(power)) } else { (a.checked_mul(power), Some(b)) };
+    let (a, b) = a.zip(b).ok_or_else(overflow)?;
+    in_range(divide_rounded_wide(a, b))
+}
+
 /// Calls with both operands at the scale of the one that has more digits behind the point.
 fn each_aligned(
     call: &Call<'_>,
