@@ -1,7 +1,7 @@
 //! The scheduler: which view ticks next, and up to which epoch.
 //!
 //! Each view has its own progress. An idle view takes one commit as soon as it is there; a busy one takes
-//! all that waited in one tick. A strict read registers its epoch as a *cut*: no view it needs ticks past
+//! all that waited in one tick, or in a few where that is much. A strict read registers its epoch as a *cut*: no view it needs ticks past
 //! it without stopping there, so that all relations of the read can be seen at one moment. There is no
 //! global barrier: a view that lags delays only those who read it.
 //!
@@ -28,6 +28,8 @@ use state::State;
 /// What a tick did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
+    /// Where it ended: at the epoch that it was asked for, or at one before that.
+    pub upto: Epoch,
     /// False where the content is as it was: views above need not run.
     pub changed: bool,
 }
@@ -44,8 +46,8 @@ pub enum TickClass {
 
 /// A view as the scheduler runs it.
 pub trait Maintained: Send + Sync {
-    /// Takes the view's content from `from` to `upto`. Blocks; runs on a worker. `from` of
-    /// [`Epoch::ZERO`] means that there is no content yet.
+    /// Takes the view's content from `from` to `upto`, or to an epoch between where that is much: the rest is asked
+    /// for next. Blocks; runs on a worker. `from` of [`Epoch::ZERO`] means that there is no content yet.
     ///
     /// # Errors
     /// Of the view's query. The content must be as it was.

@@ -1,6 +1,6 @@
 //! What has to be done now and then: the clock's epochs, versions that nobody sees, retention.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use weir_types::{Epoch, ObjectId, Offset, PartitionId, Result, TopicId};
 
 use crate::commit::WriteSet;
 use crate::shared::Shared;
+use crate::views::ViewData;
 
 /// Time between rounds. Views that read the clock get an epoch each round.
 const ROUND: Duration = Duration::from_secs(1);
@@ -85,25 +86,48 @@ pub(crate) fn compact(shared: &Shared) {
         *horizon = oldest.max(*horizon);
         oldest
     };
-    let processed: BTreeMap<ObjectId, Epoch> = shared.scheduler.processed().into_iter().collect();
     let views = shared.views.all();
-    // What a view reads stays as far back as the view is behind.
-    let needed = |reads: &dyn Fn(&crate::views::ViewData) -> bool| {
-        let readers = views.iter().filter(|(_, view)| reads(view));
-        readers.filter_map(|(id, _)| processed.get(id)).copied().fold(oldest, Epoch::min)
-    };
+    let processed: HashMap<ObjectId, Epoch> = shared.scheduler.processed().into_iter().collect();
+    let readers = Readers::of(&views, &processed);
     let catalog = shared.catalog();
     for (id, table) in shared.tables.all() {
         let topic = catalog.get(id).and_then(|object| object.topic());
-        let horizon = needed(&|view| topic.is_some_and(|topic| view.topics.contains(&topic)));
+        let read = topic.and_then(|topic| readers.of_topics.get(&topic));
+        let horizon = read.map_or(oldest, |read| oldest.min(*read));
         table.segments.release(horizon);
         table.segments.compact(horizon);
     }
     for (id, view) in &views {
         let own = processed.get(id).copied().unwrap_or(Epoch::ZERO);
-        let horizon = needed(&|reader| reader.views.contains(id)).min(own.max(Epoch::ZERO));
+        let read = readers.of_views.get(id).map_or(oldest, |read| oldest.min(*read));
+        let horizon = read.min(own);
         view.segments.release(horizon);
         view.segments.compact(horizon);
+    }
+}
+
+/// How far back the views are that read something: what they read is kept as far back.
+#[derive(Default)]
+struct Readers {
+    of_topics: HashMap<TopicId, Epoch>,
+    of_views: HashMap<ObjectId, Epoch>,
+}
+
+impl Readers {
+    fn of(views: &[(ObjectId, Arc<ViewData>)], processed: &HashMap<ObjectId, Epoch>) -> Self {
+        let mut readers = Self::default();
+        for (id, view) in views {
+            let Some(epoch) = processed.get(id).copied() else { continue };
+            for topic in &view.topics {
+                let oldest = readers.of_topics.entry(*topic).or_insert(epoch);
+                *oldest = epoch.min(*oldest);
+            }
+            for input in &view.views {
+                let oldest = readers.of_views.entry(*input).or_insert(epoch);
+                *oldest = epoch.min(*oldest);
+            }
+        }
+        readers
     }
 }
 

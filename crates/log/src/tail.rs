@@ -10,6 +10,10 @@ use crate::block::Block;
 
 /// What a block takes besides its stored bytes, about.
 const ENTRY_BYTES: usize = 256;
+/// The columns of a block of fewer rows cannot be read in place.
+const SMALL_ROWS: u32 = 16;
+/// What such a block takes, about, once its readers have decoded it.
+const SMALL_BYTES: usize = 3 << 10;
 
 /// A bounded set of the last blocks. **Invariant:** those of a partition are neighbours, up to its end.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ pub(crate) struct Tail {
 #[derive(Debug, Default)]
 struct Inner {
     partitions: HashMap<(TopicId, PartitionId), VecDeque<Block>>,
-    /// The partition of each block, in the order of their coming; with those of dropped topics.
+    /// The partition of each block, in the order of their coming.
     order: VecDeque<(TopicId, PartitionId)>,
     n_bytes: usize,
 }
@@ -55,6 +59,7 @@ impl Tail {
     /// Forgets the blocks of a topic.
     pub(crate) fn remove(&self, topic: TopicId) {
         let inner = &mut *self.inner.lock();
+        inner.order.retain(|(known, _)| *known != topic);
         let n_bytes = &mut inner.n_bytes;
         inner.partitions.retain(|(known, _), blocks| {
             let kept = *known != topic;
@@ -96,7 +101,8 @@ impl Tail {
 }
 
 fn entry_bytes(block: &Block) -> usize {
-    ENTRY_BYTES + block.payload.len()
+    let decoded = if block.header.n_rows < SMALL_ROWS { SMALL_BYTES } else { 0 };
+    ENTRY_BYTES + block.payload.len() + decoded
 }
 
 #[cfg(test)]
@@ -160,6 +166,7 @@ mod tests {
         assert_eq!(bases(&tail, 2, 0, u64::MAX), [0]);
         tail.remove(TopicId(1));
         assert_eq!(tail.inner.lock().n_bytes, entry);
+        assert_eq!(tail.inner.lock().order.len(), 1);
         for base in 1..=3 {
             tail.push(block(2, base, 1));
         }

@@ -135,7 +135,8 @@ fn partition(hashes: &[u64], n_shards: usize) -> Vec<Vec<u32>> {
     if n_shards == 1 {
         return vec![(0..hashes.len() as u32).collect()];
     }
-    let mut rows = vec![Vec::with_capacity(hashes.len() / n_shards + 16); n_shards];
+    let of_shard = |_| Vec::with_capacity(hashes.len() / n_shards + 16);
+    let mut rows: Vec<Vec<u32>> = (0..n_shards).map(of_shard).collect();
     for (row, hash) in hashes.iter().enumerate() {
         rows[shard_of(*hash, n_shards)].push(row as u32);
     }

@@ -78,6 +78,9 @@ impl State {
         }
         if entry.processed < self.newest {
             entry.touch(self.newest);
+            if entry.has_content() {
+                entry.touch(entry.processed.next());
+            }
         }
         self.views.insert(id, entry);
         self.plan(id);
@@ -248,11 +251,15 @@ impl State {
             Ok(tick) => {
                 let first = !entry.has_content();
                 entry.failed = None;
-                entry.advance(upto);
+                entry.advance(tick.upto);
+                if tick.upto < upto {
+                    // The content is exact no further, although the next commit that was told may be a later one.
+                    entry.touch(tick.upto.next());
+                }
                 if tick.changed || first {
                     for user in entry.downstream.clone() {
                         if let Some(user) = self.views.get_mut(&user) {
-                            user.touch(upto);
+                            user.touch(tick.upto);
                         }
                     }
                 }

@@ -9,16 +9,21 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState, TopicId};
 
 use super::{Failure, Maintained, Scheduler, Tick, TickClass, ViewInputs};
 
-/// Remembers its ticks; fails up to and with `fails_until`.
+/// Remembers its ticks; fails up to and with `fails_until`; takes no more than `most` epochs at once.
 struct Probe {
     ticks: Mutex<Vec<(Epoch, Epoch)>>,
     gate: Mutex<()>,
     fails_until: Epoch,
+    most: u64,
 }
 
 impl Probe {
     fn new(fails_until: Epoch) -> Arc<Self> {
-        Arc::new(Self { ticks: Mutex::default(), gate: Mutex::default(), fails_until })
+        Self::taking(u64::MAX, fails_until)
+    }
+
+    fn taking(most: u64, fails_until: Epoch) -> Arc<Self> {
+        Arc::new(Self { ticks: Mutex::default(), gate: Mutex::default(), fails_until, most })
     }
 
     fn ticks(&self) -> Vec<(u64, u64)> {
@@ -32,8 +37,9 @@ impl Maintained for Probe {
         if upto <= self.fails_until {
             return Err(Error::new(SqlState::DivisionByZero, "division by zero"));
         }
+        let upto = upto.min(Epoch(from.0.saturating_add(self.most)));
         self.ticks.lock().push((from, upto));
-        Ok(Tick { changed: true })
+        Ok(Tick { upto, changed: true })
     }
 
     fn class(&self) -> TickClass {
@@ -103,6 +109,45 @@ fn a_lagging_view_takes_all_that_waited_in_one_tick_but_stops_at_a_cut() {
     let (_, done) = wait(&scheduler, &[A]);
     done.recv().expect("the scheduler answers").expect("no tick fails");
     assert_eq!(probe.ticks(), [(1, 2), (2, 4), (4, 6)]);
+    scheduler.stop();
+}
+
+#[test]
+fn a_tick_that_ends_early_is_followed_by_others_up_to_the_epoch_that_is_waited_for() {
+    let scheduler = Scheduler::start(2, Epoch(1));
+    let lower = Probe::taking(2, Epoch::ZERO);
+    let upper = Probe::new(Epoch::ZERO);
+    let gate = lower.gate.lock();
+    scheduler.add(A, on_topic(), Epoch(1), Arc::clone(&lower) as Arc<dyn Maintained>);
+    scheduler.add(B, on_view(A), Epoch(1), Arc::clone(&upper) as Arc<dyn Maintained>);
+    commit(&scheduler, 2);
+    until_running(&scheduler, A);
+    (3..=7).for_each(|epoch| commit(&scheduler, epoch));
+    let (epoch, done) = wait(&scheduler, &[A, B]);
+    assert_eq!(epoch, Epoch(7));
+    commit(&scheduler, 8);
+    drop(gate);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(lower.ticks()[..4], [(1, 2), (2, 4), (4, 6), (6, 7)]);
+    assert!(upper.ticks().iter().any(|(_, upto)| *upto == 7));
+    scheduler.stop();
+}
+
+#[test]
+fn a_view_that_lags_is_exact_no_further_than_its_last_tick() {
+    let scheduler = Scheduler::start(1, Epoch(10));
+    let probe = Probe::taking(3, Epoch::ZERO);
+    let gate = probe.gate.lock();
+    scheduler.add(A, on_topic(), Epoch(3), Arc::clone(&probe) as Arc<dyn Maintained>);
+    assert_eq!(scheduler.newest_common(&[A]), Some(Epoch(3)));
+    // The epochs between were not told of; the pieces end at some of them.
+    let exact = wait_at(&scheduler, Epoch(6), &[A]);
+    drop(gate);
+    exact.recv().expect("the scheduler answers").expect("no tick fails");
+    let (_, done) = wait(&scheduler, &[A]);
+    done.recv().expect("the scheduler answers").expect("no tick fails");
+    assert_eq!(probe.ticks().first(), Some(&(3, 6)));
+    assert_eq!(probe.ticks().last().map(|(_, upto)| *upto), Some(10));
     scheduler.stop();
 }
 

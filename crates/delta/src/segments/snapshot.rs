@@ -57,11 +57,26 @@ impl Snapshot {
         })
     }
 
-    /// What changed after the epoch `after`, up to `upto`: each distinct row once.
+    /// What changed after the epoch `after`, up to `upto`: each distinct row once. With `projection`, of those columns
+    /// alone: a row that changed only in others is not among them, and weights may be others than 1 and -1.
     ///
     /// # Errors
     /// 54000 when the changes do not fit into one batch.
-    pub fn changes(&self, after: Epoch, upto: Epoch) -> Result<Delta> {
+    ///
+    /// # Panics
+    /// When the projection names a column that the schema has not.
+    pub fn changes(
+        &self,
+        after: Epoch,
+        upto: Epoch,
+        projection: Option<&[usize]>,
+    ) -> Result<Delta> {
+        // Rows without columns are all the same: they are told apart here, and lose their columns at the end.
+        let taken = projection.filter(|columns| !columns.is_empty());
+        let schema = match taken {
+            Some(columns) => Arc::new(self.schema.project(columns).expect("columns of the schema")),
+            None => Arc::clone(&self.schema),
+        };
         let mut deltas = Vec::new();
         for segment in self.list.iter() {
             let created = segment.creations();
@@ -79,11 +94,20 @@ impl Snapshot {
                 }
             }
             if !positions.is_empty() {
-                let changed = rows::take(segment.rows(), &positions)?;
+                let changed = match taken {
+                    Some(columns) => {
+                        rows::take(&rows::project(segment.rows(), columns)?, &positions)?
+                    }
+                    None => rows::take(segment.rows(), &positions)?,
+                };
                 deltas.push(Delta::new(changed, Weights::Mixed(weights)));
             }
         }
-        Delta::concat(&self.schema, &deltas)?.consolidate()
+        let changes = Delta::concat(&schema, &deltas)?.consolidate()?;
+        match projection {
+            Some([]) => changes.project(&[]),
+            _ => Ok(changes),
+        }
     }
 
     /// What changed at each epoch after `after`, up to `upto`, in their order: each distinct row of an

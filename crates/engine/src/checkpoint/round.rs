@@ -11,12 +11,11 @@ use weir_dataflow::Failure;
 use weir_delta::segments::Segments;
 use weir_planner::incremental::Dataflow;
 use weir_store::StateBatch;
-use weir_types::{ColumnId, Epoch, ObjectId, Result};
+use weir_types::{ColumnId, Epoch, ObjectId, Result, TopicId};
 
-use super::StateRecord;
 use super::{
-    CHUNK, Checkpoints, NEWEST, Newest, Record, STATE_CHUNK, chunk_key, chunks, delete_chunks,
-    record_key, state,
+    CHUNK, Checkpoints, Frozen, NEWEST, Newest, Record, STATE_CHUNK, chunk_key, chunks,
+    delete_chunks, record_key, state,
 };
 use crate::pins::Pin;
 use crate::relation::TableData;
@@ -71,13 +70,13 @@ impl Checkpoints {
         drop(hold);
         futures::executor::block_on(shared.durable.wait(epoch))?;
         let came = self.come_along(shared, &catalog, reached);
-        let written = self.write(shared, &catalog, &came, pin);
+        let written = self.write(shared, &catalog, came, pin);
         for (id, view) in shared.views.all() {
             let record = self.record(id).and_then(|record| record.state);
-            let goes_on = written.is_ok() && came.contains(&id);
+            let goes_on = written.as_ref().is_ok_and(|came| came.contains(&id));
             view.freezing.end(goes_on && record.is_some_and(|record| !record.is_grown()));
         }
-        written
+        written.map(drop)
     }
 
     /// The objects to write: of the views that reached the epoch, those whose incremental readers and
@@ -116,31 +115,34 @@ impl Checkpoints {
             }
             came.retain(|id| !stay.contains(id));
         }
+        let behind =
+            incremental.iter().filter(|(id, _)| !came.contains(id) && self.record(*id).is_some());
+        let kept: BTreeSet<TopicId> =
+            behind.flat_map(|(_, view)| view.topics.iter().copied()).collect();
         for object in catalog.objects() {
             let ObjectBody::Table(table) = &object.body else { continue };
-            let kept = incremental.iter().any(|(id, view)| {
-                view.topics.contains(&table.topic)
-                    && !came.contains(id)
-                    && self.record(*id).is_some()
-            });
-            if !kept {
+            if !kept.contains(&table.topic) {
                 came.insert(object.id);
             }
         }
         came
     }
 
+    /// Writes the objects that came; gives those that did in the end: a view whose state cannot be taken keeps its old
+    /// record, as do those tied to it, and all others are written. Its error is logged at each checkpoint; the log
+    /// keeps what it would need after a crash.
     fn write(
         &self,
         shared: &Shared,
         catalog: &Catalog,
-        came: &BTreeSet<ObjectId>,
+        mut came: BTreeSet<ObjectId>,
         pin: Pin,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<ObjectId>> {
         let epoch = pin.epoch();
         let mut batch = StateBatch::default();
         let mut records = BTreeMap::new();
-        for id in came {
+        let mut stay = BTreeSet::new();
+        for id in &came {
             let Some(object) = catalog.get(*id) else { continue };
             // Dropped meanwhile: the next round takes its record away.
             let content = match &object.body {
@@ -148,8 +150,24 @@ impl Checkpoints {
                 _ => shared.views.get(*id).map(Content::View),
             };
             let Ok(content) = content else { continue };
-            let record = self.write_object(object, &content, epoch, &mut batch)?;
+            let frozen = match &content {
+                Content::Table(_) => None,
+                Content::View(view) => match view.take_frozen() {
+                    Ok(frozen) => frozen,
+                    Err(error) => {
+                        tracing::error!(view = %object.name, %error, "a view is not in the checkpoint");
+                        stay.insert(*id);
+                        continue;
+                    }
+                },
+            };
+            let record = self.write_object(object, &content, frozen.as_ref(), epoch, &mut batch)?;
             records.insert(*id, record);
+        }
+        if !stay.is_empty() {
+            came.retain(|id| !stay.contains(id) && shared.views.get(*id).is_ok());
+            came = self.come_along(shared, catalog, came);
+            records.retain(|id, _| came.contains(id));
         }
         let dropped: Vec<(ObjectId, Record)> = {
             let known = self.known.lock();
@@ -177,7 +195,7 @@ impl Checkpoints {
         known.records.extend(records);
         known.newest = epoch;
         known.pin = Some(pin);
-        Ok(())
+        Ok(came)
     }
 
     /// Writes what the object's new record needs; the record itself comes with those of the others.
@@ -185,6 +203,7 @@ impl Checkpoints {
         &self,
         object: &Object,
         content: &Content,
+        frozen: Option<&Frozen>,
         epoch: Epoch,
         batch: &mut StateBatch,
     ) -> Result<Record> {
@@ -194,14 +213,19 @@ impl Checkpoints {
             Content::View(view) => (0, view.n_out.load(Ordering::Relaxed)),
         };
         let state = match content {
-            Content::View(view) => self.state_of(object, view, batch)?,
+            Content::View(view) => match (&view.dataflow, frozen) {
+                (Dataflow::Incremental { graph, .. }, Some(frozen)) => {
+                    Some(self.write_state(object, frozen, state::operators(graph), batch)?)
+                }
+                _ => None,
+            },
             Content::Table(_) => None,
         };
         let ids = content.column_ids(object);
         let snapshot = content.segments().snapshot();
         if let Some(old) = &old
             && self.pinned() == Some(old.epoch)
-            && let Ok(change) = snapshot.changes(old.epoch, epoch)
+            && let Ok(change) = snapshot.changes(old.epoch, epoch, None)
         {
             let n_since = old.n_since + change.len() as u64;
             if n_since <= SINCE_MIN.max(old.n_base / 2) {
@@ -223,20 +247,6 @@ impl Checkpoints {
         }
         let chunks = (begin, number);
         Ok(Record { epoch, chunks, n_base, n_since: 0, last_row_id, n_out, state })
-    }
-
-    fn state_of(
-        &self,
-        object: &Object,
-        view: &ViewData,
-        batch: &mut StateBatch,
-    ) -> Result<Option<StateRecord>> {
-        let (Dataflow::Incremental { graph, .. }, Some(frozen)) =
-            (&view.dataflow, view.take_frozen()?)
-        else {
-            return Ok(None);
-        };
-        self.write_state(object, &frozen, state::operators(graph), batch).map(Some)
     }
 
     /// Puts a chunk, and writes those that have gathered where they are many. No record names them yet: a

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use parking_lot::Mutex;
 use weir_delta::codec::Decoder;
 use weir_log::Block;
@@ -41,7 +41,11 @@ impl DecodedBlock {
             return Ok(Arc::clone(known));
         }
         let array = column.read(&self.decoder)?;
-        columns.push((column.id, Arc::clone(&array)));
+        // A column of NULLs alone takes next to nothing in the block and much here: sparse rows would fill the
+        // memory. It is made again as quickly.
+        if array.null_count() < array.len() {
+            columns.push((column.id, Arc::clone(&array)));
+        }
         Ok(array)
     }
 }

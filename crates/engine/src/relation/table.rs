@@ -68,7 +68,7 @@ impl TableData {
         let snapshot = self.segments.snapshot();
         let mut before = Epoch::ZERO;
         for epoch in snapshot.epochs() {
-            let delta = snapshot.changes(before, epoch)?;
+            let delta = snapshot.changes(before, epoch, None)?;
             let rows = stored::widened(delta.rows(), &columns, wide.segments.schema())?;
             let delta = weir_delta::Delta::new(rows, delta.weights().clone());
             wide.segments

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::sql::sqlparser::ast as sql;
 use weir_catalog::{Catalog, ObjectBody, ObjectName, OperatorKind};
@@ -18,6 +19,9 @@ use super::{query, show};
 use crate::read::EpochRows;
 use crate::session::{Execution, OutputColumn, Session, StatementSystem};
 use crate::views;
+
+/// How long EXPLAIN ANALYZE waits for a view's operators.
+const STATE_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// The one column of EXPLAIN.
 pub(super) fn columns() -> Arc<[OutputColumn]> {
@@ -297,7 +301,13 @@ fn running_view(session: &Session, name: &ObjectName) -> Result<Vec<String>> {
         Dataflow::Incremental { graph, inputs } => {
             let inputs: Vec<String> =
                 inputs.iter().map(|input| input_text(&catalog, input)).collect();
-            let state = view.state.lock();
+            // A tick holds the state to its end, which may be long: this thread has others to serve.
+            let Some(state) = view.state.try_lock_for(STATE_WAIT_MAX) else {
+                lines.push(
+                    "  A tick is running: operators are shown only between ticks.".to_owned(),
+                );
+                return Ok(lines);
+            };
             let notes = Measured { metrics: &view.metrics, state: &state };
             pipelines_into(graph, Target::Content, &inputs, &notes, 1, &mut lines);
         }

@@ -107,12 +107,12 @@ impl Maintained for Task {
         let query = Query { shared: &shared, task: self, schema: self.segments.schema() };
         let delta = recompute(&query, &before, upto).map_err(semantics::to_error)?;
         if delta.is_empty() {
-            return Ok(Tick { changed: false });
+            return Ok(Tick { upto, changed: false });
         }
         self.segments.apply(upto, &delta).map_err(|error| {
             Error::internal(format!("a change does not fit a subscription's rows: {error}"))
         })?;
-        Ok(Tick { changed: true })
+        Ok(Tick { upto, changed: true })
     }
 
     fn class(&self) -> TickClass {

@@ -11,9 +11,10 @@ use weir_catalog::{Object, ObjectBody};
 use weir_dataflow::{Input, InputPart};
 use weir_delta::segments::Snapshot;
 use weir_delta::{Delta, Weights, rows};
+use weir_log::Log;
 use weir_planner::incremental::InputRelation;
 use weir_types::planted;
-use weir_types::{Epoch, Error, Result};
+use weir_types::{Epoch, Error, Offset, PartitionId, Result, TopicId};
 
 use crate::relation::{RowSource, SharedRows, StreamRelation};
 use crate::shared::Shared;
@@ -31,6 +32,8 @@ fn part_records() -> u64 {
 pub(super) struct RelationInput<'a> {
     pub(super) shared: &'a Shared,
     pub(super) relation: &'a InputRelation,
+    /// Changes that the columns of the relation do not show are none.
+    pub(super) is_net: bool,
     /// Counts the rows handed out.
     pub(super) n_rows: &'a AtomicU64,
 }
@@ -102,12 +105,15 @@ impl<'a> RelationInput<'a> {
             let len = snapshot.n_rows(upto);
             VersionsPart { len, deltas: Mutex::new(Box::new(deltas)), n_rows: self.n_rows }
         } else {
-            let changes = snapshot.changes(after, upto)?;
+            let changes = if self.is_net {
+                snapshot.changes(after, upto, Some(&positions))?
+            } else {
+                snapshot.changes(after, upto, None)?.project(&positions)?
+            };
             if changes.is_empty() {
                 return Ok(Vec::new());
             }
-            let rows = rows::project(changes.rows(), &positions)?;
-            let delta = of_schema(rows, changes.weights().clone(), &schema);
+            let delta = of_schema(changes.rows().clone(), changes.weights().clone(), &schema);
             let deltas = Mutex::new(Box::new(std::iter::once(delta)) as Deltas);
             VersionsPart { len: changes.len(), deltas, n_rows: self.n_rows }
         };
@@ -125,6 +131,22 @@ impl<'a> RelationInput<'a> {
         )
     }
 
+    /// The rows between the epochs, by partition, where the relation is a stream; none where it is not.
+    pub(super) fn waiting(&self, after: Epoch, upto: Epoch) -> Result<Vec<Waiting>> {
+        let catalog = self.shared.catalog();
+        let ObjectBody::Stream(stream) = &catalog.require(self.relation.id)?.body else {
+            return Ok(Vec::new());
+        };
+        let end_at =
+            |partition, epoch| self.shared.log.end_offset_at(stream.topic, partition, epoch);
+        let waiting = (0..stream.options.partitions).map(|partition| {
+            let partition = PartitionId(partition);
+            let (begin, end) = (end_at(partition, after)?, end_at(partition, upto)?);
+            Ok(Waiting { topic: stream.topic, partition, begin, end })
+        });
+        waiting.collect()
+    }
+
     /// Number of rows that a backfill up to `upto` has to take in.
     pub(super) fn n_rows_at(&self, upto: Epoch) -> Result<u64> {
         let catalog = self.shared.catalog();
@@ -139,6 +161,30 @@ impl<'a> RelationInput<'a> {
             }
             _ => 0,
         })
+    }
+}
+
+/// Records of a partition that are not taken in yet.
+pub(super) struct Waiting {
+    topic: TopicId,
+    partition: PartitionId,
+    begin: Offset,
+    end: Offset,
+}
+
+impl Waiting {
+    pub(super) fn n_rows(&self) -> u64 {
+        self.end.0.saturating_sub(self.begin.0)
+    }
+
+    /// The epoch of the record before which there are so many; `None` where there are no more.
+    pub(super) fn epoch_of(&self, log: &dyn Log, n_before: u64) -> Result<Option<Epoch>> {
+        if n_before >= self.n_rows() {
+            return Ok(None);
+        }
+        let at = Offset(self.begin.0 + n_before);
+        let first = log.read(self.topic, self.partition, at, Offset(at.0 + 1))?.next();
+        Ok(first.transpose()?.map(|block| block.header.epoch))
     }
 }
 

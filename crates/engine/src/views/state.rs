@@ -55,7 +55,7 @@ impl Freezing {
     }
 
     /// Takes the state where a tick up to `upto` would change it too early. A view that nothing touches
-    /// before the epoch passes it in one tick, which began before. Where it cannot be taken the checkpoint fails,
+    /// before the epoch goes past it in a tick that began before. Where it cannot be taken the checkpoint fails,
     /// not the tick.
     pub(super) fn before_tick(&self, state: &GraphState, upto: Epoch) {
         let epoch = Epoch(self.at.load(Ordering::SeqCst));

@@ -18,12 +18,24 @@ use weir_planner::semantics;
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, ObjectId, Result};
 
-use super::input::RelationInput;
+use super::input::{RelationInput, Waiting};
 use super::{ViewData, view_config};
 use crate::batch::normalize;
 use crate::dead_rows::DeadRows;
 use crate::read::EpochRows;
 use crate::shared::Shared;
+
+/// Rows of streams that a tick takes in, about, and so many epochs in any case: they are looked at no further.
+const MOST_ROWS: u64 = 1 << 20;
+const FEW_EPOCHS: u64 = 16;
+
+fn most_rows() -> u64 {
+    if planted::is_small() { 5 } else { MOST_ROWS }
+}
+
+fn few_epochs() -> u64 {
+    if planted::is_small() { 1 } else { FEW_EPOCHS }
+}
 
 /// A view as the scheduler runs it.
 pub(super) struct Task {
@@ -46,18 +58,19 @@ impl Maintained for Task {
         })?;
         let run = Run { shared: &shared, id: self.id, data: &self.data };
         let began = Instant::now();
-        let changed = match &self.data.dataflow {
-            Dataflow::Incremental { graph, inputs } => run.incremental(graph, inputs, from, upto),
+        let tick = match &self.data.dataflow {
+            Dataflow::Incremental { graph, inputs } => run.piece_or_all(graph, inputs, from, upto),
             Dataflow::Recompute { plan, keys, .. } => {
-                run.recompute(plan, keys.as_ref(), from, upto)
+                let changed = run.recompute(plan, keys.as_ref(), from, upto);
+                changed.map(|changed| Tick { upto, changed })
             }
         };
-        if changed.is_err() && planted::is(Bug::SwallowedError) {
-            return Ok(Tick { changed: false });
+        if tick.is_err() && planted::is(Bug::SwallowedError) {
+            return Ok(Tick { upto, changed: false });
         }
-        let changed = changed?;
+        let tick = tick?;
         self.data.ticked(began);
-        Ok(Tick { changed })
+        Ok(tick)
     }
 
     fn class(&self) -> TickClass {
@@ -76,6 +89,56 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Takes in all up to `upto`, or a piece of it.
+    fn piece_or_all(
+        &self,
+        graph: &Graph,
+        inputs: &[InputRelation],
+        from: Epoch,
+        upto: Epoch,
+    ) -> Result<Tick> {
+        let taken = |end| {
+            let changed = self.incremental(graph, inputs, from, end)?;
+            Ok(Tick { upto: end, changed })
+        };
+        match self.end(graph, inputs, from, upto)? {
+            // What fails in the middle may be gone at the end.
+            end if end < upto => taken(end).or_else(|_| taken(upto)),
+            end => taken(end),
+        }
+    }
+
+    /// Where a tick ends that may take in rows up to `upto`: the output of one is kept in memory until it is over, so
+    /// that a view which lags by much takes its streams in piece by piece. At least one epoch is taken in. What comes
+    /// out of aggregations is bounded by their groups.
+    fn end(
+        &self,
+        graph: &Graph,
+        inputs: &[InputRelation],
+        from: Epoch,
+        upto: Epoch,
+    ) -> Result<Epoch> {
+        let is_whole = from == Epoch::ZERO || upto.0 - from.0 <= few_epochs();
+        // Views that it reads are exact where they stopped, and not between.
+        if is_whole || !graph.is_linear() || !self.data.views.is_empty() {
+            return Ok(upto);
+        }
+        let mut waiting = Vec::new();
+        for source in self.sources(inputs) {
+            waiting.extend(source.waiting(from, upto)?);
+        }
+        let n_rows: u64 = waiting.iter().map(Waiting::n_rows).sum();
+        if n_rows <= most_rows() {
+            return Ok(upto);
+        }
+        let mut end = upto;
+        for part in &waiting {
+            let share = u128::from(part.n_rows()) * u128::from(most_rows()) / u128::from(n_rows);
+            end = end.min(part.epoch_of(self.shared.log.as_ref(), share as u64)?.unwrap_or(upto));
+        }
+        Ok(end)
+    }
+
     /// Sends the changes of the inputs through the operators. A view without content takes batches in as
     /// they come; otherwise all or nothing.
     fn incremental(
@@ -93,9 +156,12 @@ impl Run<'_> {
         } else if !graph.is_linear() {
             self.data.freezing.before_tick(&state, upto);
         }
+        let n_out = self.data.n_out.load(Ordering::Relaxed);
         let outcome = undoing(
             || self.take_in(graph, inputs, &state, from, upto),
             || {
+                // The tick is repeated: its rows would count twice.
+                self.data.n_out.store(n_out, Ordering::Relaxed);
                 if backfill {
                     return self.empty(upto);
                 }
@@ -127,7 +193,7 @@ impl Run<'_> {
             }
             changed.store(true, Ordering::Relaxed);
             if !self.data.is_read {
-                self.data.n_out.fetch_add(output.len() as u64, Ordering::Relaxed);
+                self.data.n_out.fetch_add(n_changes(&output), Ordering::Relaxed);
                 return Ok(());
             }
             let delta = self.stored(&output).map_err(external)?;
@@ -172,6 +238,7 @@ impl Run<'_> {
         let source = |relation| RelationInput {
             shared: self.shared,
             relation,
+            is_net: true,
             n_rows: &self.data.backfill_rows,
         };
         inputs.iter().map(source).collect()
@@ -272,7 +339,7 @@ impl Run<'_> {
         }
         self.apply(upto, &delta)?;
         if !self.data.is_read {
-            self.data.n_out.fetch_add(delta.len() as u64, Ordering::Relaxed);
+            self.data.n_out.fetch_add(n_changes(&delta), Ordering::Relaxed);
         }
         Ok(true)
     }
@@ -281,7 +348,9 @@ impl Run<'_> {
     fn touched(&self, keys: &Keys, from: Epoch, upto: Epoch) -> Result<Touched> {
         let mut touched = Touched::default();
         let n_lost = usize::from(planted::is(Bug::UntouchedKeys));
-        for source in self.sources(&keys.inputs[n_lost..]) {
+        for mut source in self.sources(&keys.inputs[n_lost..]) {
+            // The columns are the keys alone: a row that changed in others has touched its key.
+            source.is_net = false;
             for part in source.parts(from, upto).map_err(semantics::to_error)? {
                 while let Some(delta) = part.next().map_err(semantics::to_error)? {
                     touched.add(delta.rows().columns());
@@ -338,6 +407,14 @@ fn without_last(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
     graph.pipelines.pop();
     graph
+}
+
+/// The rows that come and go with a change.
+fn n_changes(delta: &Delta) -> u64 {
+    match delta.weights() {
+        Weights::One | Weights::Neg => delta.len() as u64,
+        Weights::Mixed(weights) => weights.iter().map(|weight| weight.unsigned_abs()).sum(),
+    }
 }
 
 fn external(error: Error) -> DataFusionError {

@@ -54,7 +54,7 @@ fn follow(log: &EmbeddedLog) {
 
 #[test]
 fn writer_syncer_retention_and_readers_do_not_disturb_each_other() {
-    for tail_bytes_max in [0, 2_000, 1 << 20] {
+    for tail_bytes_max in [0, 20_000, 1 << 20] {
         let dir = tempfile::tempdir().expect("made");
         let log = open_with(dir.path(), LogOptions { tail_bytes_max, ..options() }).expect("made");
         let mut first = log.begin(Epoch(1), Timestamp(1));

@@ -215,14 +215,14 @@ impl DistinctTable {
         self.counts[first..first + self.n_filters].iter().all(|count| *count == 0)
     }
 
-    /// The tick holds. Combinations that are there no more go; gives the keys of those that were there.
-    pub(crate) fn commit(&mut self) -> Vec<ArrayRef> {
+    /// The tick holds. Combinations that are there no more go; gives their keys, where these are wanted.
+    pub(crate) fn commit(&mut self, wants_removed: bool) -> Option<Vec<ArrayRef>> {
         let emptied = std::mem::take(&mut self.emptied);
         let mut gone: Vec<u32> =
             emptied.into_iter().filter(|entry| self.is_empty(*entry)).collect();
         gone.sort_unstable();
         gone.dedup();
-        let keys = self.table.keys(&gone);
+        let keys = wants_removed.then(|| self.table.keys(&gone));
         self.table.remove(&gone);
         self.undo.clear();
         self.created.clear();
@@ -236,14 +236,12 @@ impl DistinctTable {
 
     /// All combinations, or those that changed, which are then clean.
     pub(super) fn take_entries(&mut self, all: bool) -> Vec<u32> {
-        let changed = self.dirty.get_or_insert_default().take();
-        let mut entries = self.table.slots();
-        if !all {
-            let mut is_live = vec![false; self.table.n_slots()];
-            entries.iter().for_each(|entry| is_live[*entry as usize] = true);
-            entries = changed.into_iter().filter(|entry| is_live[*entry as usize]).collect();
+        let mut changed = self.dirty.get_or_insert_default().take();
+        if all {
+            return self.table.slots();
         }
-        entries
+        changed.retain(|entry| self.table.is_live(*entry));
+        changed
     }
 
     /// The slots of the groups of combinations.

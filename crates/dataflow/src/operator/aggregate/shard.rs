@@ -104,7 +104,9 @@ impl Shard {
     pub(crate) fn n_bytes(&self) -> usize {
         let states: usize = self.states.iter().map(|states| states.n_bytes()).sum();
         let distinct: usize = self.distinct.iter().map(DistinctTable::n_bytes).sum();
-        self.groups.n_bytes() + self.counts.capacity() * size_of::<i64>() + states + distinct
+        let since = self.since.as_ref().map_or(0, Since::n_bytes);
+        let counts = self.counts.capacity() * size_of::<i64>();
+        self.groups.n_bytes() + counts + states + distinct + since
     }
 
     /// A tick begins. Without undo it cannot be rolled back; the shard is given up where it fails.
@@ -240,6 +242,9 @@ impl Shard {
     /// # Errors
     /// 22003 where a result has no place in its type.
     pub(crate) fn changes(&self) -> Result<Vec<Delta>> {
+        if self.tick.saved.is_empty() && self.tick.created.is_empty() {
+            return Ok(Vec::new());
+        }
         let old = self.outputs_before()?;
         let new = self.outputs_now()?;
         let pairs = self.outputs_of_both();
@@ -344,26 +349,31 @@ impl Shard {
     pub(crate) fn commit(&mut self) {
         let tick = std::mem::take(&mut self.tick);
         let mut gone = Vec::new();
+        let mut n_ended = 0;
         let saved = tick.saved.iter().flat_map(|saved| &saved.slots);
-        for slot in saved.chain(&tick.created) {
+        for (slot, was_there) in
+            saved.map(|slot| (slot, true)).chain(tick.created.iter().map(|slot| (slot, false)))
+        {
             self.is_touched[*slot as usize] = false;
             if !self.exists(self.counts[*slot as usize]) {
                 gone.push(*slot);
+                n_ended += usize::from(was_there);
             } else if let Some(since) = &mut self.since {
                 since.dirty.add(*slot);
             }
         }
         self.states.iter_mut().for_each(|states| states.commit());
         for set_idx in 0..self.distinct.len() {
-            let keys = self.distinct[set_idx].commit();
-            if let Some(since) = &mut self.since {
+            let removed = self.distinct[set_idx].commit(self.since.is_some());
+            if let (Some(since), Some(keys)) = (&mut self.since, removed) {
                 since.removed_values(set_idx, &self.groups, keys);
             }
         }
+        // Those that the tick has made as well are not stored: they come last.
         if let Some(since) = &mut self.since
-            && !gone.is_empty()
+            && n_ended > 0
         {
-            since.removed.push(self.groups.keys(&gone));
+            since.removed_groups(&self.groups.keys(&gone[..n_ended]), n_ended);
         }
         self.end_groups(&gone);
     }

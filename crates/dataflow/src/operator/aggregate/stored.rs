@@ -27,16 +27,33 @@ const PIECE_BYTES: usize = 16 << 20;
 const PIECE_ROWS: usize = 1 << 16;
 
 /// What changed since the last checkpoint.
-#[derive(Default)]
 pub(crate) struct Since {
     pub(super) dirty: Dirty,
-    /// The keys of groups that ended.
-    pub(super) removed: Vec<Vec<ArrayRef>>,
+    /// The keys of groups that ended, each once.
+    removed: GroupTable,
     /// For each of the distinct arguments, group keys and values that are no more.
-    removed_values: Vec<(usize, Vec<ArrayRef>)>,
+    removed_values: Vec<GroupTable>,
 }
 
 impl Since {
+    fn new(aggregate: &Aggregate) -> Self {
+        let values = aggregate.distinct.iter().map(|set| {
+            let types: Vec<DataType> =
+                aggregate.key_types.iter().chain(&set.types).cloned().collect();
+            GroupTable::new(&types)
+        });
+        Self {
+            dirty: Dirty::default(),
+            removed: GroupTable::new(&aggregate.key_types),
+            removed_values: values.collect(),
+        }
+    }
+
+    /// Notes groups that ended.
+    pub(super) fn removed_groups(&mut self, keys: &[ArrayRef], n_groups: usize) {
+        note(&mut self.removed, keys, n_groups);
+    }
+
     /// Notes values that are no more; `keys` are the slots of their groups and the values.
     pub(super) fn removed_values(
         &mut self,
@@ -45,13 +62,46 @@ impl Since {
         mut keys: Vec<ArrayRef>,
     ) {
         let slots = keys.remove(0);
-        if slots.is_empty() {
+        let n_values = slots.len();
+        if n_values == 0 {
             return;
         }
         let mut columns = groups.keys(slots.as_primitive::<UInt32Type>().values());
         columns.extend(keys);
-        self.removed_values.push((set_idx, columns));
+        note(&mut self.removed_values[set_idx], &columns, n_values);
     }
+
+    /// All of it is stored: tables that have something are made anew.
+    fn clear(&mut self, aggregate: &Aggregate) {
+        self.dirty.take();
+        if !self.removed.is_empty() || self.removed_values.iter().any(|table| !table.is_empty()) {
+            let dirty = std::mem::take(&mut self.dirty);
+            *self = Self { dirty, ..Self::new(aggregate) };
+        }
+    }
+
+    /// Bytes of memory in use, about.
+    pub(super) fn n_bytes(&self) -> usize {
+        let values: usize = self.removed_values.iter().map(GroupTable::n_bytes).sum();
+        self.removed.n_bytes() + values
+    }
+}
+
+fn note(removed: &mut GroupTable, keys: &[ArrayRef], n_rows: usize) {
+    let rows: Vec<u32> = (0..n_rows as u32).collect();
+    let hashes = GroupTable::hash(keys, n_rows);
+    removed.assign(keys, &hashes, &rows, &mut Vec::new(), &mut Vec::new());
+}
+
+/// The keys of a table in pieces, with the number of each.
+fn keys_in_pieces(table: &GroupTable) -> Vec<(usize, Vec<ArrayRef>)> {
+    let mut keys = Vec::new();
+    for slots in table.slots().chunks(piece_rows()) {
+        for piece in pieces(slots.len(), |row| table.n_key_bytes(slots[row])) {
+            keys.push((piece.len(), table.keys(&slots[piece])));
+        }
+    }
+    keys
 }
 
 /// Rows of one of an aggregation's tables: 0 has the groups, the others the values of the distinct arguments.
@@ -67,11 +117,19 @@ impl Shard {
     /// # Errors
     /// 54000 for a group whose state is larger than a column can be; XX000 on a defect of a kernel.
     pub(crate) fn stored(&mut self, all: bool) -> Result<Vec<TableRows>> {
-        let mut since = self.since.replace(Since::default()).unwrap_or_default();
+        let since = self.since.take();
+        let mut since = since.unwrap_or_else(|| Since::new(&self.aggregate));
+        let tables = self.stored_since(&mut since, all);
+        since.clear(&self.aggregate);
+        self.since = Some(since);
+        tables
+    }
+
+    fn stored_since(&mut self, since: &mut Since, all: bool) -> Result<Vec<TableRows>> {
         let mut tables = Vec::new();
         if !all {
-            for keys in std::mem::take(&mut since.removed) {
-                tables.push(TableRows { table: 0, rows: self.ended_groups(keys)? });
+            for (n_groups, keys) in keys_in_pieces(&since.removed) {
+                tables.push(TableRows { table: 0, rows: self.ended_groups(keys, n_groups)? });
             }
         }
         let slots = if all { self.groups.slots() } else { self.live(since.dirty.take()) };
@@ -79,15 +137,13 @@ impl Shard {
         if !slots.is_empty() && !is_lost {
             self.groups_as_rows(&slots, &mut tables)?;
         }
-        for (set_idx, mut columns) in since.removed_values {
-            if all {
-                break;
-            }
-            let n_rows = columns[0].len();
+        for (set_idx, removed) in since.removed_values.iter().enumerate().filter(|_| !all) {
             let n_filters = self.aggregate.distinct[set_idx].filters.len();
-            let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; n_rows]));
-            columns.extend(std::iter::repeat_n(zeros, n_filters));
-            tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+            for (n_values, mut columns) in keys_in_pieces(removed) {
+                let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; n_values]));
+                columns.extend(std::iter::repeat_n(zeros, n_filters));
+                tables.push(TableRows { table: set_idx + 1, rows: as_rows(columns)? });
+            }
         }
         for set_idx in 0..self.distinct.len() {
             let entries = self.distinct[set_idx].take_entries(all);
@@ -98,7 +154,7 @@ impl Shard {
 
     /// From now on changes are noted.
     pub(crate) fn note_changes(&mut self) {
-        self.since = Some(Since::default());
+        self.since = Some(Since::new(&self.aggregate));
         self.distinct.iter_mut().for_each(DistinctTable::note_changes);
     }
 
@@ -149,12 +205,10 @@ impl Shard {
         Ok(())
     }
 
-    fn ended_groups(&self, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-        // A group without a key never ends.
-        let n_rows = columns[0].len();
-        columns.push(Arc::new(Int64Array::from(vec![0; n_rows])));
+    fn ended_groups(&self, mut columns: Vec<ArrayRef>, n_groups: usize) -> Result<RecordBatch> {
+        columns.push(Arc::new(Int64Array::from(vec![0; n_groups])));
         for _ in &self.states {
-            columns.push(new_null_array(&DataType::Binary, n_rows));
+            columns.push(new_null_array(&DataType::Binary, n_groups));
         }
         as_rows(columns)
     }

@@ -169,7 +169,7 @@ impl Kept {
         let n_rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(self.snapshot.n_rows(Epoch(at)), n_rows);
         let upto = random.random_range(at..=self.newest);
-        let changes = self.snapshot.changes(Epoch(at), Epoch(upto)).expect("changes");
+        let changes = self.snapshot.changes(Epoch(at), Epoch(upto), None).expect("changes");
         let rows = read(changes.rows());
         assert_eq!(counts(rows.iter().cloned().map(|row| (row, 0))).len(), rows.len());
         let weights = (0..changes.len()).map(|row| changes.weight(row));

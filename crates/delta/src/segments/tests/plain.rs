@@ -42,9 +42,9 @@ fn apply(store: &Segments, epoch: u64, changes: &[(i64, i64, &str)]) {
 }
 
 fn refused(store: &Segments, changes: &[(i64, i64, &str)]) -> (ApplyErrorKind, usize) {
-    let before = store.snapshot().changes(Epoch::ZERO, Epoch(u64::MAX - 1));
+    let before = store.snapshot().changes(Epoch::ZERO, Epoch(u64::MAX - 1), None);
     let error = store.apply(Epoch(9), &delta(changes)).expect_err("an invalid delta");
-    let after = store.snapshot().changes(Epoch::ZERO, Epoch(u64::MAX - 1));
+    let after = store.snapshot().changes(Epoch::ZERO, Epoch(u64::MAX - 1), None);
     assert_eq!(before.expect("changes"), after.expect("changes"));
     (error.kind, error.row)
 }
@@ -91,11 +91,29 @@ fn changes_are_consolidated() {
     apply(&store, 2, &[(-1, 10, "a"), (1, 10, "x")]);
     apply(&store, 3, &[(-1, 10, "x"), (1, 10, "a"), (-1, 20, "b"), (1, 20, "c")]);
     let snapshot = store.snapshot();
-    let changes = |after, upto| snapshot.changes(Epoch(after), Epoch(upto)).expect("changes");
+    let changes = |after, upto| snapshot.changes(Epoch(after), Epoch(upto), None).expect("changes");
     assert_eq!(changes(1, 3), delta(&[(-1, 20, "b"), (1, 20, "c")]));
     assert_eq!(changes(1, 2), delta(&[(-1, 10, "a"), (1, 10, "x")]));
     assert_eq!(changes(0, 3), Delta::insertions(batch(&[(10, "a"), (20, "c")])));
     assert!(changes(3, 3).is_empty());
+}
+
+#[test]
+fn changes_of_some_columns_are_those_that_show_in_them() {
+    let store = unique();
+    apply(&store, 1, &[(1, 10, "a"), (1, 20, "b"), (1, 30, "c")]);
+    apply(&store, 2, &[(-1, 10, "a"), (1, 10, "x"), (-1, 20, "b")]);
+    let snapshot = store.snapshot();
+    let changes =
+        |columns: &[usize]| snapshot.changes(Epoch(1), Epoch(2), Some(columns)).expect("changes");
+    let keys = changes(&[0]);
+    assert_eq!(keys.rows().num_columns(), 1);
+    assert_eq!(keys.rows().column(0).as_primitive::<Int64Type>().values(), &[20]);
+    assert_eq!(keys.weights().get(0), -1);
+    let none = changes(&[]);
+    assert_eq!(none.rows().num_columns(), 0);
+    let total: i64 = (0..none.len()).map(|row| none.weights().get(row)).sum();
+    assert_eq!(total, -1);
 }
 
 #[test]
@@ -115,7 +133,7 @@ fn rows_that_come_and_go_within_an_epoch_are_never_seen() {
     apply(&store, 1, &[(-1, 10, "a"), (1, 10, "b")]);
     apply(&store, 1, &[(-1, 10, "b"), (1, 10, "c")]);
     assert_eq!(scan(&store, 1), rows_of(&[(10, "c")]));
-    let changes = store.snapshot().changes(Epoch(0), Epoch(1)).expect("changes");
+    let changes = store.snapshot().changes(Epoch(0), Epoch(1), None).expect("changes");
     assert_eq!(changes, Delta::insertions(batch(&[(10, "c")])));
 }
 
@@ -250,7 +268,7 @@ fn a_bag_holds_copies_and_is_indexed_when_needed() {
     let found = store.lookup(row.columns());
     assert_eq!(store.gather(&[found[0].expect("a copy")]).expect("a row"), row.slice(0, 1));
     assert_eq!(found[1], None);
-    let changes = store.snapshot().changes(Epoch(2), Epoch(3)).expect("changes");
+    let changes = store.snapshot().changes(Epoch(2), Epoch(3), None).expect("changes");
     assert_eq!(changes, delta(&[(-3, 1, "a"), (1, 3, "c")]));
 }
 
