@@ -25,8 +25,9 @@ use crate::dead_rows::DeadRows;
 use crate::read::EpochRows;
 use crate::shared::Shared;
 
-/// Rows of streams that a tick takes in, about, and so many epochs in any case: they are looked at no further.
+/// Rows of streams that a tick of a lagging view takes in, about.
 const MOST_ROWS: u64 = 1 << 20;
+/// A tick over so few epochs takes all of their rows in: it is not worth a look at how many there are.
 const FEW_EPOCHS: u64 = 16;
 
 fn most_rows() -> u64 {
