@@ -193,17 +193,21 @@ impl Scheduler {
         note: impl FnOnce(Epoch),
         waiter: impl Fn(ObjectId) -> Waiter,
     ) -> Epoch {
-        let mut ready = Vec::new();
+        // Most views are there already where most are idle: their waiters are made outside the lock.
+        let mut ready = Vec::with_capacity(views.len());
         let epoch = self.with_state(|state| {
             let epoch = state.newest();
             note(epoch);
             for id in views {
-                ready.extend(state.wait(&[*id], epoch, waiter(*id)));
+                match state.outcome(&[*id], epoch) {
+                    Some(outcome) => ready.push((*id, outcome)),
+                    None => state.begin_wait(&[*id], epoch, waiter(*id)),
+                }
             }
             epoch
         });
-        for (waiter, outcome) in ready {
-            waiter(outcome);
+        for (id, outcome) in ready {
+            waiter(id)(outcome);
         }
         epoch
     }

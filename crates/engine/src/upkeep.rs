@@ -169,10 +169,14 @@ pub(crate) fn holds(
     partition: PartitionId,
 ) -> Vec<Hold> {
     let start = shared.log.start_offset(topic, partition).unwrap_or_default();
+    // Most records are of one epoch, and the log is asked once for each.
+    let mut ends = HashMap::new();
     // An offset that cannot be found holds everything: it is found at the next round.
-    let after = |record: Option<&Epoch>| match record {
-        Some(epoch) => shared.log.end_offset_at(topic, partition, *epoch).unwrap_or(start),
-        None => start,
+    let mut after = |record: Option<&Epoch>| {
+        record.map_or(start, |epoch| {
+            let end = || shared.log.end_offset_at(topic, partition, *epoch).unwrap_or(start);
+            *ends.entry(*epoch).or_insert_with(end)
+        })
     };
     let owner = catalog.by_topic(topic);
     if let Some(object) = owner

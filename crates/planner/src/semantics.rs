@@ -18,6 +18,7 @@ mod null_equal;
 mod order;
 mod prepare;
 mod resolve;
+mod row_keys;
 mod set_operation;
 mod settings;
 mod time;
@@ -88,6 +89,7 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let plan = order::make_canonical(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
     let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
+    let plan = row_keys::spread(plan)?;
     let plan = equal_groups::rewrite(plan, &settings)?;
     let plan = null_equal::rewrite(plan).map_err(to_error)?;
     if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }

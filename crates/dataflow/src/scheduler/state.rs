@@ -137,14 +137,21 @@ impl State {
         epoch: Epoch,
         waiter: Waiter,
     ) -> Option<(Waiter, Result<(), Failure>)> {
-        if let Some(outcome) = self.outcome(views, epoch) {
-            return Some((waiter, outcome));
+        match self.outcome(views, epoch) {
+            Some(outcome) => Some((waiter, outcome)),
+            None => {
+                self.begin_wait(views, epoch, waiter);
+                None
+            }
         }
+    }
+
+    /// Registers a wait that is not over yet.
+    pub(super) fn begin_wait(&mut self, views: &[ObjectId], epoch: Epoch, waiter: Waiter) {
         for id in views {
             self.cut(*id, epoch);
         }
         self.waits.push(Wait { views: views.to_vec(), epoch, waiter });
-        None
     }
 
     /// The newest epoch at which all the views are exact now.
@@ -390,7 +397,7 @@ impl State {
     }
 
     /// How a wait ends; `None` while it goes on.
-    fn outcome(&self, views: &[ObjectId], epoch: Epoch) -> Option<Result<(), Failure>> {
+    pub(super) fn outcome(&self, views: &[ObjectId], epoch: Epoch) -> Option<Result<(), Failure>> {
         let mut all_exact = true;
         for id in views {
             if !self.views.contains_key(id) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use weir_catalog::{Catalog, Column, ObjectKind, ObjectName};
 use weir_planner::dialect::{RelationKind, Statement};
-use weir_types::{Error, Notice, ObjectId, Result, SqlState, limits};
+use weir_types::{Error, Notice, ObjectId, Result, SqlState, SqlType, limits};
 
 use crate::commit::{DdlStep, WriteSet};
 use crate::session::{Execution, Session};
@@ -115,7 +115,7 @@ fn check_free(catalog: &Catalog, schema: ObjectId, name: &str) -> Result<()> {
     }
 }
 
-/// Refuses column lists that are too long or name a column twice.
+/// Refuses column lists that are too long, name a column twice, or have a row in one column.
 fn check_columns(columns: &[Column]) -> Result<()> {
     if columns.len() > limits::COLUMNS_MAX {
         return Err(Error::new(
@@ -129,6 +129,13 @@ fn check_columns(columns: &[Column]) -> Result<()> {
                 SqlState::DuplicateColumn,
                 format!("column \"{}\" specified more than once", column.name),
             ));
+        }
+        if column.sql_type == SqlType::Record {
+            return Err(Error::new(
+                SqlState::InvalidTableDefinition,
+                format!("column \"{}\" has pseudo-type record", column.name),
+            )
+            .with_hint("Name the fields of the row, as columns of their own."));
         }
     }
     Ok(())

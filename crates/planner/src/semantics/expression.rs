@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
-use datafusion::functions::core::r#struct::StructFunc;
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Between, Case, Cast, InSubquery, Like, Placeholder,
     ScalarFunction, SetComparison, Sort as SortKey,
@@ -25,6 +24,7 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use super::error::to_error;
 use super::filter::can_fail;
 use super::resolve::{open, settle};
+use super::row_keys;
 use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
     to_common, type_of,
@@ -373,12 +373,11 @@ impl Resolver<'_> {
             let is_told_apart = has_key(&type_of(value, self.schema)?);
             return Ok(if is_told_apart { bytes_of(value.clone()) } else { value.clone() });
         }
-        if let Expr::ScalarFunction(call) = &expr
-            && call.func.inner().is::<StructFunc>()
-        {
+        if let Some(call) = row_keys::row(&expr) {
             let ScalarFunction { func, args } = call.clone();
             return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, self.keys(args)?)));
         }
+        row_keys::check(&expr, self.schema)?;
         // The key of a float is a float.
         let is_key = matches!(&expr, Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY);
         if !is_key && has_key(&type_of(&expr, self.schema)?) {
@@ -525,8 +524,11 @@ impl Resolver<'_> {
     fn distinct_arguments(&self, function: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
         let mut distinct = Vec::with_capacity(args.len() + 1);
         for argument in args {
-            let is_float = is_float(&type_of(&argument, self.schema)?);
-            let by_key = is_float || function == "count";
+            let sql_type = type_of(&argument, self.schema)?;
+            if sql_type == SqlType::Interval && matches!(function, "sum" | "avg") {
+                return Err(equal_intervals(function));
+            }
+            let by_key = is_float(&sql_type) || function == "count";
             distinct.push(if by_key { self.keyed(argument)? } else { argument });
         }
         if function == "array_agg"
@@ -625,6 +627,15 @@ impl Resolver<'_> {
         let (expr, subquery) = self.compared_subquery(*expr, subquery, symbol)?;
         Ok(Expr::SetComparison(SetComparison::new(Box::new(expr), subquery, op, quantifier)))
     }
+}
+
+/// Which of several equal intervals counts would be open, and of '1 mon' and '30 days' the sums differ.
+fn equal_intervals(function: &str) -> Error {
+    Error::new(
+        SqlState::FeatureNotSupported,
+        format!("{function}(DISTINCT) over intervals is not supported"),
+    )
+    .with_hint("Take the distinct ones in a subquery, SELECT DISTINCT, and those of it together.")
 }
 
 /// 42P10 where DISTINCT leaves open which row of several it is whose key counts.

@@ -116,6 +116,7 @@ fn selects(body: &mut SetExpr, found: &mut Found) -> Result<()> {
         SetExpr::Select(select) => {
             whole_row::check(select)?;
             found.groups |= select.having.is_some() || grouping::groups(select);
+            grouping::spread(select);
             grouping::spell_out(select)?;
             grouping::name_positions(select)
         }

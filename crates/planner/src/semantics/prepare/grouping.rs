@@ -1,4 +1,4 @@
-//! Positions in ROLLUP, CUBE and GROUPING SETS mean items of the SELECT, as they do elsewhere in GROUP BY; and
+//! `GROUP BY (a, b)` is by two expressions, and not by a row. Positions in ROLLUP, CUBE and GROUPING SETS mean items of the SELECT, as they do elsewhere in GROUP BY; and
 //! `ROLLUP ((a, b), c)`, which DataFusion does not take, becomes the sets that it stands for.
 
 use datafusion::sql::sqlparser::ast::{
@@ -15,6 +15,18 @@ const SETS_MAX: usize = 4_096;
 /// True where the SELECT has GROUP BY.
 pub(super) fn groups(select: &Select) -> bool {
     !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty())
+}
+
+/// Takes expressions out of the parentheses that they share.
+pub(super) fn spread(select: &mut Select) {
+    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return };
+    if exprs.iter().any(|expr| matches!(expr, Expr::Tuple(_))) {
+        let spread = |expr| match expr {
+            Expr::Tuple(items) => items,
+            other => vec![other],
+        };
+        *exprs = std::mem::take(exprs).into_iter().flat_map(spread).collect();
+    }
 }
 
 /// Makes each ROLLUP and CUBE one of whose items is several expressions, or that is in GROUPING SETS, such sets.
