@@ -1,12 +1,15 @@
 //! What is asked of the committer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, Object};
 use weir_delta::Delta;
 use weir_log::TopicConfig;
 use weir_types::{Epoch, Error, ObjectId, PartitionId, Result, SqlState, TopicId, limits};
+
+use super::syncer::AT_ONCE_BYTES_MAX;
 
 /// All that one transaction writes.
 #[derive(Default)]
@@ -115,6 +118,24 @@ impl DdlContext<'_> {
 pub(crate) struct Request {
     pub(crate) writes: WriteSet,
     pub(crate) reply: oneshot::Sender<Result<()>>,
+    /// Of one that was sent to the thread.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// Counts a request among those that wait for the thread, until it is dropped.
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    pub(super) fn new(n_waiting: &Arc<AtomicUsize>) -> Self {
+        n_waiting.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(n_waiting))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl WriteSet {
@@ -156,6 +177,17 @@ impl WriteSet {
         .with_hint(
             "Write fewer rows at a time; COPY outside a transaction block commits in chunks.",
         ))
+    }
+
+    /// True for some rows and nothing else: committing them takes little time.
+    pub(super) fn is_small(&self) -> bool {
+        let has_rows = !self.appends.is_empty() || !self.changes.is_empty();
+        has_rows
+            && self.ddl.is_empty()
+            && self.positions.is_empty()
+            && !self.timer
+            && self.relied_on.is_none()
+            && self.n_bytes() <= AT_ONCE_BYTES_MAX
     }
 
     /// True where the acknowledgement may come before the fsync: every object it touches allows that.

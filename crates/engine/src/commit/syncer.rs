@@ -12,7 +12,7 @@ use crate::epochs::DurableEpoch;
 
 /// Most bytes of an epoch that the committer fsyncs by itself: writing them takes less time than the fsync,
 /// so there is little that another thread could do meanwhile, and waking it would take longer.
-const AT_ONCE_BYTES_MAX: usize = 256 << 10;
+pub(super) const AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
 /// Who waits for an epoch.
 type Reply = oneshot::Sender<Result<()>>;

@@ -1,16 +1,18 @@
 //! The committer: checks, applies and writes, one epoch after the other.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, ObjectKind};
 use weir_log::{Append as LogAppend, BlockKind, Commit};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
 use super::marker;
-use super::request::{DdlContext, DdlEffects, Request, WriteSet};
+use super::request::{DdlContext, DdlEffects, Request, Waiting, WriteSet};
 use super::syncer::{self, Fsync, Syncer, Written};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
@@ -25,6 +27,25 @@ const EPOCH_BYTES_MAX: usize = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct Committer {
     requests: SyncSender<Request>,
+    turn: Arc<Turn>,
+}
+
+/// Who is the committer at the moment: the thread, or a session that finds nobody at it.
+struct Turn {
+    /// Held from the begin of an epoch until it is with the syncer or durable. A panic poisons it: it may have
+    /// left an epoch half applied, so no later one may be written.
+    work: Mutex<Work>,
+    /// Requests that were sent to the thread and are in no epoch yet.
+    n_waiting: Arc<AtomicUsize>,
+    /// The last epoch had one request, and none waited when it was over. Otherwise sessions gather at the thread,
+    /// so that they share an fsync.
+    is_calm: AtomicBool,
+}
+
+impl Turn {
+    fn n_waiting(&self) -> usize {
+        self.n_waiting.load(Ordering::Acquire)
+    }
 }
 
 impl Committer {
@@ -34,7 +55,32 @@ impl Committer {
     /// 40001 for a lost race, 23505 for a taken key, 54000 for too much at once, those of DDL steps; nothing was
     /// written then.
     pub(crate) async fn commit(&self, writes: WriteSet) -> Result<()> {
-        self.submit(writes).await?.committed().await
+        writes.check_size()?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request { writes, reply, waiting: None };
+        if let Some(request) = self.commit_here(request) {
+            self.send(request).await?;
+        }
+        Submitted(answer).committed().await
+    }
+
+    /// Commits on this thread where nobody else commits or waits for it: to wake the committer's thread, and to be
+    /// woken by it, takes a good part of what the fsync takes. Gives back what is for the thread.
+    fn commit_here(&self, request: Request) -> Option<Request> {
+        let turn = &self.turn;
+        let is_calm = turn.is_calm.load(Ordering::Relaxed);
+        if !is_calm || !request.writes.is_small() || !may_block() {
+            return Some(request);
+        }
+        let Ok(work) = turn.work.try_lock() else { return Some(request) };
+        // What was sent before is committed before; it may be of this session.
+        if turn.n_waiting() > 0 {
+            return Some(request);
+        }
+        // The runtime's other tasks go on without this thread.
+        tokio::task::block_in_place(|| work.commit(vec![request]));
+        turn.is_calm.store(turn.n_waiting() == 0, Ordering::Relaxed);
+        None
     }
 
     /// Begins a commit: what is submitted later is committed later, whether or not somebody waits.
@@ -44,11 +90,16 @@ impl Committer {
     pub(crate) async fn submit(&self, writes: WriteSet) -> Result<Submitted> {
         writes.check_size()?;
         let (reply, answer) = oneshot::channel();
-        let mut request = Request { writes, reply };
+        self.send(Request { writes, reply, waiting: None }).await?;
+        Ok(Submitted(answer))
+    }
+
+    async fn send(&self, mut request: Request) -> Result<()> {
+        request.waiting = Some(Waiting::new(&self.turn.n_waiting));
         // The queue is bounded: a full one is backpressure, without blocking the runtime's thread.
         loop {
             match self.requests.try_send(request) {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(std::sync::mpsc::TrySendError::Full(back)) => {
                     request = back;
                     tokio::task::yield_now().await;
@@ -56,7 +107,6 @@ impl Committer {
                 Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(stopped()),
             }
         }
-        Ok(Submitted(answer))
     }
 
     /// As [`Self::commit`], for a thread of its own.
@@ -66,9 +116,16 @@ impl Committer {
     pub(crate) fn commit_blocking(&self, writes: WriteSet) -> Result<()> {
         writes.check_size()?;
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request { writes, reply }).map_err(|_| stopped())?;
+        let waiting = Some(Waiting::new(&self.turn.n_waiting));
+        self.requests.send(Request { writes, reply, waiting }).map_err(|_| stopped())?;
         answer.blocking_recv().map_err(|_| stopped())?
     }
+}
+
+/// True where a task may block its thread: not on a runtime of one thread.
+fn may_block() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// A commit that was begun.
@@ -98,14 +155,16 @@ pub(crate) fn start(shared: &Arc<Shared>) -> (Committer, Vec<std::thread::JoinHa
     let (log, durable) = (Arc::clone(&shared.log), Arc::clone(&shared.durable));
     let (syncer, queue) = Syncer::new(Fsync { log, durable, marker });
     let sync = weir_env::spawn_thread("weir-sync", move || syncer::run(&queue));
-    let shared = Arc::clone(shared);
-    let commit = weir_env::spawn_thread("weir-commit", move || {
-        Thread { shared, syncer }.run(&receiver);
-    });
-    (Committer { requests }, vec![commit, sync, mark])
+    let work = Mutex::new(Work { shared: Arc::clone(shared), syncer });
+    let turn = Turn { work, n_waiting: Arc::default(), is_calm: AtomicBool::new(true) };
+    let turn = Arc::new(turn);
+    let committer = Committer { requests, turn: Arc::clone(&turn) };
+    let commit = weir_env::spawn_thread("weir-commit", move || run(&turn, &receiver));
+    (committer, vec![commit, sync, mark])
 }
 
-struct Thread {
+/// What the committer does, on whatever thread.
+struct Work {
     shared: Arc<Shared>,
     syncer: Syncer,
 }
@@ -125,20 +184,25 @@ struct Gathered {
     no_retention: Vec<OwnedRwLockReadGuard<()>>,
 }
 
-impl Thread {
-    fn run(&self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
-            let mut n_bytes = first.writes.n_bytes();
-            let mut batch = vec![first];
-            while batch.len() < REQUESTS_MAX && n_bytes < EPOCH_BYTES_MAX {
-                let Ok(next) = requests.try_recv() else { break };
-                n_bytes += next.writes.n_bytes();
-                batch.push(next);
-            }
-            self.commit(batch);
+/// The thread: commits what sessions leave to it.
+fn run(turn: &Turn, requests: &Receiver<Request>) {
+    while let Ok(first) = requests.recv() {
+        let Ok(work) = turn.work.lock() else { return };
+        // After the wait for the turn: what came in meanwhile is of the same epoch.
+        let mut n_bytes = first.writes.n_bytes();
+        let mut batch = vec![first];
+        while batch.len() < REQUESTS_MAX && n_bytes < EPOCH_BYTES_MAX {
+            let Ok(next) = requests.try_recv() else { break };
+            n_bytes += next.writes.n_bytes();
+            batch.push(next);
         }
+        let was_alone = batch.len() == 1;
+        work.commit(batch);
+        turn.is_calm.store(was_alone && turn.n_waiting() == 0, Ordering::Relaxed);
     }
+}
 
+impl Work {
     fn commit(&self, batch: Vec<Request>) {
         let shared = &self.shared;
         let epoch = shared.log.newest_epoch().next();
@@ -158,7 +222,7 @@ impl Thread {
             now,
             no_retention: Vec::new(),
         };
-        for Request { writes, reply } in batch {
+        for Request { writes, reply, waiting: _ } in batch {
             let relaxed = writes.is_relaxed();
             match self.take_in(&mut gathered, &mut catalog, &space, writes, epoch) {
                 Ok(()) if relaxed => gathered.relaxed.push(reply),

@@ -106,6 +106,45 @@ async fn what_a_newest_read_needs_stays_while_a_view_lags() {
     assert_eq!(ok(&a, "SELECT n, v FROM m, t").await, ["1|2"]);
 }
 
+/// One session commits by itself, several leave it to the thread; a key is taken once either way.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_commit_alone_and_together() {
+    let (_dir, engine) = open();
+    let first = session(&engine);
+    ok(&first, "CREATE TABLE t (k int PRIMARY KEY)").await;
+    ok(&first, "CREATE STREAM s (k int)").await;
+    for k in 0..20 {
+        ok(&first, &format!("INSERT INTO t VALUES ({k})")).await;
+        ok(&first, &format!("INSERT INTO s VALUES ({k})")).await;
+    }
+    let mut others = tokio::task::JoinSet::new();
+    for n in 1..=4 {
+        let other = session(&engine);
+        others.spawn(async move {
+            let mut n_taken = 0;
+            for k in 0..20 {
+                ok(&other, &format!("INSERT INTO s VALUES ({})", 100 * n + k)).await;
+                match run(&other, &format!("INSERT INTO t VALUES ({})", 100 + k)).await {
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert_eq!(error.state(), SqlState::UniqueViolation, "{error:?}");
+                        other.fail();
+                        n_taken += 1;
+                    }
+                }
+            }
+            n_taken
+        });
+    }
+    let mut n_taken = 0;
+    while let Some(done) = others.join_next().await {
+        n_taken += done.expect("it ends");
+    }
+    assert_eq!(n_taken, 60);
+    assert_eq!(ok(&first, "SELECT count(*), max(k) FROM t").await, ["40|119"]);
+    assert_eq!(ok(&first, "SELECT count(*), max(k) FROM s").await, ["100|419"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_begins_where_it_did_for_a_transaction() {
     let (_dir, engine) = open();

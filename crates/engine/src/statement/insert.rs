@@ -220,10 +220,10 @@ async fn gather(
 
 /// Appends rows to a stream, or to the open transaction.
 pub(super) async fn append(session: &Session, object: &Object, batch: &RecordBatch) -> Result<()> {
-    if let Some(commit) = begin_append(session, object, batch).await? {
-        commit.committed().await?;
+    match append_writes(session, object, batch)? {
+        Some(writes) => session.shared.committer()?.commit(writes).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// As [`append`], without waiting for the commit; `None` where there is none to wait for.
@@ -232,6 +232,18 @@ pub(super) async fn begin_append(
     object: &Object,
     batch: &RecordBatch,
 ) -> Result<Option<Submitted>> {
+    match append_writes(session, object, batch)? {
+        Some(writes) => session.shared.committer()?.submit(writes).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What commits rows of a stream; `None` where there are none, or the open transaction has taken them.
+fn append_writes(
+    session: &Session,
+    object: &Object,
+    batch: &RecordBatch,
+) -> Result<Option<WriteSet>> {
     if batch.num_rows() == 0 {
         return Ok(None);
     }
@@ -245,8 +257,7 @@ pub(super) async fn begin_append(
         return outcome.map(|()| None);
     }
     let append = encode_append(&session.shared, object, batch)?;
-    let writes = WriteSet { appends: vec![append], ..WriteSet::default() };
-    session.shared.committer()?.submit(writes).await.map(Some)
+    Ok(Some(WriteSet { appends: vec![append], ..WriteSet::default() }))
 }
 
 /// Writes rows to a table, conflicts resolved.
