@@ -1,6 +1,7 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
 mod filter_first;
+mod guarded_joins;
 mod kept_filter;
 mod null_padding;
 mod shared_keys;
@@ -38,6 +39,7 @@ use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
 use filter_first::FilterFirst;
+use guarded_joins::PushDownProjections;
 use kept_filter::PushDownColumnFilter;
 use null_padding::ForgetConstants;
 use shared_keys::ComputeSharedKeys;
@@ -293,13 +295,18 @@ fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's physical rules, with three of ours (what they know of joins, filters first, joins that yield), and without
-/// those that push filters through physical plans. Those find columns by name, and so take
-/// one of two columns of a name for the other where both sides of a join have it; the logical rules push the same
-/// filters, and no relation here takes any.
+/// DataFusion's physical rules, with four of ours (what they know of joins, conditions of joins left whole, filters
+/// first, joins that yield), and without those that push filters through physical plans. Those find columns by name,
+/// and so take one of two columns of a name for the other where both sides of a join have it; the logical rules push
+/// the same filters, and no relation here takes any.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    for rule in &mut rules {
+        if rule.name() == "ProjectionPushdown" {
+            *rule = Arc::new(PushDownProjections::default());
+        }
+    }
     // Behind the rule that swaps the sides of joins.
     let swaps = rules.iter().position(|rule| rule.name() == "join_selection");
     rules.insert(swaps.expect("DataFusion has the rule") + 1, Arc::new(ForgetConstants));

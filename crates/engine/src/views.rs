@@ -25,6 +25,7 @@ use weir_types::{Epoch, Error, ObjectId, Result, SqlState, Timestamp, TopicId};
 use crate::batch::Wanted;
 use crate::checkpoint::Record;
 use crate::shared::Shared;
+use crate::stack::on_planner_stack;
 use state::Freezing;
 use task::Task;
 
@@ -189,7 +190,8 @@ impl Views {
 
     /// The view without rows, and whether it reads the clock; `None` where its plan cannot be made.
     fn prepare(&self, shared: &Arc<Shared>, object: &Object) -> Option<(ViewData, bool)> {
-        self.make(shared, object)
+        // On the committer's stack, or that of a start: the plan may be as deep as a statement's.
+        on_planner_stack(|| self.make(shared, object))
             .inspect_err(|error| {
                 tracing::error!(view = %object.name, %error, "a view's plan cannot be made");
                 self.broken.write().insert(object.id, error.clone());

@@ -69,6 +69,11 @@ fn decorrelate_node(plan: LogicalPlan, names: &FreshNames) -> Result<LogicalPlan
                 other => Ok(other),
             }
         }
+        // LATERAL that takes nothing from the left, which DataFusion knows by what it was before its own parts were
+        // decorrelated.
+        LogicalPlan::Subquery(node) if outer_columns(&node.subquery).is_empty() => {
+            Ok(Arc::unwrap_or_clone(node.subquery))
+        }
         other => subquery::replace_subqueries(other, names),
     }
 }

@@ -21,6 +21,7 @@ mod resolve;
 mod row_keys;
 mod set_operation;
 mod settings;
+mod short_circuit;
 mod time;
 mod typing;
 mod window_keys;

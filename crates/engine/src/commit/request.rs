@@ -228,4 +228,25 @@ mod tests {
         assert_eq!(error.state(), SqlState::ProgramLimitExceeded);
         assert_eq!(error.message(), "a commit of 1025 MiB is too large, the limit is 1024 MiB");
     }
+
+    #[test]
+    fn some_rows_and_nothing_else_are_small() {
+        let rows = |n_bytes: usize| {
+            let payload = vec![0; n_bytes];
+            let partitions = vec![PartitionRows { partition: PartitionId(0), n_rows: 1, payload }];
+            let (stream, topic) = (ObjectId(1), TopicId(1));
+            let name = "s".to_owned();
+            let append =
+                Append { stream, name, topic, schema_version: 1, partitions, relaxed: false };
+            WriteSet { appends: vec![append], ..WriteSet::default() }
+        };
+        assert!(rows(100).is_small());
+        assert!(!rows(AT_ONCE_BYTES_MAX + 1).is_small());
+        assert!(!WriteSet::default().is_small());
+        assert!(!WriteSet { timer: true, ..rows(1) }.is_small());
+        assert!(!WriteSet { relied_on: Some(Epoch(1)), ..rows(1) }.is_small());
+        assert!(!WriteSet { positions: vec![(ObjectId(1), Vec::new())], ..rows(1) }.is_small());
+        let step: DdlStep = Arc::new(|_| Ok(()));
+        assert!(!WriteSet { ddl: vec![step], ..rows(1) }.is_small());
+    }
 }

@@ -81,6 +81,11 @@ impl Syncer {
         (Self { fsync, queue, n_queued }, thread)
     }
 
+    /// True while the thread has epochs that it has not acknowledged.
+    pub(super) fn is_busy(&self) -> bool {
+        self.n_queued.load(Ordering::Acquire) > 0
+    }
+
     /// Makes an epoch durable: a small one at once, where somebody waits for it and nothing else does; any
     /// other by the thread, so that the caller can write on.
     ///
@@ -90,7 +95,7 @@ impl Syncer {
         let at_once = written.n_bytes <= AT_ONCE_BYTES_MAX
             && !written.replies.is_empty()
             && !written.has_relaxed
-            && self.n_queued.load(Ordering::Acquire) == 0;
+            && !self.is_busy();
         if at_once {
             self.fsync.acknowledge(written.epoch, written.replies);
             return Ok(());

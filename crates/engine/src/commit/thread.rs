@@ -1,10 +1,11 @@
 //! The committer: checks, applies and writes, one epoch after the other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, ObjectKind};
@@ -32,8 +33,7 @@ pub(crate) struct Committer {
 
 /// Who is the committer at the moment: the thread, or a session that finds nobody at it.
 struct Turn {
-    /// Held from the begin of an epoch until it is with the syncer or durable. A panic poisons it: it may have
-    /// left an epoch half applied, so no later one may be written.
+    /// Held from the begin of an epoch until it is with the syncer or durable.
     work: Mutex<Work>,
     /// Requests that were sent to the thread and are in no epoch yet.
     n_waiting: Arc<AtomicUsize>,
@@ -45,6 +45,18 @@ struct Turn {
 impl Turn {
     fn n_waiting(&self) -> usize {
         self.n_waiting.load(Ordering::Acquire)
+    }
+
+    /// Makes this thread, which is a session's, the committer while the result lives; `None` where it is better to
+    /// leave that to the committer's thread.
+    fn take(&self) -> Option<MutexGuard<'_, Work>> {
+        if !self.is_calm.load(Ordering::Relaxed) || !may_block() {
+            return None;
+        }
+        let work = self.work.try_lock()?;
+        // What was sent before is committed before; it may be of this session. Behind epochs that the syncer has, the
+        // session would wait for that thread in any case.
+        (self.n_waiting() == 0 && !work.syncer.is_busy()).then_some(work)
     }
 }
 
@@ -67,19 +79,13 @@ impl Committer {
     /// Commits on this thread where nobody else commits or waits for it: to wake the committer's thread, and to be
     /// woken by it, takes a good part of what the fsync takes. Gives back what is for the thread.
     fn commit_here(&self, request: Request) -> Option<Request> {
-        let turn = &self.turn;
-        let is_calm = turn.is_calm.load(Ordering::Relaxed);
-        if !is_calm || !request.writes.is_small() || !may_block() {
+        if !request.writes.is_small() {
             return Some(request);
         }
-        let Ok(work) = turn.work.try_lock() else { return Some(request) };
-        // What was sent before is committed before; it may be of this session.
-        if turn.n_waiting() > 0 {
-            return Some(request);
-        }
+        let Some(work) = self.turn.take() else { return Some(request) };
         // The runtime's other tasks go on without this thread.
         tokio::task::block_in_place(|| work.commit(vec![request]));
-        turn.is_calm.store(turn.n_waiting() == 0, Ordering::Relaxed);
+        self.turn.is_calm.store(self.turn.n_waiting() == 0, Ordering::Relaxed);
         None
     }
 
@@ -184,10 +190,23 @@ struct Gathered {
     no_retention: Vec<OwnedRwLockReadGuard<()>>,
 }
 
+/// An epoch that is being made. A panic leaves it half applied: memory is not what the log says, and only a start
+/// from the log brings the two together.
+struct Whole;
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a commit panicked; the process ends");
+            std::process::abort();
+        }
+    }
+}
+
 /// The thread: commits what sessions leave to it.
 fn run(turn: &Turn, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
-        let Ok(work) = turn.work.lock() else { return };
+        let work = turn.work.lock();
         // After the wait for the turn: what came in meanwhile is of the same epoch.
         let mut n_bytes = first.writes.n_bytes();
         let mut batch = vec![first];
@@ -204,6 +223,7 @@ fn run(turn: &Turn, requests: &Receiver<Request>) {
 
 impl Work {
     fn commit(&self, batch: Vec<Request>) {
+        let _whole = Whole;
         let shared = &self.shared;
         let epoch = shared.log.newest_epoch().next();
         let now = shared.next_now();
@@ -428,5 +448,60 @@ fn block(schema_version: u32, n_rows: u32, now: Timestamp, payload: Vec<u8>) -> 
         max_timestamp: now,
         payload,
         producer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::EngineConfig;
+    use crate::engine::Engine;
+
+    fn committer() -> (TempDir, Engine, Committer) {
+        let dir = TempDir::new().expect("a directory");
+        let config = EngineConfig {
+            data_dir: dir.path().join("data"),
+            workers: 2,
+            memory_limit: 256 << 20,
+            checkpoint_interval: Duration::from_secs(3600),
+            password: None,
+        };
+        let engine = Engine::open(config).expect("the engine opens");
+        let committer = engine.committer();
+        (dir, engine, committer)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_session_commits_where_nobody_does_or_waits() {
+        let (_dir, _engine, committer) = committer();
+        let turn = &committer.turn;
+        let work = turn.take().expect("nobody commits");
+        assert!(turn.take().is_none(), "one commits");
+        drop(work);
+        let waiting = Waiting::new(&turn.n_waiting);
+        assert!(turn.take().is_none(), "one waits");
+        drop(waiting);
+        assert!(turn.take().is_some(), "none waits any more");
+        turn.is_calm.store(false, Ordering::Relaxed);
+        assert!(turn.take().is_none(), "several wanted to");
+        // The thread sees that only one does.
+        let timer = WriteSet { timer: true, ..WriteSet::default() };
+        committer.commit(timer).await.expect("committed");
+        // Its answer may come before it looks.
+        drop(turn.work.lock());
+        while !turn.is_calm.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        assert!(turn.take().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_only_thread_of_a_runtime_is_not_blocked() {
+        let (_dir, _engine, committer) = committer();
+        assert!(committer.turn.take().is_none());
     }
 }

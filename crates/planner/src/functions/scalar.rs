@@ -1,10 +1,11 @@
 //! Functions by name, whose types are not told yet, and functions bound to their types.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -19,6 +20,9 @@ use super::call::{Argument, Call};
 use super::coercion::base;
 use super::overload::{CallTypes, Constant, Overload};
 use super::resolution::{Choice, choose, choose_operator};
+
+/// Most parts of arguments that a column's name spells out.
+const SHORT_PARTS_MAX: usize = 64;
 
 /// All functions of one name, or all operators of one symbol. The planner puts it into a plan; the
 /// semantics replace it by the [`Bound`] one that the arguments' types choose.
@@ -149,6 +153,10 @@ impl Hash for Function {
 impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> DfResult<String> {
+        column_name(&self.name, args)
     }
 
     fn signature(&self) -> &Signature {
@@ -310,6 +318,10 @@ impl ScalarUDFImpl for Bound {
         &self.overload.name
     }
 
+    fn schema_name(&self, args: &[Expr]) -> DfResult<String> {
+        column_name(&self.overload.name, args)
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -371,4 +383,25 @@ impl ScalarUDFImpl for Bound {
 /// An error of ours on its way through DataFusion.
 pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+/// The name of the column that a call gives: that of DataFusion where it is short, and a hash of the arguments where
+/// they are many calls deep. DataFusion asks for the names of all parts of an expression once for each of them, and a
+/// name has those of its parts in it: the planner's time grew with the cube of the length of a chain of operators.
+fn column_name(name: &str, args: &[Expr]) -> DfResult<String> {
+    let mut n_parts = 0;
+    for arg in args {
+        arg.apply(|_| {
+            n_parts += 1;
+            let is_long = n_parts > SHORT_PARTS_MAX;
+            Ok(if is_long { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+    }
+    if n_parts > SHORT_PARTS_MAX {
+        let mut hasher = DefaultHasher::new();
+        args.hash(&mut hasher);
+        return Ok(format!("{name}(#{:016x})", hasher.finish()));
+    }
+    let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+    Ok(format!("{name}({})", args.join(",")))
 }

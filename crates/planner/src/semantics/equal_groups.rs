@@ -22,7 +22,6 @@ use weir_types::{Error, Result, SqlType};
 
 use super::error::to_error;
 use super::expression::Resolver;
-use super::row_keys;
 use crate::decorrelate::{bytes_of, taken_as_is, value_of};
 use crate::functions::aggregate;
 use crate::functions::cast::native;
@@ -35,7 +34,6 @@ use crate::functions::scalar::external;
 /// XX000 on a defect.
 pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        check_rows(&node).map_err(external)?;
         Ok(match node {
             LogicalPlan::Aggregate(aggregate)
                 if has_equal_values(&aggregate.group_expr, &aggregate.input)? =>
@@ -62,24 +60,8 @@ pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Resu
     .map_err(to_error)
 }
 
-/// Refuses to group by rows whose fields could be equal and look different.
-fn check_rows(node: &LogicalPlan) -> Result<()> {
-    match node {
-        LogicalPlan::Aggregate(aggregate) => {
-            let exprs = grouping_set_to_exprlist(&aggregate.group_expr).map_err(to_error)?;
-            let schema = aggregate.input.schema();
-            exprs.into_iter().try_for_each(|expr| row_keys::check(expr, schema))
-        }
-        LogicalPlan::Distinct(Distinct::All(input)) => {
-            let mut columns = input.schema().columns().into_iter().map(Expr::Column);
-            columns.try_for_each(|column| row_keys::check(&column, input.schema()))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// True for types of which equal values can be told apart.
-fn is_looser(sql_type: &SqlType) -> bool {
+pub(super) fn is_looser(sql_type: &SqlType) -> bool {
     match sql_type {
         SqlType::Interval
         | SqlType::Jsonb

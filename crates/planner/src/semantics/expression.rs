@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result as DfResult;
+use datafusion::functions::core::r#struct::StructFunc;
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Between, Case, Cast, InSubquery, Like, Placeholder,
     ScalarFunction, SetComparison, Sort as SortKey,
@@ -24,7 +25,6 @@ use weir_types::{Error, Result, SqlState, SqlType};
 use super::error::to_error;
 use super::filter::can_fail;
 use super::resolve::{open, settle};
-use super::row_keys;
 use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
     to_common, type_of,
@@ -373,11 +373,12 @@ impl Resolver<'_> {
             let is_told_apart = has_key(&type_of(value, self.schema)?);
             return Ok(if is_told_apart { bytes_of(value.clone()) } else { value.clone() });
         }
-        if let Some(call) = row_keys::row(&expr) {
+        if let Expr::ScalarFunction(call) = &expr
+            && call.func.inner().is::<StructFunc>()
+        {
             let ScalarFunction { func, args } = call.clone();
             return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, self.keys(args)?)));
         }
-        row_keys::check(&expr, self.schema)?;
         // The key of a float is a float.
         let is_key = matches!(&expr, Expr::ScalarFunction(call) if call.name() == COMPARISON_KEY);
         if !is_key && has_key(&type_of(&expr, self.schema)?) {

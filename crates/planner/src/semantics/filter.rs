@@ -11,17 +11,19 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
 use weir_types::Result;
 
 use super::error::to_error;
+use super::short_circuit;
 use crate::functions::scalar::Bound;
 use crate::incremental::IsTouched;
 
 /// The plan with the conditions of filters and joins that can fail asked only of rows that meet the
-/// others. To be called behind the logical optimizer, which would not see through it.
+/// others, and the operands of AND and OR of rows that those before them leave open. To be called behind the logical optimizer, which would not see through it.
 ///
 /// # Errors
 /// A plan that DataFusion cannot rebuild, which is a defect.
 pub fn guard_filters(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        Ok(match node {
+        let node = short_circuit::of_node(node)?;
+        Ok(match node.data {
             LogicalPlan::Filter(filter) => Transformed::yes(LogicalPlan::Filter(Filter::try_new(
                 guarded(filter.predicate),
                 filter.input,
@@ -30,7 +32,7 @@ pub fn guard_filters(plan: LogicalPlan) -> Result<LogicalPlan> {
                 join.filter = join.filter.map(guarded);
                 Transformed::yes(LogicalPlan::Join(join))
             }
-            other => Transformed::no(other),
+            other => Transformed::new_transformed(other, node.transformed),
         })
     })
     .data()

@@ -65,6 +65,7 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         to_flow(fetch_as_limit(query))?;
         to_flow(windows::spell_out(query))?;
+        grouping::spread(&mut query.body);
         casts::mark(query);
         set_returning::apart_from_columns(query);
         rows::as_selects(&mut query.body);
@@ -116,7 +117,6 @@ fn selects(body: &mut SetExpr, found: &mut Found) -> Result<()> {
         SetExpr::Select(select) => {
             whole_row::check(select)?;
             found.groups |= select.having.is_some() || grouping::groups(select);
-            grouping::spread(select);
             grouping::spell_out(select)?;
             grouping::name_positions(select)
         }

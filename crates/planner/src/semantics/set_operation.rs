@@ -19,7 +19,6 @@ use weir_types::Result;
 use super::error::to_error;
 use super::expression::Resolver;
 use super::resolve::is_set_operation;
-use super::row_keys;
 use crate::functions::comparison_key::{COMPARISON_KEY, has_key};
 use crate::functions::row_number;
 use crate::functions::scalar::external;
@@ -28,9 +27,6 @@ use crate::functions::scalar::external;
 pub(super) fn rewrite(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Join(join) if is_set_operation(&join) && !is_numbered(&join.left) => {
-            for column in join.left.schema().columns() {
-                row_keys::check(&Expr::Column(column), join.left.schema()).map_err(external)?;
-            }
             // Without ALL, the left side is made distinct first: copies do not matter then.
             let is_on_bags = !matches!(join.left.as_ref(), LogicalPlan::Distinct(Distinct::All(_)));
             let has_keys =

@@ -33,6 +33,8 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
             None => of_field(expr, schema)?,
         },
         Expr::Cast(cast) if !cast.field.name().is_empty() => schema::sql_type(&cast.field),
+        // DataFusion would look at all of a chain, for each of its operators.
+        Expr::BinaryExpr(binary) if binary.op.is_logic_operator() => SqlType::Bool,
         _ => of_field(expr, schema)?,
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::SinkExt;
 use tokio_postgres::Client;
+use weir_tests::process::Process;
 
 use super::{failure, server, value};
 
@@ -138,6 +139,41 @@ async fn a_megabyte_of_parentheses_is_refused() {
         assert!(["54001", "54000", "42601"].contains(&code.as_str()), "{open}: {code} {message}");
     }
     assert_eq!(value(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn views_may_be_as_deep_as_statements() {
+    let (dir, process, client) = server().await;
+    client.batch_execute("CREATE TABLE t (x bigint PRIMARY KEY)").await.unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1), (2)").await.unwrap();
+    let sum = vec!["x"; 400].join(" + ");
+    let terms: Vec<String> = (0..480).map(|n| format!("x = {n}")).collect();
+    let nested = format!("{}x{}", "(".repeat(120), " + 1)".repeat(120));
+    let calls = format!("{}x{}", "abs(".repeat(60), ")".repeat(60));
+    let derived = (0..60).fold("SELECT x FROM t".to_owned(), |query, level| {
+        format!("SELECT x + 1 AS x FROM ({query}) q{level}")
+    });
+    // With the sums over both rows, and over the first.
+    let queries = [
+        (format!("SELECT {sum} AS x FROM t"), "1200", "400"),
+        (format!("SELECT x FROM t WHERE {}", terms.join(" OR ")), "3", "1"),
+        (format!("SELECT {nested} AS x FROM t"), "243", "121"),
+        (format!("SELECT {calls} AS x, count(*) FROM t GROUP BY 1"), "3", "1"),
+        (vec!["SELECT x FROM t"; 200].join(" UNION ALL "), "600", "200"),
+        (derived, "123", "61"),
+    ];
+    for (view_idx, (query, of_both, _)) in queries.iter().enumerate() {
+        let create = format!("CREATE MATERIALIZED VIEW v{view_idx} AS {query}");
+        client.batch_execute(&create).await.unwrap_or_else(|e| panic!("view {view_idx}: {e}"));
+        assert_eq!(&value(&client, &format!("SELECT sum(x) FROM v{view_idx}")).await, of_both);
+    }
+    assert!(process.stop().success());
+    let process = Process::start(&dir.path().join("data"));
+    let client = process.connect().await;
+    client.batch_execute("DELETE FROM t WHERE x = 2").await.unwrap();
+    for (view_idx, (_, _, of_one)) in queries.iter().enumerate() {
+        assert_eq!(&value(&client, &format!("SELECT sum(x) FROM v{view_idx}")).await, of_one);
+    }
 }
 
 #[tokio::test]

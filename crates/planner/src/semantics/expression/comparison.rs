@@ -60,9 +60,6 @@ impl Resolver<'_> {
         if *common == SqlType::Char(None) {
             return self.without_blanks(typed);
         }
-        if *common == SqlType::Record {
-            return self.keyed(typed.expr);
-        }
         // Of floats by themselves DataFusion's comparisons know what is equal.
         if has_key(common) && !is_float(common) {
             let expr = into_exactly(typed, common, self.settings)?;

@@ -2,7 +2,7 @@
 //! `ROLLUP ((a, b), c)`, which DataFusion does not take, becomes the sets that it stands for.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, ObjectNamePart, Select, SelectItem, Value,
+    Expr, GroupByExpr, ObjectNamePart, Select, SelectItem, SetExpr, Value,
 };
 use weir_types::{Error, Result, SqlState};
 
@@ -17,15 +17,31 @@ pub(super) fn groups(select: &Select) -> bool {
     !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty())
 }
 
-/// Takes expressions out of the parentheses that they share.
-pub(super) fn spread(select: &mut Select) {
-    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return };
-    if exprs.iter().any(|expr| matches!(expr, Expr::Tuple(_))) {
-        let spread = |expr| match expr {
-            Expr::Tuple(items) => items,
-            other => vec![other],
-        };
-        *exprs = std::mem::take(exprs).into_iter().flat_map(spread).collect();
+/// Takes expressions of GROUP BY out of the parentheses that they share.
+pub(super) fn spread(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return };
+            *exprs = std::mem::take(exprs).into_iter().flat_map(without_parentheses).collect();
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            spread(left);
+            spread(right);
+        }
+        _ => {}
+    }
+}
+
+/// The expressions in parentheses; `()` stands for no expression, and is none.
+fn without_parentheses(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::Tuple(items) if !items.is_empty() => {
+            items.into_iter().flat_map(without_parentheses).collect()
+        }
+        Expr::Nested(inner) if matches!(*inner, Expr::Tuple(_) | Expr::Nested(_)) => {
+            without_parentheses(*inner)
+        }
+        other => vec![other],
     }
 }
 
