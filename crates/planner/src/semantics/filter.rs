@@ -5,9 +5,9 @@
 //! evaluates its results just on the rows that are theirs.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::Case;
+use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
 use weir_types::Result;
 
 use super::error::to_error;
@@ -16,7 +16,8 @@ use crate::functions::scalar::Bound;
 use crate::incremental::IsTouched;
 
 /// The plan with the conditions of filters and joins that can fail asked only of rows that meet the
-/// others, and the operands of AND and OR of rows that those before them leave open. To be called behind the logical optimizer, which would not see through it.
+/// others, and the operands of AND and OR of rows that those before them leave open. To be called
+/// behind the logical optimizer, which would not see through it.
 ///
 /// # Errors
 /// A plan that DataFusion cannot rebuild, which is a defect.
@@ -25,11 +26,11 @@ pub fn guard_filters(plan: LogicalPlan) -> Result<LogicalPlan> {
         let node = short_circuit::of_node(node)?;
         Ok(match node.data {
             LogicalPlan::Filter(filter) => Transformed::yes(LogicalPlan::Filter(Filter::try_new(
-                guarded(filter.predicate),
+                guarded(filter.predicate)?,
                 filter.input,
             )?)),
             LogicalPlan::Join(mut join) => {
-                join.filter = join.filter.map(guarded);
+                join.filter = join.filter.map(guarded).transpose()?;
                 Transformed::yes(LogicalPlan::Join(join))
             }
             other => Transformed::new_transformed(other, node.transformed),
@@ -40,31 +41,16 @@ pub fn guard_filters(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The safe conditions first; behind them, each of the others if those before it are met.
-fn guarded(condition: Expr) -> Expr {
-    let conditions = split_conjunction_owned(condition);
-    let n_conditions = conditions.len();
-    let (risky, safe): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(can_fail);
-    let safe = conjunction(safe);
-    let mut rest: Option<Expr> = None;
-    for condition in risky.into_iter().rev() {
-        rest = Some(match rest {
-            Some(rest) => if_met(condition, rest),
-            None => condition,
-        });
+fn guarded(condition: Expr) -> DfResult<Expr> {
+    let conditions = split_conjunction_owned(condition).into_iter();
+    let conditions = conditions.map(short_circuit::of_condition).collect::<DfResult<Vec<_>>>()?;
+    let (mut risky, safe): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(can_fail);
+    let Some(safe) = conjunction(safe) else { return Ok(short_circuit::all_of(risky)) };
+    if risky.is_empty() {
+        return Ok(safe);
     }
-    match (safe, rest) {
-        (Some(safe), Some(rest)) => safe.clone().and(if_met(safe, rest)),
-        (Some(all), None) | (None, Some(all)) => all,
-        (None, None) => {
-            debug_assert_eq!(n_conditions, 0, "a condition is safe or it is not");
-            lit(true)
-        }
-    }
-}
-
-fn if_met(condition: Expr, then: Expr) -> Expr {
-    let branch = (Box::new(condition), Box::new(then));
-    Expr::Case(Case::new(None, vec![branch], Some(Box::new(lit(false)))))
+    risky.insert(0, safe.clone());
+    Ok(safe.and(short_circuit::all_of(risky)))
 }
 
 /// True if evaluating the expression may raise an error on some row.

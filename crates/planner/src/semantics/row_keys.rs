@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::error::Result as DfResult;
 use datafusion::functions::core::r#struct::StructFunc;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{
     Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF,
 };
@@ -35,7 +36,7 @@ pub(super) fn spread(plan: LogicalPlan) -> Result<LogicalPlan> {
                 _ => Transformed::no(LogicalPlan::Distinct(Distinct::All(input))),
             },
             LogicalPlan::Aggregate(aggregate) => {
-                for expr in &aggregate.group_expr {
+                for expr in grouping_set_to_exprlist(&aggregate.group_expr)? {
                     if let Some(field) = field_that_matters(expr, &aggregate.input)? {
                         return Err(external(refused(&field)));
                     }
