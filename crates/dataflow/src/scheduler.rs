@@ -1,9 +1,9 @@
 //! The scheduler: which view ticks next, and up to which epoch.
 //!
 //! Each view has its own progress. An idle view takes one commit as soon as it is there; a busy one takes
-//! all that waited in one tick, or in a few where that is much. A strict read registers its epoch as a *cut*: no view it needs ticks past
-//! it without stopping there, so that all relations of the read can be seen at one moment. There is no
-//! global barrier: a view that lags delays only those who read it.
+//! all that waited in one tick, or in a few where that is much. A strict read registers its epoch as a
+//! *cut*: no view it needs ticks past it without stopping there, so that all relations of the read can be
+//! seen at one moment. There is no global barrier: a view that lags delays only those who read it.
 //!
 //! **Invariant:** a view's content is exact at `processed`, and at every later epoch up to the next commit
 //! that touches one of its inputs.
