@@ -170,12 +170,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-impl Engine {
-    /// Takes write sets to the committer.
-    pub(crate) fn committer(&self) -> crate::commit::Committer {
-        self.inner.shared.committer().expect("the engine runs")
-    }
-}
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

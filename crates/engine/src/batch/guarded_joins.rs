@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
@@ -46,15 +46,7 @@ impl PhysicalOptimizerRule for PushDownProjections {
 fn has_guarded_join(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| {
         let filter = node.downcast_ref::<NestedLoopJoinExec>().and_then(NestedLoopJoinExec::filter);
-        filter.map_or(Ok(false), |filter| has_case(filter.expression()))
+        let is_case = |part: &Arc<dyn PhysicalExpr>| Ok(part.is::<CaseExpr>());
+        filter.map_or(Ok(false), |filter| filter.expression().exists(is_case))
     })
-}
-
-fn has_case(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
-    let mut found = false;
-    expr.apply(|part| {
-        found = part.is::<CaseExpr>();
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    Ok(found)
 }

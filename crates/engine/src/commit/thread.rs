@@ -453,31 +453,13 @@ fn block(schema_version: u32, n_rows: u32, now: Timestamp, payload: Vec<u8>) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tempfile::TempDir;
-
     use super::*;
-    use crate::config::EngineConfig;
-    use crate::engine::Engine;
-
-    fn committer() -> (TempDir, Engine, Committer) {
-        let dir = TempDir::new().expect("a directory");
-        let config = EngineConfig {
-            data_dir: dir.path().join("data"),
-            workers: 2,
-            memory_limit: 256 << 20,
-            checkpoint_interval: Duration::from_secs(3600),
-            password: None,
-        };
-        let engine = Engine::open(config).expect("the engine opens");
-        let committer = engine.committer();
-        (dir, engine, committer)
-    }
+    use crate::engine::tests::{committer, open};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_session_commits_where_nobody_does_or_waits() {
-        let (_dir, _engine, committer) = committer();
+        let (_dir, engine) = open();
+        let committer = committer(&engine);
         let turn = &committer.turn;
         let work = turn.take().expect("nobody commits");
         assert!(turn.take().is_none(), "one commits");
@@ -501,7 +483,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_only_thread_of_a_runtime_is_not_blocked() {
-        let (_dir, _engine, committer) = committer();
+        let (_dir, engine) = open();
+        let committer = committer(&engine);
         assert!(committer.turn.take().is_none());
     }
 }

@@ -11,7 +11,8 @@ use super::*;
 use crate::session::Execution;
 use crate::upkeep;
 
-fn open() -> (TempDir, Engine) {
+/// An engine of its own.
+pub(crate) fn open() -> (TempDir, Engine) {
     let dir = TempDir::new().expect("a directory");
     let config = EngineConfig {
         data_dir: dir.path().join("data"),
@@ -22,6 +23,11 @@ fn open() -> (TempDir, Engine) {
     };
     let engine = Engine::open(config).expect("the engine opens");
     (dir, engine)
+}
+
+/// What takes write sets to its committer.
+pub(crate) fn committer(engine: &Engine) -> crate::commit::Committer {
+    engine.inner.shared.committer().expect("the engine runs")
 }
 
 fn session(engine: &Engine) -> Arc<Session> {
