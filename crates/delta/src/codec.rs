@@ -38,7 +38,7 @@ mod write;
 use arrow::datatypes::DataType;
 
 pub use read::Decoder;
-pub use write::encode;
+pub use write::{Encoded, encode};
 
 const _: () = assert!(cfg!(target_endian = "little"), "blocks are little-endian");
 

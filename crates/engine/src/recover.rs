@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use weir_catalog::{Catalog, Object, ObjectBody, decode_object};
-use weir_delta::codec::Decoder;
 use weir_delta::{Delta, Weights};
-use weir_log::Log;
+use weir_log::{Log, Projection};
 use weir_types::planted::{self, Bug};
 use weir_types::{Epoch, Error, Offset, PartitionId, Result};
 
-use crate::relation::{StoredColumn, TableData, batch, schema, table_of};
+use crate::relation::{StoredColumn, TableData, batch, decoder, schema, table_of};
 use crate::shared::Shared;
 use crate::storage::{self, MetaSpace};
 
@@ -104,7 +103,7 @@ fn replay(
     if start >= end {
         return Ok(());
     }
-    for block in log.read(definition.topic, partition, start, end)? {
+    for block in log.read(definition.topic, partition, start, end, &Projection::All)? {
         let block = block?;
         if block.header.epoch <= covered {
             continue;
@@ -114,7 +113,7 @@ fn replay(
         {
             continue;
         }
-        let decoder = Decoder::new(block.payload.clone())?;
+        let decoder = decoder(&block.payload)?;
         let arrays: Vec<ArrayRef> =
             columns.iter().map(|column| column.read(&decoder)).collect::<Result<_>>()?;
         let rows = batch(Arc::clone(&row_schema), arrays, decoder.n_rows())?;

@@ -10,6 +10,7 @@ mod stored;
 mod stream;
 mod table;
 
+pub(crate) use decoded::decoder;
 pub(crate) use overlay::{OverlaidRows, Overlay};
 pub(crate) use provider::{Batches, Fixed, RowSource, RowsProvider};
 pub(crate) use stored::{StoredColumn, batch, schema, widened};

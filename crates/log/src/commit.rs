@@ -1,13 +1,14 @@
 //! A commit: what one epoch writes, gathered before it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_store::TimeIndexEntry;
 use weir_types::{Epoch, Error, Offset, PartitionId, Result, SqlState, Timestamp, TopicId};
 
-use crate::block::{self, Append, Block, BlockHeader, Memo, PAYLOAD_BYTES_MAX};
+use crate::block::{self, Append, Block, BlockHeader, Memo, PAYLOAD_BYTES_MAX, Stored};
+use crate::payload::Part;
 use crate::topic::{self, Tip, Topic, TopicConfig, Topics};
 
 /// Bytes of blocks between two entries of the time index, and blocks between them: the walk that ends a
@@ -23,6 +24,8 @@ const INDEX_BLOCKS: u32 = 1024;
 pub struct Commit {
     epoch: Epoch,
     now: Timestamp,
+    /// Parts of fewer bytes are not stored apart.
+    part_bytes_min: usize,
     pub(crate) topics: Arc<Topics>,
     pub(crate) created: BTreeMap<TopicId, Arc<Topic>>,
     pub(crate) dropped: BTreeMap<TopicId, Arc<Topic>>,
@@ -37,15 +40,23 @@ pub struct Commit {
 pub(crate) struct NewBlock {
     pub(crate) topic: Arc<Topic>,
     pub(crate) block: Block,
+    /// What lies under its key, and apart from it.
     pub(crate) stored: Bytes,
+    pub(crate) parts: Vec<(u32, Bytes)>,
     pub(crate) index: Option<TimeIndexEntry>,
 }
 
 impl Commit {
-    pub(crate) fn new(epoch: Epoch, now: Timestamp, topics: Arc<Topics>) -> Self {
+    pub(crate) fn new(
+        epoch: Epoch,
+        now: Timestamp,
+        part_bytes_min: usize,
+        topics: Arc<Topics>,
+    ) -> Self {
         Self {
             epoch,
             now,
+            part_bytes_min,
             topics,
             created: BTreeMap::new(),
             dropped: BTreeMap::new(),
@@ -104,7 +115,7 @@ impl Commit {
     ///
     /// # Errors
     /// 42704 where there is no such topic or partition, 54000 for a payload over 1 GiB, XX000 for no
-    /// rows. The commit is as before.
+    /// rows, or parts that overlap. The commit is as before.
     pub fn append(
         &mut self,
         topic: TopicId,
@@ -114,6 +125,8 @@ impl Commit {
         let found = self.topic(topic)?;
         let mut tip = self.tip(&found, partition)?;
         check(&found, &append)?;
+        let Append { payload, parts, .. } = append;
+        let parts = parts_apart(&found, &parts, payload.len(), self.part_bytes_min)?;
         let index = index_entry(&mut tip);
         let header = BlockHeader {
             kind: append.kind,
@@ -127,14 +140,14 @@ impl Commit {
             byte_pos: tip.byte_pos,
             producer: append.producer,
         };
-        let stored = block::encode(&header, topic, partition, &append.payload);
-        let payload = stored.slice(block::HEADER_BYTES..);
+        let Stored { block: stored, parts, payload } =
+            block::encode(&header, topic, partition, payload, &parts);
+        let block = Block { header, topic, partition, payload, memo: Memo::default() };
         tip.end = header.end_offset();
-        tip.byte_pos += stored.len() as u64;
+        tip.byte_pos += block.n_bytes();
         tip.running_max = header.running_max;
         self.tips.insert((topic, partition), tip);
-        let block = Block { header, topic, partition, payload, memo: Memo::default() };
-        self.blocks.push(NewBlock { topic: found, block, stored, index });
+        self.blocks.push(NewBlock { topic: found, block, stored, parts, index });
         Ok(header.base_offset)
     }
 
@@ -191,6 +204,34 @@ fn check(topic: &Topic, append: &Append) -> Result<()> {
         .with_hint("Write fewer rows at a time."));
     }
     Ok(())
+}
+
+/// The parts of a payload of so many bytes that are stored apart.
+fn parts_apart<'a>(
+    topic: &Topic,
+    parts: &'a [Part],
+    n_payload: usize,
+    bytes_min: usize,
+) -> Result<Vec<&'a Part>> {
+    if n_payload < bytes_min {
+        return Ok(Vec::new());
+    }
+    let is_apart = |part: &&Part| part.range.len() >= bytes_min.max(1);
+    let parts: Vec<&Part> = parts.iter().filter(is_apart).collect();
+    let mut end = 0;
+    let mut ids = HashSet::new();
+    for Part { id, range } in &parts {
+        if range.start < end || range.end > n_payload || !ids.insert(id) {
+            return Err(bad_part(topic, *id));
+        }
+        end = range.end;
+    }
+    Ok(parts)
+}
+
+fn bad_part(topic: &Topic, id: u32) -> Error {
+    let name = &topic.config.name;
+    Error::internal(format!("part {id} of an append to topic \"{name}\" does not fit the others"))
 }
 
 /// The time index entry that goes with the next block, where one is due.

@@ -8,6 +8,7 @@ use weir_store::{DataDir, LogStore};
 use weir_types::{Epoch, Offset, PartitionId, Result, Timestamp, TopicId};
 
 use crate::log::BlockReader;
+use crate::payload::Projection;
 use crate::read::Shelf;
 use crate::recover::{self, Recovered};
 use crate::tail::Tail;
@@ -76,6 +77,7 @@ impl LogDump {
         partition: PartitionId,
         from: Offset,
     ) -> Result<BlockReader> {
-        self.shelf.read(&self.topics.get(topic)?, partition, from, Offset(u64::MAX))
+        let topic = self.topics.get(topic)?;
+        self.shelf.read(&topic, partition, from, Offset(u64::MAX), &Projection::All)
     }
 }

@@ -5,6 +5,7 @@ use weir_types::{Epoch, Offset, PartitionId, Result, Timestamp, TopicId};
 use crate::block::Block;
 use crate::commit::Commit;
 use crate::notify::{EpochCallback, Listener, Subscription};
+use crate::payload::Projection;
 use crate::retention::Retained;
 use crate::topic::TopicConfig;
 
@@ -69,7 +70,7 @@ pub trait Log: Send + Sync {
     /// 42704.
     fn end_offset(&self, topic: TopicId, partition: PartitionId) -> Result<Offset>;
 
-    /// Bytes of the blocks from the start on, as they are stored. At times a search that reads a block.
+    /// Bytes of the blocks from the start on, headers and payloads. At times a search that reads a block.
     ///
     /// # Errors
     /// 42704, XX001, 58030.
@@ -97,7 +98,8 @@ pub trait Log: Send + Sync {
 
     /// The blocks with the records from `from` to before `upto`, or to the end where that comes first.
     /// The first block may begin before `from`, the last one end after `upto`: the caller takes what it
-    /// asked for. What is not durable yet is read too.
+    /// asked for. What is not durable yet is read too. Of each block those parts are there, at least, that
+    /// `projection` has.
     ///
     /// # Errors
     /// 42704, 55000 where `from` is before the start. The reader gives XX001, 58030, and 55000 where
@@ -108,6 +110,7 @@ pub trait Log: Send + Sync {
         partition: PartitionId,
         from: Offset,
         upto: Offset,
+        projection: &Projection,
     ) -> Result<BlockReader>;
 
     /// As [`Self::read`], from several readers for as many threads: each block comes from one of them. Where
@@ -121,6 +124,7 @@ pub trait Log: Send + Sync {
         partition: PartitionId,
         from: Offset,
         upto: Offset,
+        projection: &Projection,
         n_readers: usize,
     ) -> Result<Vec<BlockReader>>;
 

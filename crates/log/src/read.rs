@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use weir_store::{DataDir, LogStore, MetaKind};
 use weir_types::{Error, Offset, PartitionId, Result, SqlState};
 
-use crate::block::{self, Block};
+use crate::block::{self, Block, PartEntry};
 use crate::log::BlockReader;
+use crate::payload::Projection;
 use crate::tail::Tail;
 use crate::topic::Topic;
 
@@ -35,8 +36,9 @@ impl Shelf {
         partition: PartitionId,
         from: Offset,
         upto: Offset,
+        projection: &Projection,
     ) -> Result<BlockReader> {
-        let mut readers = self.read_side_by_side(topic, partition, from, upto, 1)?;
+        let mut readers = self.read_side_by_side(topic, partition, from, upto, projection, 1)?;
         Ok(readers.pop().expect("one was asked for"))
     }
 
@@ -47,6 +49,7 @@ impl Shelf {
         partition: PartitionId,
         from: Offset,
         upto: Offset,
+        projection: &Projection,
         n_readers: usize,
     ) -> Result<Vec<BlockReader>> {
         let (start, end) = {
@@ -70,6 +73,7 @@ impl Shelf {
                 shelf: Arc::clone(self),
                 topic: Arc::clone(topic),
                 partition,
+                projection: projection.clone(),
                 next: cut(reader_idx),
                 upto: if is_last { upto } else { cut(reader_idx + 1) },
                 is_last,
@@ -89,6 +93,7 @@ impl Shelf {
         partition: PartitionId,
         from: Offset,
         before: Option<Offset>,
+        projection: &Projection,
     ) -> Result<Vec<Block>> {
         let mut tail = self.tail.read(topic.config.id, partition, from, CHUNK_BYTES);
         if !tail.is_empty() {
@@ -97,13 +102,13 @@ impl Shelf {
         }
         let mut blocks = Vec::new();
         let mut n_bytes = 0;
-        for block in self.stored(topic, partition, from, before)? {
+        for block in self.stored(topic, partition, from, before, projection)? {
             let block = match block {
                 // The good ones first; the next chunk begins with this one.
                 Err(_) if !blocks.is_empty() => break,
                 block => block?,
             };
-            n_bytes += block.n_bytes();
+            n_bytes += block.payload.n_bytes_read() as u64;
             blocks.push(block);
             if n_bytes >= CHUNK_BYTES || blocks.len() >= CHUNK_BLOCKS {
                 break;
@@ -112,31 +117,66 @@ impl Shelf {
         Ok(blocks)
     }
 
-    /// The block that contains `offset`, or the one after it, from disk.
+    /// The block that contains `offset`, or the one after it, from disk, without its parts.
     pub(crate) fn block_at(
         &self,
         topic: &Topic,
         partition: PartitionId,
         offset: Offset,
     ) -> Result<Option<Block>> {
-        self.stored(topic, partition, offset, None)?.next().transpose()
+        self.stored(topic, partition, offset, None, &Projection::none())?.next().transpose()
     }
 
     /// The blocks from the one on that contains `from`, or follows it, from disk; with `before`, as long as
-    /// they end before that.
-    pub(crate) fn stored<'a>(
+    /// they end before that. Those parts of them are read.
+    fn stored<'a>(
         &'a self,
         topic: &'a Topic,
         partition: PartitionId,
         from: Offset,
         before: Option<Offset>,
+        projection: &'a Projection,
     ) -> Result<impl Iterator<Item = Result<Block>> + 'a> {
         let config = &topic.config;
         let blocks = self.store.blocks(topic.class, config.id, partition, from, before)?;
         Ok(blocks.map(move |stored| {
             let (last, bytes) = stored.map_err(|e| unreadable(topic, partition, from, &e))?;
-            block::decode(&config.name, config.id, partition, last, &bytes)
+            let (mut block, mut parts) =
+                block::decode(&config.name, config.id, partition, last, &bytes)?;
+            parts.retain(|part| projection.has(part.id));
+            self.read_parts(topic, &mut block, parts)?;
+            Ok(block)
         }))
+    }
+
+    /// Adds those parts to a block from disk.
+    pub(crate) fn read_parts(
+        &self,
+        topic: &Topic,
+        block: &mut Block,
+        mut parts: Vec<PartEntry>,
+    ) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        parts.sort_unstable_by_key(|part| part.id);
+        let ids: Vec<u32> = parts.iter().map(|part| part.id).collect();
+        let (partition, last) = (block.partition, block.header.last_offset());
+        let found = self
+            .store
+            .block_parts(topic.class, topic.config.id, partition, last, &ids)
+            .map_err(|e| unreadable(topic, partition, last, &e))?;
+        for (part, bytes) in parts.into_iter().zip(found) {
+            let bytes = bytes.ok_or_else(|| {
+                missing(topic, partition, last, &format!("its part {} is missing", part.id))
+            })?;
+            if !part.is(&bytes) {
+                let reason = format!("the checksum of its part {} is wrong", part.id);
+                return Err(block::damaged(&topic.config.name, partition, last, &reason));
+            }
+            block.payload.add(part.begin(), bytes);
+        }
+        Ok(())
     }
 }
 
@@ -169,6 +209,7 @@ struct RangeReader {
     shelf: Arc<Shelf>,
     topic: Arc<Topic>,
     partition: PartitionId,
+    projection: Projection,
     next: Offset,
     upto: Offset,
     is_last: bool,
@@ -227,7 +268,9 @@ impl RangeReader {
     fn advance(&mut self) -> Result<Option<Block>> {
         if self.chunk.is_empty() {
             let before = (!self.is_last).then_some(self.upto);
-            self.chunk = self.shelf.chunk(&self.topic, self.partition, self.next, before)?.into();
+            let (topic, projection) = (&self.topic, &self.projection);
+            let chunk = self.shelf.chunk(topic, self.partition, self.next, before, projection)?;
+            self.chunk = chunk.into();
             if self.chunk.is_empty() && !self.is_last {
                 return Ok(None);
             }
@@ -250,15 +293,8 @@ impl RangeReader {
         seams.ended(reader_idx, read).map(|missing| Err(self.gap(missing)))
     }
 
-    fn gap(&self, missing: Offset) -> Error {
-        let name = &self.topic.config.name;
-        let start = self.topic.partition(self.partition).map(|partition| partition.lock().start);
-        match start {
-            Ok(start) if start > missing => {
-                below_start(&self.topic, self.partition, missing, start)
-            }
-            _ => block::damaged(name, self.partition, missing, "it is missing"),
-        }
+    fn gap(&self, offset: Offset) -> Error {
+        missing(&self.topic, self.partition, offset, "it is missing")
     }
 }
 
@@ -280,6 +316,14 @@ impl Iterator for RangeReader {
                 Some(Err(error))
             }
         }
+    }
+}
+
+/// The error for records that are not there: retention has taken them, or they are lost.
+fn missing(topic: &Topic, partition: PartitionId, offset: Offset, reason: &str) -> Error {
+    match topic.partition(partition).map(|partition| partition.lock().start) {
+        Ok(start) if start > offset => below_start(topic, partition, offset, start),
+        _ => block::damaged(&topic.config.name, partition, offset, reason),
     }
 }
 

@@ -76,7 +76,8 @@ fn recover_partition(
         .last_block(topic.class, config.id, partition)
         .map_err(|e| unreadable(topic, partition, start, &e))?
         .map(|(last, bytes)| block::decode(&config.name, config.id, partition, last, &bytes))
-        .transpose()?;
+        .transpose()?
+        .map(|(block, _)| block);
     let end = last.as_ref().map_or(Offset(0), |block| block.header.end_offset());
     if end < start {
         return Err(block::damaged(&config.name, partition, start, "it is missing"));

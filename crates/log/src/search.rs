@@ -5,6 +5,7 @@ use std::sync::Arc;
 use weir_types::{Epoch, Offset, PartitionId, Result, Timestamp};
 
 use crate::block;
+use crate::payload::Projection;
 use crate::read::Shelf;
 use crate::topic::Topic;
 
@@ -52,7 +53,7 @@ impl Shelf {
         let (start, end) = bounds(topic, partition)?;
         let entry = self.store.time_index_before(topic.config.id, partition, timestamp)?;
         let from = entry.map_or(start, |entry| entry.base_offset.max(start));
-        for block in self.read(topic, partition, from, end)? {
+        for block in self.read(topic, partition, from, end, &Projection::none())? {
             let header = block?.header;
             if header.max_timestamp >= timestamp {
                 return Ok(header.base_offset.max(start));
@@ -78,7 +79,7 @@ impl Shelf {
             }
             before
         })?;
-        for block in self.read(topic, partition, from, end)? {
+        for block in self.read(topic, partition, from, end, &Projection::none())? {
             let block = block?;
             if block.header.byte_pos + block.n_bytes() > byte_pos {
                 return Ok(block.header.base_offset.max(start));

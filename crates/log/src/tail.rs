@@ -102,7 +102,7 @@ impl Tail {
 
 fn entry_bytes(block: &Block) -> usize {
     let decoded = if block.header.n_rows < SMALL_ROWS { SMALL_BYTES } else { 0 };
-    ENTRY_BYTES + block.payload.len() + decoded
+    ENTRY_BYTES + block.payload.n_bytes() + decoded
 }
 
 #[cfg(test)]
@@ -111,6 +111,7 @@ mod tests {
 
     use super::*;
     use crate::block::{BlockHeader, BlockKind, Memo};
+    use crate::payload::Payload;
 
     fn block(topic: u32, base: u64, n_rows: u32) -> Block {
         let header = BlockHeader {
@@ -125,7 +126,7 @@ mod tests {
             byte_pos: 0,
             producer: None,
         };
-        let payload = vec![0; 1000].into();
+        let payload = Payload::whole(vec![0; 1000].into());
         Block {
             header,
             topic: TopicId(topic),

@@ -3,6 +3,7 @@
 mod concurrent;
 mod crash;
 mod offsets;
+mod parts;
 mod retain;
 
 use std::path::{Path, PathBuf};
@@ -12,15 +13,22 @@ use weir_env::Rng;
 use weir_store::DataDir;
 use weir_types::{Epoch, Offset, PartitionId, Result, Timestamp, TopicId};
 
-use crate::{Append, BlockKind, EmbeddedLog, Log, LogOptions, TopicConfig};
+use crate::{
+    Append, Block, BlockKind, EmbeddedLog, Log, LogOptions, Part, Projection, TopicConfig,
+};
 
 const TOPIC: TopicId = TopicId(7);
 const P0: PartitionId = PartitionId(0);
 const P1: PartitionId = PartitionId(1);
 
-/// Options with a clock that stands still, and no memory for the tail: reads come from the store.
+/// Options with no memory for the tail, so that reads come from the store, and with parts of blocks apart.
 fn options() -> LogOptions {
-    LogOptions { tail_bytes_max: 0, reclaim_bytes_min: 1, ..LogOptions::default() }
+    LogOptions {
+        tail_bytes_max: 0,
+        reclaim_bytes_min: 1,
+        part_bytes_min: 64,
+        ..LogOptions::default()
+    }
 }
 
 fn open_with(dir: &Path, options: LogOptions) -> Result<EmbeddedLog> {
@@ -42,8 +50,10 @@ fn config() -> TopicConfig {
     }
 }
 
-/// Rows with one timestamp.
+/// Rows with one timestamp, in two parts.
 fn rows(n_rows: u32, ts: i64, payload: &[u8]) -> Append {
+    let (middle, end) = (payload.len() / 3, payload.len());
+    let parts = [Part { id: 1, range: 0..middle }, Part { id: 2, range: middle..end }];
     Append {
         kind: BlockKind::Rows,
         schema_version: 1,
@@ -51,6 +61,7 @@ fn rows(n_rows: u32, ts: i64, payload: &[u8]) -> Append {
         min_timestamp: Timestamp(ts),
         max_timestamp: Timestamp(ts),
         payload: payload.to_vec(),
+        parts: parts.to_vec(),
         producer: None,
     }
 }
@@ -84,11 +95,24 @@ fn with_topic(dir: &Path, config: TopicConfig) -> EmbeddedLog {
 
 /// Base offsets and payloads of the blocks in a range.
 fn read(log: &EmbeddedLog, partition: PartitionId, from: u64, upto: u64) -> Vec<(u64, Vec<u8>)> {
-    log.read(TOPIC, partition, Offset(from), Offset(upto))
+    log.read(TOPIC, partition, Offset(from), Offset(upto), &Projection::All)
         .expect("in range")
         .map(|block| block.expect("whole"))
-        .map(|block| (block.header.base_offset.0, block.payload.to_vec()))
+        .map(|block| (block.header.base_offset.0, payload(&block)))
         .collect()
+}
+
+/// The payload of a block that was read with all its parts.
+fn payload(block: &Block) -> Vec<u8> {
+    let mut payload = vec![0; block.payload.n_bytes()];
+    let mut end = 0;
+    for (begin, bytes) in block.payload.pieces() {
+        assert!(*begin <= end, "bytes from {end} on were not read");
+        payload[*begin..begin + bytes.len()].copy_from_slice(bytes);
+        end = end.max(begin + bytes.len());
+    }
+    assert_eq!(end, payload.len());
+    payload
 }
 
 /// Copies a data directory as a crash of its process leaves it.

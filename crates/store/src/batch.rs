@@ -45,6 +45,20 @@ impl<'a> Batch<'a> {
         self.inner.put_cf(family, key::partition_key(topic, partition, last.0), block);
     }
 
+    /// Adds a part of the block whose last record is at `last`.
+    pub fn put_block_part(
+        &mut self,
+        class: RetentionClass,
+        topic: TopicId,
+        partition: PartitionId,
+        last: Offset,
+        part: u32,
+        bytes: &[u8],
+    ) {
+        let family = self.store.family(class.column_family());
+        self.inner.put_cf(family, key::part_key(topic, partition, last, part), bytes);
+    }
+
     /// Adds an entry to the time index of a partition.
     pub fn put_time_index(
         &mut self,
@@ -66,8 +80,8 @@ impl<'a> Batch<'a> {
         self.inner.delete_cf(self.store.family(META), key::meta_key(kind, key));
     }
 
-    /// Takes away the blocks of a partition that lie wholly below `offset`. Disk is freed by
-    /// [`LogStore::reclaim`].
+    /// Takes away the blocks of a partition that lie wholly below `offset`, with their parts. Disk is freed
+    /// by [`LogStore::reclaim`].
     pub fn delete_blocks_below(
         &mut self,
         class: RetentionClass,
@@ -75,9 +89,11 @@ impl<'a> Batch<'a> {
         partition: PartitionId,
         offset: Offset,
     ) {
-        let begin = key::partition_key(topic, partition, 0).to_vec();
-        let end = key::partition_key(topic, partition, offset.0).to_vec();
-        self.delete_blocks(KeyRange { class, begin, end });
+        for partition in [partition, key::parts_of(partition)] {
+            let begin = key::partition_key(topic, partition, 0).to_vec();
+            let end = key::partition_key(topic, partition, offset.0).to_vec();
+            self.delete_blocks(KeyRange { class, begin, end });
+        }
     }
 
     /// Takes away the time index entries that a lookup at or after `offset` does not need. Costs a

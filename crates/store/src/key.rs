@@ -5,11 +5,13 @@
 //! | column family | key | value |
 //! |---|---|---|
 //! | `blocks_*` | topic u32, partition u32, last offset u64 | a block of records |
+//! | `blocks_*` | topic u32, partition u32 with its highest bit set, last offset u64, part u32 | a part of that block |
 //! | `time_index` | topic u32, partition u32, running max timestamp i64 with its sign bit flipped | format byte 1, base offset u64, byte position u64, little endian |
 //! | `meta` | kind u8 ([`MetaKind`]), key of that kind | format byte, then what the kind says |
 //!
 //! A block is keyed by its *last* offset: a seek to an offset finds the block that contains it or the
-//! one after it, and "all blocks wholly below" is one range.
+//! one after it, and "all blocks wholly below" is one range. Parts of blocks lie apart from them, so that a
+//! walk over blocks meets none.
 
 use weir_types::{Error, Offset, PartitionId, Result, Timestamp, TopicId};
 
@@ -89,6 +91,26 @@ pub(crate) fn partition_key(topic: TopicId, partition: PartitionId, position: u6
     key
 }
 
+/// Set in the partition of a part's key; no partition has such a number.
+const PARTS: u32 = 1 << 31;
+
+/// The partition under which the parts of a partition's blocks lie.
+pub(crate) fn parts_of(partition: PartitionId) -> PartitionId {
+    PartitionId(partition.0 | PARTS)
+}
+
+pub(crate) fn part_key(
+    topic: TopicId,
+    partition: PartitionId,
+    last: Offset,
+    part: u32,
+) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..16].copy_from_slice(&partition_key(topic, parts_of(partition), last.0));
+    key[16..].copy_from_slice(&part.to_be_bytes());
+    key
+}
+
 pub(crate) fn time_key(topic: TopicId, partition: PartitionId, running_max: Timestamp) -> [u8; 16] {
     partition_key(topic, partition, running_max.0 as u64 ^ SIGN)
 }
@@ -111,9 +133,9 @@ pub(crate) fn topic_end(topic: TopicId) -> Vec<u8> {
     after(&topic.0.to_be_bytes()).unwrap_or_else(greatest)
 }
 
-/// Longer than any key of a partition, so after all of them.
+/// Longer than any key of a partition or a part, so after all of them.
 fn greatest() -> Vec<u8> {
-    vec![u8::MAX; 17]
+    vec![u8::MAX; 21]
 }
 
 pub(crate) fn meta_key(kind: MetaKind, key: &[u8]) -> Vec<u8> {
@@ -144,6 +166,30 @@ mod tests {
         assert!(sorted.is_sorted());
         let time = |ts| time_key(TopicId(1), PartitionId(1), Timestamp(ts));
         assert!([time(i64::MIN), time(-1), time(0), time(1), time(i64::MAX)].is_sorted());
+    }
+
+    #[test]
+    fn keys_of_parts_sort_by_block_behind_all_blocks_of_their_topic() {
+        let topic = TopicId(7);
+        let block = |partition, last| partition_key(topic, PartitionId(partition), last).to_vec();
+        let part = |partition, last, id| {
+            part_key(topic, PartitionId(partition), Offset(last), id).to_vec()
+        };
+        let sorted = [
+            block(0, 0),
+            block(i32::MAX as u32, u64::MAX),
+            partition_end(topic, PartitionId(i32::MAX as u32)),
+            part(0, 0, 0),
+            part(0, 0, u32::MAX),
+            block(parts_of(PartitionId(0)).0, 1),
+            part(0, 1, 0),
+            part(1, 0, 0),
+            part(i32::MAX as u32, u64::MAX, u32::MAX),
+            topic_end(topic),
+        ];
+        assert!(sorted.is_sorted());
+        let last = part_key(TopicId(u32::MAX), PartitionId(u32::MAX), Offset(u64::MAX), u32::MAX);
+        assert!(topic_end(TopicId(u32::MAX)).as_slice() > last.as_slice());
     }
 
     #[test]

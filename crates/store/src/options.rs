@@ -18,7 +18,7 @@ const META_BUFFER_BYTES: usize = 16 << 20;
 const BUFFERS_BYTES_MAX: usize = 256 << 20;
 /// Replayed at start, at about 1 GiB a second; held by the column family that is flushed last.
 const WAL_BYTES_MAX: u64 = 512 << 20;
-/// Pointers to blobs are small and read in order; what is warm is in the page cache as well.
+/// Pointers to blobs are small, and mostly read in order; what is warm is in the page cache as well.
 const CACHE_BYTES: usize = 32 << 20;
 const BLOB_FILE_BYTES: u64 = 256 << 20;
 /// Smaller blocks stay in the tables: a pointer is some 60 bytes, and each blob a read of its own.
@@ -71,6 +71,9 @@ fn instance() -> Result<Options> {
 /// The log's instance.
 pub(crate) fn log_instance(create: bool) -> Result<Options> {
     let mut options = instance()?;
+    // Parts of blocks lie behind one another in the order in which a reader of all asks for them: the kernel reads
+    // ahead of it, unless it is told that reads are at random.
+    options.set_advise_random_on_open(false);
     options.create_if_missing(create);
     options.create_missing_column_families(create);
     Ok(options)
@@ -118,8 +121,8 @@ fn small_family(cache: &Cache, buffer_bytes: usize) -> Options {
     options
 }
 
-/// Blocks: key and pointer in tables, the block itself in a blob file. It is then written twice (WAL
-/// and blob file), whatever the number of partitions, and never again.
+/// Blocks and their parts: key and pointer in tables, the bytes in a blob file. They are then written twice
+/// (WAL and blob file), whatever the number of partitions, and never again.
 fn blocks_family(cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&tables(cache));
@@ -135,7 +138,7 @@ fn blocks_family(cache: &Cache) -> Options {
     // needs the disk. Pointers do not shrink.
     options.set_blob_compression_type(DBCompressionType::None);
     options.set_compression_type(DBCompressionType::None);
-    // Pointers are some thousandth of the data: their compaction never has to slow writes down.
+    // Pointers are less than a hundredth of the data: their compaction never has to slow writes down.
     options.set_level_zero_slowdown_writes_trigger(1 << 20);
     options.set_level_zero_stop_writes_trigger(1 << 20);
     options.set_soft_pending_compaction_bytes_limit(1 << 50);

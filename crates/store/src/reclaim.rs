@@ -12,8 +12,8 @@ use crate::class::RetentionClass;
 use crate::log_store::LogStore;
 
 /// More ranges than this are compacted as one, from the least key to the greatest: each compaction has
-/// a cost of its own.
-const RANGES_MAX: usize = 16;
+/// a cost of its own. A partition has two, one of its blocks and one of their parts.
+const RANGES_MAX: usize = 32;
 
 /// Ranges deleted since they were last reclaimed, by class. Those from before a restart are not among
 /// them; RocksDB's own compaction takes them in time.
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(deleted.take(RetentionClass::Hours), []);
         assert_eq!(deleted.take(RetentionClass::Days), [range(1, 5), range(7, 8)]);
         assert_eq!(deleted.take(RetentionClass::Days), []);
-        deleted.add((10..40).rev().map(|begin| range(begin, begin + 1)).collect());
-        assert_eq!(deleted.take(RetentionClass::Days), [range(10, 40)]);
+        deleted.add((10..50).rev().map(|begin| range(begin, begin + 1)).collect());
+        assert_eq!(deleted.take(RetentionClass::Days), [range(10, 50)]);
     }
 }

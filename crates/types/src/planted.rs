@@ -110,8 +110,9 @@ pub const fn is(_bug: Bug) -> bool {
     false
 }
 
-/// True in a process whose variable `WEIR_SMALL` is set: hashes of tables in memory have 4 bits, and what is done for many
-/// rows is done for few, so that small tests meet collisions and threads. Never without the feature.
+/// True in a process whose variable `WEIR_SMALL` is set: hashes of tables in memory have 4 bits, what is done for many
+/// rows is done for few, and the log keeps few blocks in memory and each column by itself, so that small tests meet
+/// collisions, threads, and columns from disk. Never without the feature.
 #[cfg(feature = "planted-bugs")]
 #[inline]
 #[must_use]

@@ -14,7 +14,7 @@ use super::{FORMAT, Nulls, ROWS_MAX, Shape, TRAILER_BYTES, aligned, bitmap_bytes
 /// A block whose directory was read; its columns are read when asked for.
 #[derive(Debug)]
 pub struct Decoder {
-    block: Buffer,
+    pieces: Vec<Piece>,
     n_rows: usize,
     weights: Option<Range<usize>>,
     columns: Vec<Entry>,
@@ -28,6 +28,23 @@ struct Entry {
     bytes: Range<usize>,
 }
 
+/// A stretch of the block that is in memory.
+#[derive(Debug)]
+struct Piece {
+    begin: usize,
+    bytes: Buffer,
+}
+
+impl Piece {
+    fn has(&self, range: &Range<usize>) -> bool {
+        self.begin <= range.start && range.end <= self.begin + self.bytes.len()
+    }
+
+    fn at(&self, range: &Range<usize>) -> &[u8] {
+        &self.bytes[range.start - self.begin..range.end - self.begin]
+    }
+}
+
 fn damaged(what: &str) -> Error {
     Error::corrupt("stored block of rows is damaged").with_detail(format!("{what}."))
 }
@@ -38,13 +55,28 @@ impl Decoder {
     /// # Errors
     /// XX001 when the bytes are not those of a block.
     pub fn new(block: Bytes) -> Result<Self> {
-        let block = Buffer::from(block);
-        if block.first() != Some(&FORMAT) {
+        Self::of_pieces(block.len(), [(0, block)])
+    }
+
+    /// Reads the directory of a block of `n_bytes` of which only these pieces are in memory, with the places
+    /// where they begin; of the columns that they lack nothing else may be asked than whether they are there.
+    ///
+    /// # Errors
+    /// XX001 when the pieces are not those of a block, or lack more than columns.
+    pub fn of_pieces(
+        n_bytes: usize,
+        pieces: impl IntoIterator<Item = (usize, Bytes)>,
+    ) -> Result<Self> {
+        let pieces = pieces.into_iter();
+        let pieces: Vec<Piece> =
+            pieces.map(|(begin, bytes)| Piece { begin, bytes: Buffer::from(bytes) }).collect();
+        if find(&pieces, &(0..1)).is_none_or(|piece| piece.at(&(0..1)) != [FORMAT]) {
             return Err(damaged("The format is unknown"));
         }
-        let directory = directory_range(&block)?;
+        let directory = directory_range(&pieces, n_bytes)?;
         let columns_end = directory.start;
-        let mut cursor = Cursor { block: &block, at: directory.start, end: directory.end };
+        let mut cursor =
+            Cursor::new(&pieces, &directory).ok_or_else(|| damaged("Its directory is missing"))?;
         let n_rows = cursor.varint()?;
         if n_rows > ROWS_MAX {
             return Err(damaged("It has too many rows"));
@@ -55,6 +87,9 @@ impl Decoder {
             at += n_rows;
             1..at
         });
+        if weights.as_ref().is_some_and(|weights| find(&pieces, weights).is_none()) {
+            return Err(damaged("The weights of its rows are missing"));
+        }
         let mut columns = Vec::new();
         for _ in 0..counts >> 1 {
             let id =
@@ -62,7 +97,9 @@ impl Decoder {
             let form = cursor.byte()?;
             let end = at.checked_add(cursor.varint()?);
             let end = end.ok_or_else(|| damaged("A column is too long"))?;
-            columns.push(Entry { id: ColumnId(id), form, bytes: at..end });
+            // One without bytes may lie between two columns that were not read.
+            let bytes = if at == end { 0..0 } else { at..end };
+            columns.push(Entry { id: ColumnId(id), form, bytes });
             at = end;
         }
         if at != columns_end || cursor.at != cursor.end {
@@ -73,7 +110,7 @@ impl Decoder {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(damaged("A column is there twice"));
         }
-        Ok(Self { block, n_rows, weights, columns })
+        Ok(Self { pieces, n_rows, weights, columns })
     }
 
     /// Number of rows.
@@ -91,13 +128,14 @@ impl Decoder {
     /// The column, of the type under which it was stored. It shares the bytes of the block.
     ///
     /// # Errors
-    /// XX001 when its bytes are not values of the type, XX000 when the block has no such column.
+    /// XX001 when its bytes are not values of the type, XX000 when the block has no such column, or its bytes
+    /// were not read.
     pub fn column(&self, id: ColumnId, data_type: &DataType) -> Result<ArrayRef> {
         let entry = self.columns.iter().find(|entry| entry.id == id);
         let entry =
             entry.ok_or_else(|| Error::internal(format!("column {id} is not in the block")))?;
-        let Range { start, end } = entry.bytes;
-        let mut cursor = Cursor { block: &self.block, at: start, end };
+        let mut cursor = Cursor::new(&self.pieces, &entry.bytes)
+            .ok_or_else(|| Error::internal(format!("column {id} of the block was not read")))?;
         let data = cursor.node(data_type, entry.form, self.n_rows)?;
         if cursor.at != cursor.end {
             return Err(damaged("A column has bytes left over"));
@@ -109,26 +147,39 @@ impl Decoder {
     #[must_use]
     pub fn weights(&self) -> Option<Vec<i8>> {
         let range = self.weights.clone()?;
-        Some(self.block[range].iter().map(|weight| weight.cast_signed()).collect())
+        let piece = find(&self.pieces, &range).expect("`of_pieces` has found them");
+        Some(piece.at(&range).iter().map(|weight| weight.cast_signed()).collect())
     }
 }
 
-fn directory_range(block: &[u8]) -> Result<Range<usize>> {
-    let end = block.len().checked_sub(TRAILER_BYTES).filter(|end| *end >= 1);
+/// The piece that has all of the range.
+fn find<'a>(pieces: &'a [Piece], range: &Range<usize>) -> Option<&'a Piece> {
+    pieces.iter().find(|piece| piece.has(range))
+}
+
+fn directory_range(pieces: &[Piece], n_bytes: usize) -> Result<Range<usize>> {
+    let end = n_bytes.checked_sub(TRAILER_BYTES).filter(|end| *end >= 1);
     let end = end.ok_or_else(|| damaged("It is too short"))?;
-    let length = block[end..].try_into().expect("four bytes");
+    let trailer = end..n_bytes;
+    let piece = find(pieces, &trailer).ok_or_else(|| damaged("Its end is missing"))?;
+    let length = piece.at(&trailer).try_into().expect("four bytes");
     let start = end.checked_sub(u32::from_le_bytes(length) as usize).filter(|start| *start >= 1);
     Ok(start.ok_or_else(|| damaged("Its directory is longer than the block"))?..end)
 }
 
-/// A place in the block, and where the part that is being read ends.
+/// A place in the block, and where the part that is being read ends. The piece has all of that part.
 struct Cursor<'a> {
-    block: &'a Buffer,
+    piece: &'a Piece,
     at: usize,
     end: usize,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
+    /// A cursor over the range; `None` where it was not read.
+    fn new(pieces: &'a [Piece], range: &Range<usize>) -> Option<Self> {
+        find(pieces, range).map(|piece| Self { piece, at: range.start, end: range.end })
+    }
+
     fn byte(&mut self) -> Result<u8> {
         Ok(self.take(1)?[0])
     }
@@ -149,7 +200,7 @@ impl Cursor<'_> {
     fn take(&mut self, length: usize) -> Result<Buffer> {
         let end = self.at.checked_add(length).filter(|end| *end <= self.end);
         let end = end.ok_or_else(|| damaged("A part ends after its column"))?;
-        let bytes = self.block.slice_with_length(self.at, length);
+        let bytes = self.piece.bytes.slice_with_length(self.at - self.piece.begin, length);
         self.at = end;
         Ok(bytes)
     }

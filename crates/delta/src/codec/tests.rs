@@ -14,12 +14,16 @@ use arrow::datatypes::{
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use weir_types::{ColumnId, SqlState};
+use weir_types::{ColumnId, Result, SqlState};
 
-use super::{Decoder, ROWS_MAX, encode};
+use super::{Decoder, ROWS_MAX};
 use crate::rows;
 
 const LONG: &str = "a text of more than twelve bytes";
+
+fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> Result<Vec<u8>> {
+    super::encode(rows, ids, weights).map(|encoded| encoded.bytes)
+}
 
 fn batch_of(columns: Vec<ArrayRef>) -> RecordBatch {
     let n_rows = columns.first().map_or(0, |column| column.len());
@@ -139,6 +143,47 @@ fn columns_and_weights_are_found_by_id() {
     }
     let plain = Decoder::new(Bytes::from(encode(&rows, &ids(&rows), None).expect("a block")));
     assert_eq!(plain.expect("a block").weights(), None);
+}
+
+#[test]
+fn columns_are_read_without_the_bytes_of_others() {
+    let all = all_types();
+    let all = rows::concat(&all.schema(), [&all; 4]).expect("a batch");
+    let encoded = super::encode(&all, &ids(&all), Some(&[1; 20])).expect("a block");
+    let block = Bytes::from(encoded.bytes);
+    let begin = encoded.columns.first().expect("one").1.start;
+    let end = encoded.columns.last().expect("one").1.end;
+    let ends = || [(0, block.slice(..begin)), (end, block.slice(end..))];
+    for (column_idx, (column, (id, range))) in
+        all.columns().iter().zip(&encoded.columns).enumerate()
+    {
+        let begin = range.start - range.start % 16;
+        let read = placed(&block[begin..range.end], 0);
+        let addresses = read.as_ptr_range();
+        let pieces = ends().into_iter().chain([(begin, read)]);
+        let decoder = Decoder::of_pieces(block.len(), pieces).expect("a block");
+        let array = decoder.column(*id, column.data_type()).expect("a column");
+        assert_eq!(&array, column, "column {id}");
+        // Decimals and views are read in place.
+        let values = array.to_data().buffers().first().map(|buffer| buffer.as_ptr());
+        assert!(![6, 15].contains(&column_idx) || addresses.contains(&values.expect("values")));
+        assert_eq!((decoder.n_rows(), decoder.weights()), (20, Some(vec![1; 20])));
+        for (other, (other_id, other_range)) in all.columns().iter().zip(&encoded.columns) {
+            assert!(decoder.has(*other_id));
+            // A short one may lie in the bytes before.
+            let is_read = begin <= other_range.start && other_range.end <= range.end;
+            if !is_read && !other_range.is_empty() {
+                let error = decoder.column(*other_id, other.data_type()).expect_err("not read");
+                assert_eq!(error.state(), SqlState::InternalError);
+            }
+        }
+    }
+    // What belongs to no column is needed for all.
+    let [head, tail] = ends();
+    for pieces in [vec![head.clone()], vec![tail.clone()], vec![(0, block.slice(..5)), tail]] {
+        let error = Decoder::of_pieces(block.len(), pieces).expect_err("more than columns");
+        assert_eq!(error.state(), SqlState::DataCorrupted);
+    }
 }
 
 #[test]

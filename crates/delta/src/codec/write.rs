@@ -1,5 +1,7 @@
 //! Writes blocks.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, OffsetSizeTrait, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{
@@ -9,6 +11,15 @@ use weir_types::{ColumnId, Error, Result, SqlState};
 
 use super::{FORMAT, Nulls, ROWS_MAX, Shape, aligned, bitmap_bytes, form};
 
+/// A block, and where in it the columns are.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The block.
+    pub bytes: Vec<u8>,
+    /// Each column's place, in order. What is in none of them, any reader of the block needs.
+    pub columns: Vec<(ColumnId, Range<usize>)>,
+}
+
 /// The block of those rows. `ids` name the columns; `weights`, if any, are those of the rows.
 ///
 /// # Errors
@@ -17,7 +28,7 @@ use super::{FORMAT, Nulls, ROWS_MAX, Shape, aligned, bitmap_bytes, form};
 ///
 /// # Panics
 /// When there are not as many ids as columns, or weights as rows.
-pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> Result<Vec<u8>> {
+pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> Result<Encoded> {
     assert_eq!(ids.len(), rows.num_columns(), "each column has an id");
     let n_rows = rows.num_rows();
     if n_rows > ROWS_MAX {
@@ -34,6 +45,7 @@ pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> R
     let mut directory = Writer { out: Vec::with_capacity(8 + 6 * ids.len()) };
     directory.varint(n_rows);
     directory.varint(ids.len() << 1 | usize::from(weights.is_some()));
+    let mut columns = Vec::with_capacity(ids.len());
     for (id, column) in ids.iter().zip(rows.columns()) {
         let start = writer.out.len();
         let form = writer.form_of(column)?;
@@ -41,11 +53,12 @@ pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> R
         directory.varint(id.0 as usize);
         directory.out.push(form);
         directory.varint(writer.out.len() - start);
+        columns.push((*id, start..writer.out.len()));
     }
     let directory_bytes = u32::try_from(directory.out.len()).expect("some bytes for each column");
     writer.out.extend_from_slice(&directory.out);
     writer.out.extend_from_slice(&directory_bytes.to_le_bytes());
-    Ok(writer.out)
+    Ok(Encoded { bytes: writer.out, columns })
 }
 
 struct Writer {

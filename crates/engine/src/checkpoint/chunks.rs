@@ -33,7 +33,7 @@ pub(super) fn of_change(delta: &Delta, ids: &[ColumnId]) -> Result<Vec<Vec<u8>>>
     for start in (0..positions.len()).step_by(BLOCK_ROWS_MAX) {
         let part = start..(start + BLOCK_ROWS_MAX).min(positions.len());
         let rows = rows::take(delta.rows(), &positions[part.clone()])?;
-        chunks.push(codec::encode(&rows, ids, Some(&weights[part]))?);
+        chunks.push(codec::encode(&rows, ids, Some(&weights[part]))?.bytes);
     }
     Ok(chunks)
 }
@@ -43,7 +43,7 @@ pub(super) fn of_change(delta: &Delta, ids: &[ColumnId]) -> Result<Vec<Vec<u8>>>
 /// # Errors
 /// XX000 for rows that cannot be stored.
 pub(super) fn of_rows(rows: &RecordBatch, ids: &[ColumnId]) -> Result<Vec<u8>> {
-    codec::encode(rows, ids, None)
+    Ok(codec::encode(rows, ids, None)?.bytes)
 }
 
 /// Puts chunks into segments.

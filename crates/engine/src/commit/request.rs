@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, Object};
 use weir_delta::Delta;
+use weir_delta::codec::Encoded;
 use weir_log::TopicConfig;
 use weir_types::{Epoch, Error, ObjectId, PartitionId, Result, SqlState, TopicId, limits};
 
@@ -48,7 +49,7 @@ pub(crate) struct Append {
 pub(crate) struct PartitionRows {
     pub(crate) partition: PartitionId,
     pub(crate) n_rows: u32,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Encoded,
 }
 
 /// A change of a table: old rows out, new rows in.
@@ -152,7 +153,7 @@ impl WriteSet {
     /// Bytes of its blocks in the log, about.
     pub(crate) fn n_bytes(&self) -> usize {
         let appended = self.appends.iter().flat_map(|append| &append.partitions);
-        let appended: usize = appended.map(|rows| rows.payload.len()).sum();
+        let appended: usize = appended.map(|rows| rows.payload.bytes.len()).sum();
         appended + self.changes.iter().map(|change| change.payload.len()).sum::<usize>()
     }
 
@@ -204,13 +205,17 @@ impl WriteSet {
 mod tests {
     use super::*;
 
+    fn of_bytes(n_bytes: usize) -> Encoded {
+        Encoded { bytes: vec![0; n_bytes], columns: Vec::new() }
+    }
+
     #[test]
     fn a_commit_has_a_largest_size() {
         let with_payloads = |payloads: &[usize]| {
             let rows = |n_bytes: &usize| PartitionRows {
                 partition: PartitionId(0),
                 n_rows: 1,
-                payload: vec![0; *n_bytes],
+                payload: of_bytes(*n_bytes),
             };
             let append = Append {
                 stream: ObjectId(1),
@@ -232,7 +237,7 @@ mod tests {
     #[test]
     fn some_rows_and_nothing_else_are_small() {
         let rows = |n_bytes: usize| {
-            let payload = vec![0; n_bytes];
+            let payload = of_bytes(n_bytes);
             let partitions = vec![PartitionRows { partition: PartitionId(0), n_rows: 1, payload }];
             let (stream, topic) = (ObjectId(1), TopicId(1));
             let name = "s".to_owned();

@@ -9,7 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use weir_catalog::{Catalog, ObjectKind};
-use weir_log::{Append as LogAppend, BlockKind, Commit};
+use weir_delta::codec::Encoded;
+use weir_log::{Append as LogAppend, BlockKind, Commit, Part};
 use weir_types::{Epoch, Error, Result, SqlState, Timestamp, TopicId};
 
 use super::marker;
@@ -388,8 +389,11 @@ impl Gathered {
         for append in writes.appends {
             self.topics.insert(append.topic);
             for rows in append.partitions {
-                self.n_bytes += rows.payload.len();
-                let record = block(append.schema_version, rows.n_rows, now, rows.payload);
+                let Encoded { bytes, columns } = rows.payload;
+                self.n_bytes += bytes.len();
+                let parts = columns.into_iter().map(|(id, range)| Part { id: id.0, range });
+                let parts = parts.collect();
+                let record = block(append.schema_version, rows.n_rows, now, bytes, parts);
                 self.commit.append(append.topic, rows.partition, record)?;
             }
         }
@@ -398,7 +402,8 @@ impl Gathered {
             self.topics.insert(topic);
             self.n_bytes += change.payload.len();
             let n_rows = change.delta.len() as u32;
-            let record = block(change.schema_version, n_rows, now, change.payload);
+            // Whoever reads changes reads whole rows.
+            let record = block(change.schema_version, n_rows, now, change.payload, Vec::new());
             self.commit.append(topic, weir_types::PartitionId(0), record)?;
         }
         if let Some(epoch) = writes.relied_on {
@@ -439,7 +444,13 @@ impl Gathered {
     }
 }
 
-fn block(schema_version: u32, n_rows: u32, now: Timestamp, payload: Vec<u8>) -> LogAppend {
+fn block(
+    schema_version: u32,
+    n_rows: u32,
+    now: Timestamp,
+    payload: Vec<u8>,
+    parts: Vec<Part>,
+) -> LogAppend {
     LogAppend {
         kind: BlockKind::Rows,
         schema_version,
@@ -447,6 +458,7 @@ fn block(schema_version: u32, n_rows: u32, now: Timestamp, payload: Vec<u8>) -> 
         min_timestamp: now,
         max_timestamp: now,
         payload,
+        parts,
         producer: None,
     }
 }

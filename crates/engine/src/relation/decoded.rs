@@ -5,10 +5,18 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use parking_lot::Mutex;
 use weir_delta::codec::Decoder;
-use weir_log::Block;
+use weir_log::{Block, Payload};
 use weir_types::{ColumnId, Result};
 
 use super::stored::StoredColumn;
+
+/// The columns of a block's payload, as far as it was read.
+///
+/// # Errors
+/// XX001 for a block that cannot be read.
+pub(crate) fn decoder(payload: &Payload) -> Result<Decoder> {
+    Decoder::of_pieces(payload.n_bytes(), payload.pieces().iter().cloned())
+}
 
 /// A block whose columns are decoded when the first reader asks for them.
 pub(super) struct DecodedBlock {
@@ -24,7 +32,7 @@ impl DecodedBlock {
     /// XX001 for a block that cannot be read.
     pub(super) fn of(block: &Block) -> Result<Arc<Self>> {
         block.memo.get_or_make(|| {
-            Ok(Self { decoder: Decoder::new(block.payload.clone())?, columns: Mutex::default() })
+            Ok(Self { decoder: decoder(&block.payload)?, columns: Mutex::default() })
         })
     }
 

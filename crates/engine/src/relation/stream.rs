@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use parking_lot::Mutex;
 use weir_catalog::{Object, ObjectBody, Stream};
 use weir_delta::codec::Decoder;
-use weir_log::{Block, BlockReader, Log};
+use weir_log::{Block, BlockReader, Log, Projection};
 use weir_planner::source::RecordColumn;
 use weir_types::planted::{self, Bug};
 use weir_types::{ColumnId, Epoch, Error, Offset, PartitionId, Result, TopicId};
@@ -21,7 +21,7 @@ use super::stored::{self, StoredColumn};
 
 /// A column of a stream's rows.
 #[derive(Clone, Debug)]
-enum Part {
+enum StreamColumn {
     Stored(StoredColumn),
     Record(RecordColumn),
 }
@@ -32,7 +32,7 @@ pub(crate) struct StreamRelation {
     log: Arc<dyn Log>,
     topic: TopicId,
     ranges: Arc<[Range<Offset>]>,
-    columns: Arc<[Part]>,
+    columns: Arc<[StreamColumn]>,
     schema: SchemaRef,
 }
 
@@ -120,7 +120,8 @@ impl StreamRelation {
         ranges: Vec<Range<Offset>>,
     ) -> Result<Self> {
         let topic = stream_of(object)?.topic;
-        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
+        let columns =
+            columns.iter().map(|id| stream_column(object, *id)).collect::<Result<Vec<_>>>()?;
         Ok(Self { log, topic, ranges: ranges.into(), columns: columns.into(), schema })
     }
 
@@ -143,7 +144,9 @@ impl StreamRelation {
             return Ok(Vec::new());
         }
         let (from, upto) = (range.start, range.end);
-        let readers = self.log.read_side_by_side(self.topic, partition, from, upto, n_parts)?;
+        let needed = projection(&self.columns);
+        let readers =
+            self.log.read_side_by_side(self.topic, partition, from, upto, &needed, n_parts)?;
         let n_rows = (upto.0 - from.0) / readers.len() as u64;
         let shared = readers.into_iter().map(|blocks| SharedRows {
             blocks: Mutex::new(blocks),
@@ -161,14 +164,15 @@ impl StreamRelation {
         &self,
         part: usize,
         range: Range<Offset>,
-        columns: Vec<Part>,
+        columns: Vec<StreamColumn>,
         schema: SchemaRef,
     ) -> Box<dyn Iterator<Item = Result<(Epoch, RecordBatch)>> + Send> {
         if range.start >= range.end {
             return Box::new(std::iter::empty());
         }
         let partition = PartitionId(part as u32);
-        let blocks = match self.log.read(self.topic, partition, range.start, range.end) {
+        let needed = projection(&columns);
+        let blocks = match self.log.read(self.topic, partition, range.start, range.end, &needed) {
             Ok(blocks) => blocks,
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
@@ -185,15 +189,23 @@ impl StreamRelation {
     }
 }
 
-fn part(object: &Object, id: ColumnId) -> Result<Part> {
+/// The parts of blocks that hold those columns.
+fn projection(columns: &[StreamColumn]) -> Projection {
+    Projection::parts(columns.iter().map(|column| match column {
+        StreamColumn::Stored(column) => column.id.0,
+        StreamColumn::Record(column) => column.id().0,
+    }))
+}
+
+fn stream_column(object: &Object, id: ColumnId) -> Result<StreamColumn> {
     if let Some(column) = RecordColumn::from_id(id) {
-        return Ok(Part::Record(column));
+        return Ok(StreamColumn::Record(column));
     }
     let column =
         object.columns().iter().find(|column| column.id == id).ok_or_else(|| {
             Error::internal(format!("\"{}\" has no column of id {id}", object.name))
         })?;
-    Ok(Part::Stored(StoredColumn::new(column)?))
+    Ok(StreamColumn::Stored(StoredColumn::new(column)?))
 }
 
 impl RowSource for StreamRelation {
@@ -206,7 +218,7 @@ impl RowSource for StreamRelation {
     }
 
     fn read(&self, part: usize, projection: &[usize]) -> Batches {
-        let columns: Vec<Part> =
+        let columns: Vec<StreamColumn> =
             projection.iter().map(|column_idx| self.columns[*column_idx].clone()).collect();
         let schema = match self.schema.project(projection) {
             Ok(schema) => Arc::new(schema),
@@ -224,7 +236,7 @@ pub(crate) struct SharedRows {
     n_rows: u64,
     partition: PartitionId,
     range: Range<Offset>,
-    columns: Arc<[Part]>,
+    columns: Arc<[StreamColumn]>,
     schema: SchemaRef,
 }
 
@@ -249,7 +261,7 @@ fn rows_within(
     block: &Block,
     partition: PartitionId,
     range: &Range<Offset>,
-    columns: &[Part],
+    columns: &[StreamColumn],
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
     let batch = decode(block, partition, columns, Arc::clone(schema))?;
@@ -261,7 +273,7 @@ fn rows_within(
 
 /// The rows of a stream's or table's blocks, whoever reads these.
 pub(crate) struct BlockRows {
-    columns: Vec<Part>,
+    columns: Vec<StreamColumn>,
     schema: SchemaRef,
 }
 
@@ -271,10 +283,11 @@ impl BlockRows {
     /// # Errors
     /// XX000 for a column that the object does not have.
     pub(crate) fn new(object: &Object, columns: &[ColumnId]) -> Result<Self> {
-        let columns = columns.iter().map(|id| part(object, *id)).collect::<Result<Vec<_>>>()?;
-        let field = |column: &Part| match column {
-            Part::Stored(column) => Arc::clone(&column.field),
-            Part::Record(column) => {
+        let columns =
+            columns.iter().map(|id| stream_column(object, *id)).collect::<Result<Vec<_>>>()?;
+        let field = |column: &StreamColumn| match column {
+            StreamColumn::Stored(column) => Arc::clone(&column.field),
+            StreamColumn::Record(column) => {
                 let name = column.name().trim_start_matches('_');
                 Arc::new(weir_delta::schema::field(name, &column.sql_type(), true))
             }
@@ -302,15 +315,17 @@ impl BlockRows {
 fn decode(
     block: &Block,
     partition: PartitionId,
-    columns: &[Part],
+    columns: &[StreamColumn],
     schema: SchemaRef,
 ) -> Result<RecordBatch> {
     let decoded = DecodedBlock::of(block)?;
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     for column in columns {
         arrays.push(match column {
-            Part::Stored(column) => decoded.column(column)?,
-            Part::Record(column) => record_column(*column, block, partition, &decoded.decoder)?,
+            StreamColumn::Stored(column) => decoded.column(column)?,
+            StreamColumn::Record(column) => {
+                record_column(*column, block, partition, &decoded.decoder)?
+            }
         });
     }
     stored::batch(schema, arrays, decoded.decoder.n_rows())

@@ -116,7 +116,7 @@ pub(crate) fn encode_change(object: &Object, delta: Delta) -> Result<Change> {
                 .collect::<Result<Vec<i8>>>()?,
         ),
     };
-    let payload = codec::encode(delta.rows(), &ids, weights.as_deref())?;
+    let payload = codec::encode(delta.rows(), &ids, weights.as_deref())?.bytes;
     Ok(Change {
         table: object.id,
         name: object.name.clone(),

@@ -11,7 +11,7 @@ use weir_catalog::{Object, ObjectBody};
 use weir_dataflow::{Input, InputPart};
 use weir_delta::segments::Snapshot;
 use weir_delta::{Delta, Weights, rows};
-use weir_log::Log;
+use weir_log::{Log, Projection};
 use weir_planner::incremental::InputRelation;
 use weir_types::planted;
 use weir_types::{Epoch, Error, Offset, PartitionId, Result, TopicId};
@@ -183,7 +183,9 @@ impl Waiting {
             return Ok(None);
         }
         let at = Offset(self.begin.0 + n_before);
-        let first = log.read(self.topic, self.partition, at, Offset(at.0 + 1))?.next();
+        let upto = Offset(at.0 + 1);
+        let headers = Projection::none();
+        let first = log.read(self.topic, self.partition, at, upto, &headers)?.next();
         Ok(first.transpose()?.map(|block| block.header.epoch))
     }
 }

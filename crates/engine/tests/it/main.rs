@@ -2,6 +2,7 @@
 
 mod block;
 mod checkpoint;
+mod columns;
 mod concurrency;
 mod copy;
 mod cursor;

@@ -39,11 +39,12 @@ fn follow(log: &EmbeddedLog) {
         seen = listener.wait(seen).expect("the log is open");
         for (partition, next) in [P0, P1].into_iter().zip(&mut next) {
             let end = log.end_offset_at(TOPIC, partition, seen).expect("recent");
-            let blocks = log.read(TOPIC, partition, *next, end).expect("in range");
+            let blocks =
+                log.read(TOPIC, partition, *next, end, &Projection::All).expect("in range");
             let last = blocks.map(|block| block.expect("whole")).inspect(|block| {
                 assert_eq!(block.header.base_offset, *next, "without gaps");
                 *next = block.header.end_offset();
-                assert_eq!(block.payload.as_ref(), block.header.epoch.0.to_le_bytes());
+                assert_eq!(payload(block), block.header.epoch.0.to_le_bytes());
             });
             let last = last.last().expect("each epoch appends");
             assert_eq!(last.header.epoch, seen);

@@ -26,7 +26,7 @@ fn one_commit_writes_topics_blocks_and_records_as_a_whole() {
         assert_eq!(log.end_offset(TOPIC, P0).expect("there"), Offset(5));
         assert_eq!(read(log, P0, 0, 9), [(0, b"abc".to_vec()), (3, b"de".to_vec())]);
         assert_eq!(read(log, P1, 0, 9), [(0, Vec::new())]);
-        let blocks = log.read(TOPIC, P0, Offset(3), Offset(5)).expect("in range");
+        let blocks = log.read(TOPIC, P0, Offset(3), Offset(5), &Projection::All).expect("in range");
         let block = blocks.last().expect("one").expect("whole");
         assert_eq!((block.header.kind, block.header.producer), (BlockKind::RecordSet, producer));
         assert_eq!((block.header.epoch, block.header.max_timestamp), (Epoch(2), Timestamp(6)));
@@ -88,7 +88,8 @@ fn topics_come_and_go_with_their_records() {
     log.write(second).expect("written");
     let check = |log: &EmbeddedLog| {
         assert_eq!(log.topics(), []);
-        let error = log.read(TOPIC, P0, Offset(0), Offset(1)).err().expect("gone");
+        let error =
+            log.read(TOPIC, P0, Offset(0), Offset(1), &Projection::All).err().expect("gone");
         assert_eq!(error.state(), SqlState::UndefinedObject);
         assert!(error.message().contains("id 7"), "{error}");
     };
@@ -104,6 +105,18 @@ fn appends_that_cannot_be_stored_are_refused() {
     let mut commit = log.begin(Epoch(2), Timestamp(2));
     let error = commit.append(TOPIC, P0, rows(0, 0, b"x")).expect_err("no rows");
     assert_eq!(error.state(), SqlState::InternalError);
+    let part = |id, range| Part { id, range };
+    for parts in [
+        vec![part(1, 0..200), part(2, 100..400)],
+        vec![part(1, 200..400), part(2, 0..200)],
+        vec![part(1, 0..200), part(1, 200..400)],
+        vec![part(1, 0..200), part(2, 200..401)],
+    ] {
+        let append = Append { parts, ..rows(1, 0, &noise(1, 400)) };
+        let error = commit.append(TOPIC, P0, append).expect_err("bad parts");
+        assert_eq!(error.state(), SqlState::InternalError);
+        assert!(error.message().contains("of an append to topic \"orders\""), "{error}");
+    }
     assert_eq!(commit.end_offset(TOPIC, P0).expect("there"), Offset(0));
 }
 
@@ -210,7 +223,9 @@ fn offset_for_a_timestamp_is_the_first_block_with_a_record_as_late() {
 fn dump_sees_a_running_log_and_changes_nothing() {
     let dir = tempfile::tempdir().expect("made");
     let log = with_topic(dir.path(), config());
-    commit(&log, &[(P0, rows(3, 5, b"abc")), (P0, rows(1, 5, b"d"))]);
+    // The second one's parts lie apart.
+    let large = noise(1, 3_000);
+    commit(&log, &[(P0, rows(3, 5, b"abc")), (P0, rows(1, 5, &large))]);
     let before = paths(&dir.path().join("log"));
     let dump = LogDump::open(dir.path()).expect("opened beside the log");
     assert_eq!(paths(&dir.path().join("log")), before, "no file came or went");
@@ -218,9 +233,16 @@ fn dump_sees_a_running_log_and_changes_nothing() {
     assert_eq!(dump.newest(), (Epoch(2), Timestamp(2)));
     assert_eq!(dump.topics(), [config()]);
     assert_eq!(dump.offsets(TOPIC, P0).expect("there"), Offset(0)..Offset(4));
-    let blocks = dump.read(TOPIC, P0, Offset(1)).expect("in range");
-    let payloads: Vec<_> = blocks.map(|block| block.expect("whole").payload).collect();
-    assert_eq!(payloads, [&b"abc"[..], b"d"]);
+    let payloads = |dump: &LogDump| -> Vec<Vec<u8>> {
+        let blocks = dump.read(TOPIC, P0, Offset(1)).expect("in range");
+        blocks.map(|block| payload(&block.expect("whole"))).collect()
+    };
+    assert_eq!(payloads(&dump), [&b"abc"[..], &large]);
+    // A start moves the blocks from the write-ahead log into tables and blob files.
+    drop(log);
+    drop(open(dir.path()));
+    let dump = LogDump::open(dir.path()).expect("opened without a log beside");
+    assert_eq!(payloads(&dump), [&b"abc"[..], &large, b"later"]);
     let error = LogDump::open(&dir.path().join("log/none")).err().expect("no directory");
     assert_eq!(error.state(), SqlState::UndefinedFile);
     let error = LogDump::open(&dir.path().join("log")).err().expect("no data directory");
@@ -238,7 +260,14 @@ fn readers_side_by_side_have_each_block_once() {
     let end = sizes.iter().map(|n_rows| u64::from(*n_rows)).sum::<u64>();
     let check = |log: &EmbeddedLog| {
         for (from, n_readers) in [(0, 1), (0, 2), (0, 7), (2, 5), (46, 3), (0, 1000)] {
-            let readers = log.read_side_by_side(TOPIC, P0, Offset(from), Offset(end), n_readers);
+            let readers = log.read_side_by_side(
+                TOPIC,
+                P0,
+                Offset(from),
+                Offset(end),
+                &Projection::All,
+                n_readers,
+            );
             let mut bases: Vec<u64> = Vec::new();
             // The last one first: none needs another to be read before.
             for reader in readers.expect("in range").into_iter().rev() {

@@ -45,7 +45,8 @@ fn records_older_than_the_bound_go_with_their_disk() {
     assert_eq!(log.start_offset(TOPIC, P0).expect("there"), Offset(700));
     assert_eq!(log.n_bytes(TOPIC, P0).expect("there"), all * 30 / 100);
     assert_eq!(read(&log, P0, 700, 1_000).len(), 30);
-    let error = log.read(TOPIC, P0, Offset(699), Offset(1_000)).err().expect("gone");
+    let error =
+        log.read(TOPIC, P0, Offset(699), Offset(1_000), &Projection::All).err().expect("gone");
     assert_eq!(error.state(), SqlState::ObjectNotInPrerequisiteState);
     assert!(error.message().contains("\"orders\" partition 0 is before its start 700"), "{error}");
     assert_eq!(enforce(&log, 100), Retained::default(), "nothing more to do");
@@ -55,8 +56,8 @@ fn records_older_than_the_bound_go_with_their_disk() {
     assert_eq!(log.n_bytes(TOPIC, P0).expect("there"), all * 30 / 100);
     assert_eq!(log.offset_for_timestamp(TOPIC, P0, Timestamp(0)).expect("found"), Offset(700));
     assert_eq!(log.end_offset_at(TOPIC, P0, Epoch(5)).expect("found"), Offset(700));
-    // All blocks lie in one blob file: its disk comes back when the last one goes.
-    assert_eq!(retained.bytes_freed / 10_000, 0);
+    // The parts of all blocks lie in one blob file: its disk comes back when the last one goes.
+    assert!(retained.bytes_freed < 100_000, "{} bytes freed", retained.bytes_freed);
     commit(&log, &[(P0, rows(1, 200_000_000, b"young"))]);
     let retained = enforce(&log, 200);
     assert_eq!(retained.starts, [(TOPIC, P0, Offset(1_000))]);
@@ -94,7 +95,8 @@ fn nothing_from_a_hold_on_goes() {
     assert_eq!(enforce(0), []);
     // In the middle of a block: the block stays.
     assert_eq!(enforce(255), [(TOPIC, P0, Offset(255))]);
-    let first = log.read(TOPIC, P0, Offset(255), Offset(256)).expect("in range").next();
+    let first =
+        log.read(TOPIC, P0, Offset(255), Offset(256), &Projection::All).expect("in range").next();
     assert_eq!(first.expect("one").expect("whole").header.base_offset, Offset(250));
     assert_eq!(enforce(255), []);
     assert_eq!(enforce(600), [(TOPIC, P0, Offset(600))]);
@@ -126,7 +128,8 @@ fn reader_that_retention_overtakes_is_told_so() {
     for _ in 0..10 {
         commit(&log, &[(P0, rows(1, 0, &noise(1, 1 << 20)))]);
     }
-    let mut blocks = log.read(TOPIC, P0, Offset(0), Offset(10)).expect("in range");
+    let mut blocks =
+        log.read(TOPIC, P0, Offset(0), Offset(10), &Projection::All).expect("in range");
     assert!(blocks.next().expect("one").is_ok());
     enforce(&log, 1);
     let error = blocks.find_map(Result::err).expect("the rest was not read yet");

@@ -44,7 +44,7 @@ fn blocks_come_in_order_from_one_partition_and_class_both_ways() {
     let store = open(dir.path());
     put(&store, 0, 1_000..1_001, 10);
     put(&store, 1, 9..12, 2_000);
-    put(&store, u32::MAX, 5..6, 10);
+    put(&store, i32::MAX as u32, 5..6, 10);
     let mut batch = store.batch(Epoch(1));
     batch.put_block(RetentionClass::Weeks, TOPIC, partition(1), Offset(10), b"another class");
     store.write(batch).expect("written");
@@ -52,7 +52,7 @@ fn blocks_come_in_order_from_one_partition_and_class_both_ways() {
         assert_eq!(offsets(&store, 1, 0), [9, 10, 11]);
         assert_eq!(offsets(&store, 1, 10), [10, 11]);
         assert_eq!(offsets(&store, 1, 12), []);
-        assert_eq!(offsets(&store, u32::MAX, 0), [5]);
+        assert_eq!(offsets(&store, i32::MAX as u32, 0), [5]);
         let back = store.blocks_rev(CLASS, TOPIC, partition(1)).expect("healthy");
         let back: Vec<u64> = back.map(|block| block.expect("readable").0.0).collect();
         assert_eq!(back, [11, 10, 9]);
@@ -62,6 +62,46 @@ fn blocks_come_in_order_from_one_partition_and_class_both_ways() {
         // The second time from tables and blob files.
         store.db.flush_cf(store.family(CLASS.column_family())).expect("flushed");
     }
+}
+
+#[test]
+fn parts_of_a_block_are_read_by_number_and_go_with_it() {
+    let dir = tempfile::tempdir().expect("made");
+    let store = open(dir.path());
+    put(&store, 1, 9..12, 10);
+    let mut batch = store.batch(Epoch(1));
+    for (last, part) in [(9, 3), (10, 0), (10, 3), (10, 900), (11, 3)] {
+        let bytes = block(last * 1_000 + u64::from(part), 2_000);
+        batch.put_block_part(CLASS, TOPIC, partition(1), Offset(last), part, &bytes);
+    }
+    store.write(batch).expect("written");
+    // Which of them are there, with the bytes that were written.
+    let parts = |last: u64, parts: &[u32]| -> Vec<bool> {
+        let found = store.block_parts(CLASS, TOPIC, partition(1), Offset(last), parts);
+        let found = found.expect("readable").into_iter().zip(parts);
+        let is_there = |(bytes, part): (Option<bytes::Bytes>, &u32)| {
+            let written = block(last * 1_000 + u64::from(*part), 2_000);
+            bytes.inspect(|bytes| assert_eq!(bytes, &written)).is_some()
+        };
+        found.map(is_there).collect()
+    };
+    for _ in 0..2 {
+        assert_eq!(parts(10, &[0, 900]), [true, true]);
+        assert_eq!(parts(10, &[1, 3]), [false, true]);
+        assert_eq!(offsets(&store, 1, 0), [9, 10, 11], "a walk over blocks meets none");
+        // The second time from tables and blob files.
+        store.db.flush_cf(store.family(CLASS.column_family())).expect("flushed");
+    }
+    let mut batch = store.batch(Epoch(1));
+    batch.delete_blocks_below(CLASS, TOPIC, partition(1), Offset(11));
+    store.write(batch).expect("written");
+    assert_eq!(offsets(&store, 1, 0), [11]);
+    assert_eq!((parts(9, &[3]), parts(10, &[0, 3, 900])), (vec![false], vec![false; 3]));
+    assert_eq!(parts(11, &[3]), [true]);
+    let mut batch = store.batch(Epoch(1));
+    batch.delete_topic(CLASS, TOPIC);
+    store.write(batch).expect("written");
+    assert_eq!(parts(11, &[3]), [false]);
 }
 
 #[test]
