@@ -90,7 +90,8 @@ pub struct Append {
     pub max_timestamp: Timestamp,
     /// The records.
     pub payload: Vec<u8>,
-    /// Stretches of the payload that readers may want alone, in order, without overlaps, each of another id.
+    /// Stretches of the payload that are stored by themselves, for readers who want them alone: in order, without
+    /// overlaps, none empty, each of another id.
     pub parts: Vec<Part>,
     /// Who sent them, for record sets of idempotent producers.
     pub producer: Option<Producer>,
@@ -249,7 +250,7 @@ pub(crate) fn encode(
     topic: TopicId,
     partition: PartitionId,
     mut payload: Vec<u8>,
-    parts: &[&Part],
+    parts: &[Part],
 ) -> Stored {
     let n_apart: usize = parts.iter().map(|part| part.range.len()).sum();
     let n_entries = (PART_ENTRY_BYTES + ALIGNMENT) * parts.len();
@@ -490,7 +491,6 @@ mod tests {
     fn in_parts() -> (Vec<u8>, Stored) {
         let payload: Vec<u8> = (0..200).collect();
         let parts = [(7, 5..48), (2, 50..121)].map(|(id, range)| Part { id, range });
-        let parts: Vec<&Part> = parts.iter().collect();
         let stored = encode(&sample(None), TOPIC, PARTITION, payload.clone(), &parts);
         (payload, stored)
     }

@@ -24,8 +24,6 @@ const INDEX_BLOCKS: u32 = 1024;
 pub struct Commit {
     epoch: Epoch,
     now: Timestamp,
-    /// Parts of fewer bytes are not stored apart.
-    part_bytes_min: usize,
     pub(crate) topics: Arc<Topics>,
     pub(crate) created: BTreeMap<TopicId, Arc<Topic>>,
     pub(crate) dropped: BTreeMap<TopicId, Arc<Topic>>,
@@ -47,16 +45,10 @@ pub(crate) struct NewBlock {
 }
 
 impl Commit {
-    pub(crate) fn new(
-        epoch: Epoch,
-        now: Timestamp,
-        part_bytes_min: usize,
-        topics: Arc<Topics>,
-    ) -> Self {
+    pub(crate) fn new(epoch: Epoch, now: Timestamp, topics: Arc<Topics>) -> Self {
         Self {
             epoch,
             now,
-            part_bytes_min,
             topics,
             created: BTreeMap::new(),
             dropped: BTreeMap::new(),
@@ -125,8 +117,6 @@ impl Commit {
         let found = self.topic(topic)?;
         let mut tip = self.tip(&found, partition)?;
         check(&found, &append)?;
-        let Append { payload, parts, .. } = append;
-        let parts = parts_apart(&found, &parts, payload.len(), self.part_bytes_min)?;
         let index = index_entry(&mut tip);
         let header = BlockHeader {
             kind: append.kind,
@@ -141,7 +131,7 @@ impl Commit {
             producer: append.producer,
         };
         let Stored { block: stored, parts, payload } =
-            block::encode(&header, topic, partition, payload, &parts);
+            block::encode(&header, topic, partition, append.payload, &append.parts);
         let block = Block { header, topic, partition, payload, memo: Memo::default() };
         tip.end = header.end_offset();
         tip.byte_pos += block.n_bytes();
@@ -203,30 +193,16 @@ fn check(topic: &Topic, append: &Append) -> Result<()> {
         )
         .with_hint("Write fewer rows at a time."));
     }
-    Ok(())
-}
-
-/// The parts of a payload of so many bytes that are stored apart.
-fn parts_apart<'a>(
-    topic: &Topic,
-    parts: &'a [Part],
-    n_payload: usize,
-    bytes_min: usize,
-) -> Result<Vec<&'a Part>> {
-    if n_payload < bytes_min {
-        return Ok(Vec::new());
-    }
-    let is_apart = |part: &&Part| part.range.len() >= bytes_min.max(1);
-    let parts: Vec<&Part> = parts.iter().filter(is_apart).collect();
     let mut end = 0;
     let mut ids = HashSet::new();
-    for Part { id, range } in &parts {
-        if range.start < end || range.end > n_payload || !ids.insert(id) {
+    for Part { id, range } in &append.parts {
+        let fits = end <= range.start && range.end <= append.payload.len();
+        if !fits || range.is_empty() || !ids.insert(id) {
             return Err(bad_part(topic, *id));
         }
         end = range.end;
     }
-    Ok(parts)
+    Ok(())
 }
 
 fn bad_part(topic: &Topic, id: u32) -> Error {

@@ -29,24 +29,16 @@ pub struct LogOptions {
     pub tail_bytes_max: usize,
     /// Disk is freed when retention has removed this much of a class: freeing has a cost of its own.
     pub reclaim_bytes_min: u64,
-    /// Parts of a block's payload of fewer bytes are stored with the block: each of the others is a read of
-    /// its own for those who want it, and none for those who do not.
-    pub part_bytes_min: usize,
     /// Start although acknowledged epochs are lost, and go on from what is left.
     pub accept_loss: bool,
 }
 
 impl Default for LogOptions {
-    /// 256 MiB of tail, disk freed from 64 MiB on, parts apart from 16 KiB on, no loss accepted. In a process
-    /// that makes much of few rows, a tail of some blocks, and all parts apart.
+    /// 256 MiB of tail, disk freed from 64 MiB on, no loss accepted. In a process that makes much of few rows,
+    /// a tail of some blocks.
     fn default() -> Self {
-        let is_small = planted::is_small();
-        Self {
-            tail_bytes_max: if is_small { 8 << 10 } else { 256 << 20 },
-            reclaim_bytes_min: 64 << 20,
-            part_bytes_min: if is_small { 1 } else { 16 << 10 },
-            accept_loss: false,
-        }
+        let tail_bytes_max = if planted::is_small() { 8 << 10 } else { 256 << 20 };
+        Self { tail_bytes_max, reclaim_bytes_min: 64 << 20, accept_loss: false }
     }
 }
 
@@ -236,7 +228,7 @@ fn recover_mark(
 
 impl Log for EmbeddedLog {
     fn begin(&self, epoch: Epoch, now: Timestamp) -> Commit {
-        Commit::new(epoch, now, self.options.part_bytes_min, Arc::clone(&self.topics))
+        Commit::new(epoch, now, Arc::clone(&self.topics))
     }
 
     fn write(&self, commit: Commit) -> Result<()> {

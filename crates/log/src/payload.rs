@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 /// A stretch of a payload that somebody may want without the rest: a column of its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,19 +54,19 @@ impl Projection {
 #[derive(Clone, Debug)]
 pub struct Payload {
     n_bytes: usize,
-    /// By their places; they may overlap by some bytes.
-    pieces: Vec<(usize, Bytes)>,
+    /// By their places; they may overlap by some bytes. Small blocks have one.
+    pieces: SmallVec<[(usize, Bytes); 1]>,
 }
 
 impl Payload {
     /// One that is whole.
     #[must_use]
     pub fn whole(bytes: Bytes) -> Self {
-        Self { n_bytes: bytes.len(), pieces: vec![(0, bytes)] }
+        Self { n_bytes: bytes.len(), pieces: smallvec![(0, bytes)] }
     }
 
     pub(crate) fn of_pieces(n_bytes: usize, pieces: Vec<(usize, Bytes)>) -> Self {
-        Self { n_bytes, pieces }
+        Self { n_bytes, pieces: pieces.into() }
     }
 
     pub(crate) fn add(&mut self, begin: usize, bytes: Bytes) {

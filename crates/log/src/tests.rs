@@ -21,14 +21,9 @@ const TOPIC: TopicId = TopicId(7);
 const P0: PartitionId = PartitionId(0);
 const P1: PartitionId = PartitionId(1);
 
-/// Options with no memory for the tail, so that reads come from the store, and with parts of blocks apart.
+/// Options with no memory for the tail: reads come from the store.
 fn options() -> LogOptions {
-    LogOptions {
-        tail_bytes_max: 0,
-        reclaim_bytes_min: 1,
-        part_bytes_min: 64,
-        ..LogOptions::default()
-    }
+    LogOptions { tail_bytes_max: 0, reclaim_bytes_min: 1, ..LogOptions::default() }
 }
 
 fn open_with(dir: &Path, options: LogOptions) -> Result<EmbeddedLog> {
@@ -50,10 +45,11 @@ fn config() -> TopicConfig {
     }
 }
 
-/// Rows with one timestamp, in two parts.
+/// Rows with one timestamp; all of a payload that is not tiny lies in two parts.
 fn rows(n_rows: u32, ts: i64, payload: &[u8]) -> Append {
     let (middle, end) = (payload.len() / 3, payload.len());
-    let parts = [Part { id: 1, range: 0..middle }, Part { id: 2, range: middle..end }];
+    let mut parts = vec![Part { id: 1, range: 0..middle }, Part { id: 2, range: middle..end }];
+    parts.retain(|part| part.range.len() >= 64);
     Append {
         kind: BlockKind::Rows,
         schema_version: 1,
@@ -61,7 +57,7 @@ fn rows(n_rows: u32, ts: i64, payload: &[u8]) -> Append {
         min_timestamp: Timestamp(ts),
         max_timestamp: Timestamp(ts),
         payload: payload.to_vec(),
-        parts: parts.to_vec(),
+        parts,
         producer: None,
     }
 }

@@ -113,6 +113,12 @@ impl Decoder {
         Ok(Self { pieces, n_rows, weights, columns })
     }
 
+    /// Where the columns are.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> Vec<(ColumnId, Range<usize>)> {
+        self.columns.iter().map(|entry| (entry.id, entry.bytes.clone())).collect()
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn n_rows(&self) -> usize {

@@ -149,14 +149,12 @@ fn columns_and_weights_are_found_by_id() {
 fn columns_are_read_without_the_bytes_of_others() {
     let all = all_types();
     let all = rows::concat(&all.schema(), [&all; 4]).expect("a batch");
-    let encoded = super::encode(&all, &ids(&all), Some(&[1; 20])).expect("a block");
-    let block = Bytes::from(encoded.bytes);
-    let begin = encoded.columns.first().expect("one").1.start;
-    let end = encoded.columns.last().expect("one").1.end;
+    let block = Bytes::from(encode(&all, &ids(&all), Some(&[1; 20])).expect("a block"));
+    let columns = Decoder::new(block.clone()).expect("a block").places();
+    let begin = 21;
+    let end = columns.iter().map(|(_, range)| range.end).max().expect("a column");
     let ends = || [(0, block.slice(..begin)), (end, block.slice(end..))];
-    for (column_idx, (column, (id, range))) in
-        all.columns().iter().zip(&encoded.columns).enumerate()
-    {
+    for (column_idx, (column, (id, range))) in all.columns().iter().zip(&columns).enumerate() {
         let begin = range.start - range.start % 16;
         let read = placed(&block[begin..range.end], 0);
         let addresses = read.as_ptr_range();
@@ -168,7 +166,7 @@ fn columns_are_read_without_the_bytes_of_others() {
         let values = array.to_data().buffers().first().map(|buffer| buffer.as_ptr());
         assert!(![6, 15].contains(&column_idx) || addresses.contains(&values.expect("values")));
         assert_eq!((decoder.n_rows(), decoder.weights()), (20, Some(vec![1; 20])));
-        for (other, (other_id, other_range)) in all.columns().iter().zip(&encoded.columns) {
+        for (other, (other_id, other_range)) in all.columns().iter().zip(&columns) {
             assert!(decoder.has(*other_id));
             // A short one may lie in the bytes before.
             let is_read = begin <= other_range.start && other_range.end <= range.end;
@@ -184,6 +182,24 @@ fn columns_are_read_without_the_bytes_of_others() {
         let error = Decoder::of_pieces(block.len(), pieces).expect_err("more than columns");
         assert_eq!(error.state(), SqlState::DataCorrupted);
     }
+}
+
+#[test]
+fn large_columns_are_told_with_their_places() {
+    let n_rows = 2_100_usize;
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_iter_values(0..n_rows as i32)),
+        Arc::new(Int64Array::from_iter_values(0..n_rows as i64)),
+        Arc::new(BooleanArray::from_iter((0..n_rows).map(|n| Some(n % 3 == 0)))),
+        new_null_array(&DataType::Int64, n_rows),
+        Arc::new(StringViewArray::from_iter_values((0..n_rows).map(|n| format!("{LONG} {n}")))),
+    ];
+    let all = batch_of(columns);
+    let encoded = super::encode(&all, &ids(&all), None).expect("a block");
+    let large: Vec<u32> = encoded.columns.iter().map(|(id, _)| id.0).collect();
+    assert_eq!(large, [100, 400], "8 bytes a row are more than 16 KiB, 4 are less");
+    let decoder = Decoder::new(Bytes::from(encoded.bytes)).expect("a block");
+    assert!(encoded.columns.iter().all(|column| decoder.places().contains(column)));
 }
 
 #[test]

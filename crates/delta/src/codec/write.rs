@@ -7,16 +7,24 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{
     ArrowNativeType, BinaryViewType, ByteViewType, DataType, StringViewType, ToByteSlice,
 };
-use weir_types::{ColumnId, Error, Result, SqlState};
+use weir_types::{ColumnId, Error, Result, SqlState, planted};
 
 use super::{FORMAT, Nulls, ROWS_MAX, Shape, aligned, bitmap_bytes, form};
 
-/// A block, and where in it the columns are.
+/// Columns of fewer bytes are read along with others: a read of their own costs as much.
+const LARGE_BYTES_MIN: usize = 16 << 10;
+
+fn is_large(n_bytes: usize) -> bool {
+    n_bytes >= if planted::is_small() { 1 } else { LARGE_BYTES_MIN }
+}
+
+/// A block, and where in it the large columns are.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// The block.
     pub bytes: Vec<u8>,
-    /// Each column's place, in order. What is in none of them, any reader of the block needs.
+    /// The place of each column of 16 KiB or more, in order: it is worth a read of its own. What is in none of
+    /// them, any reader of the block needs. In a process that makes much of few rows, that of each column.
     pub columns: Vec<(ColumnId, Range<usize>)>,
 }
 
@@ -45,7 +53,7 @@ pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> R
     let mut directory = Writer { out: Vec::with_capacity(8 + 6 * ids.len()) };
     directory.varint(n_rows);
     directory.varint(ids.len() << 1 | usize::from(weights.is_some()));
-    let mut columns = Vec::with_capacity(ids.len());
+    let mut columns = Vec::new();
     for (id, column) in ids.iter().zip(rows.columns()) {
         let start = writer.out.len();
         let form = writer.form_of(column)?;
@@ -53,7 +61,9 @@ pub fn encode(rows: &RecordBatch, ids: &[ColumnId], weights: Option<&[i8]>) -> R
         directory.varint(id.0 as usize);
         directory.out.push(form);
         directory.varint(writer.out.len() - start);
-        columns.push((*id, start..writer.out.len()));
+        if is_large(writer.out.len() - start) {
+            columns.push((*id, start..writer.out.len()));
+        }
     }
     let directory_bytes = u32::try_from(directory.out.len()).expect("some bytes for each column");
     writer.out.extend_from_slice(&directory.out);

@@ -111,6 +111,7 @@ fn appends_that_cannot_be_stored_are_refused() {
         vec![part(1, 200..400), part(2, 0..200)],
         vec![part(1, 0..200), part(1, 200..400)],
         vec![part(1, 0..200), part(2, 200..401)],
+        vec![part(1, 200..200)],
     ] {
         let append = Append { parts, ..rows(1, 0, &noise(1, 400)) };
         let error = commit.append(TOPIC, P0, append).expect_err("bad parts");

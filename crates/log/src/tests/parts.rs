@@ -76,18 +76,6 @@ fn only_the_parts_that_a_reader_asks_for_are_read_from_disk() {
 }
 
 #[test]
-fn small_parts_lie_with_their_block() {
-    let dir = tempfile::tempdir().expect("made");
-    let log = with_topic(dir.path(), config());
-    let parts = vec![Part { id: 1, range: 0..63 }, Part { id: 2, range: 63..127 }];
-    commit(&log, &[(P1, Append { parts, ..rows(10, 0, &noise(0, 200)) })]);
-    let block = read_projected(&log, &Projection::none()).pop().expect("one").expect("whole");
-    let places: Vec<_> =
-        block.payload.pieces().iter().map(|(begin, bytes)| (*begin, bytes.len())).collect();
-    assert_eq!(places, [(0, 63), (127, 73)]);
-}
-
-#[test]
 fn damaged_part_is_found_by_those_who_read_it() {
     let dir = tempfile::tempdir().expect("made");
     drop(five_blocks(dir.path(), config()));
