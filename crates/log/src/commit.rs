@@ -107,7 +107,7 @@ impl Commit {
     ///
     /// # Errors
     /// 42704 where there is no such topic or partition, 54000 for a payload over 1 GiB, XX000 for no
-    /// rows, or parts that overlap. The commit is as before.
+    /// rows, and for parts that are empty, out of order or not in the payload. The commit is as before.
     pub fn append(
         &mut self,
         topic: TopicId,

@@ -9,7 +9,7 @@
 //! other one.
 //!
 //! **Invariant:** offsets of a partition are without gaps, over restarts too, and each block is checked
-//! when it is read (CRC, place, neighbours). Nothing damaged is handed out.
+//! when it is read (CRC, place, neighbours), each part of it when that is read (CRC). Nothing damaged is handed out.
 //!
 //! **Left out on purpose:** what a payload contains (`weir-delta`), consumer groups, producer state and
 //! compaction (key kinds are kept for them in `weir-store`), and waiting for durability: callers publish

@@ -81,8 +81,7 @@ impl Payload {
     }
 
     /// Bytes of it that are in memory.
-    #[must_use]
-    pub fn n_bytes_read(&self) -> usize {
+    pub(crate) fn n_bytes_read(&self) -> usize {
         self.pieces.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
