@@ -1,9 +1,10 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
 mod filter_first;
-mod guarded_joins;
 mod kept_filter;
+mod key_names;
 mod null_padding;
+mod projection_pushdown;
 mod shared_keys;
 mod skipped_rows;
 mod threads;
@@ -39,10 +40,11 @@ use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
 use filter_first::FilterFirst;
-use guarded_joins::PushDownProjections;
 use kept_filter::PushDownColumnFilter;
 use null_padding::ForgetConstants;
+use projection_pushdown::PushDownProjections;
 use shared_keys::ComputeSharedKeys;
+use skipped_rows::KeepSkippedOrder;
 use threads::Threads;
 use yielding::YieldInJoins;
 
@@ -145,7 +147,7 @@ impl BatchEngine {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = with_rows(plan, rows)?;
         let state = self.state(config);
-        let plan = optimize(plan, &state)?;
+        let plan = key_names::set_apart(optimize(plan, &state)?).map_err(semantics::to_error)?;
         let planner = Arc::clone(state.query_planner());
         planner.create_physical_plan(&plan, &state).await.map_err(semantics::to_error)
     }
@@ -295,10 +297,10 @@ fn incremental_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's physical rules, with four of ours (what they know of joins, conditions of joins left whole, filters
-/// first, joins that yield), and without those that push filters through physical plans. Those find columns by name,
-/// and so take one of two columns of a name for the other where both sides of a join have it; the logical rules push
-/// the same filters, and no relation here takes any.
+/// DataFusion's physical rules, with five of ours (what they know of joins, orders in which rows are skipped,
+/// projections that go down, filters first, joins that yield), and without those that push filters through
+/// physical plans. Those find columns by name, and so take one of two columns of a name for the other where both sides
+/// of a join have it; the logical rules push the same filters, and no relation here takes any.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
@@ -310,6 +312,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // Behind the rule that swaps the sides of joins.
     let swaps = rules.iter().position(|rule| rule.name() == "join_selection");
     rules.insert(swaps.expect("DataFusion has the rule") + 1, Arc::new(ForgetConstants));
+    let sorts = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    rules.insert(sorts.expect("DataFusion has the rule"), Arc::new(KeepSkippedOrder));
     let moves = rules.iter().rposition(|rule| rule.name() == "ProjectionPushdown");
     rules.insert(moves.expect("DataFusion has the rule") + 1, Arc::new(FilterFirst));
     rules.push(Arc::new(YieldInJoins));
@@ -317,7 +321,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 }
 
 /// The optimized plan, in which a condition that can fail is asked only where those before it are met, and a limit
-/// keeps as many rows as it gives.
+/// either keeps rows or skips them.
 fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
     let plan = state.optimizer().optimize(plan, state, |_, _| {}).map_err(semantics::to_error)?;
     let plan = skipped_rows::split_limits(plan).map_err(semantics::to_error)?;

@@ -30,6 +30,7 @@ use datafusion::logical_expr::{
 pub(crate) use as_is::taken_as_is;
 use domain::{Domain, join_domain};
 pub(crate) use row_key::{bytes_of, is_row_key, key_of, value_of};
+pub(crate) use subquery::has_subquery;
 
 /// The plan without correlated subqueries that DataFusion cannot run.
 ///
@@ -117,7 +118,7 @@ fn is_row_function(plan: &LogicalPlan) -> bool {
         | LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Union(_)
         | LogicalPlan::Unnest(_) => {
-            !plan.expressions().iter().any(subquery::has_subquery)
+            !plan.expressions().iter().any(has_subquery)
                 && plan.inputs().into_iter().all(is_row_function)
         }
         _ => false,

@@ -16,6 +16,7 @@ mod expression;
 mod filter;
 mod null_equal;
 mod order;
+mod output_names;
 mod prepare;
 mod resolve;
 mod row_keys;
@@ -88,6 +89,7 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     huge_number::refuse(&plan).map_err(to_error)?;
     let plan = set_operation::rewrite(plan, &settings)?;
     let plan = order::make_canonical(plan)?;
+    let plan = output_names::set_apart(plan)?;
     let plan = ResolveGroupingFunction::new().analyze(plan, config).map_err(to_error)?;
     let plan = TypeCoercion::new().analyze(plan, config).map_err(to_error)?;
     let plan = row_keys::spread(plan)?;

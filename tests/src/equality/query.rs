@@ -280,14 +280,19 @@ impl Gather<'_> {
         } else {
             String::new()
         };
-        let limit = self.dice.between(2, 9);
+        let limit = if !offset.is_empty() && self.dice.percent(30) {
+            self.mentions("offset alone");
+            String::new()
+        } else {
+            format!(" LIMIT {}", self.dice.between(2, 9))
+        };
         let ordered = if is_below {
             self.mentions("limit of an ordered table");
             format!("SELECT * FROM ({ordered}) AS {}", self.name())
         } else {
             ordered
         };
-        (format!("{ordered} LIMIT {limit}{offset}"), columns)
+        (format!("{ordered}{limit}{offset}"), columns)
     }
 
     /// The rows of an ordered query in lists and numbers, which follow its order.

@@ -45,13 +45,23 @@ impl Gather<'_> {
 
     /// The inner FROM and WHERE of a subquery, and what it can name.
     fn inner(&mut self, outer: &Scope, correlated: bool) -> (String, Scope) {
-        let relation = self.relation();
-        let alias = self.name();
-        let scope = Scope::of(&relation, &alias);
+        let (mut from, first) = self.inner_relation();
         let mut conditions = Vec::new();
+        let mut scope = first.clone();
+        if self.dice.percent(25) {
+            let (other, second) = self.inner_relation();
+            if let Some(on) = self.equality(&first, &second) {
+                self.mentions("joined subquery");
+                from = format!("{from} JOIN {other} ON {on}");
+                scope = first.and(&second);
+                if correlated && self.dice.percent(60) {
+                    conditions.extend(self.equality(&second, outer));
+                }
+            }
+        }
         if correlated {
             self.mentions("correlated subquery");
-            conditions.extend(self.equality(&scope, outer));
+            conditions.extend(self.equality(&first, outer));
             if self.dice.percent(25) {
                 conditions.push(self.simple_predicate(&scope.and(outer), 1));
             }
@@ -63,15 +73,27 @@ impl Gather<'_> {
         } else {
             format!(" WHERE {}", conditions.join(" AND "))
         };
-        (format!("{} AS {alias}{filter}", relation.name), scope)
+        (format!("{from}{filter}"), scope)
+    }
+
+    fn inner_relation(&mut self) -> (String, Scope) {
+        let relation = self.relation();
+        let alias = self.name();
+        (format!("{} AS {alias}", relation.name), Scope::of(&relation, &alias))
     }
 
     fn exists(&mut self, scope: &Scope) -> String {
         let negated = self.dice.percent(50);
         self.uses(if negated { "not exists" } else { "exists" });
-        let (from, _) = self.inner(scope, true);
+        let (from, inner) = self.inner(scope, true);
         let not = if negated { "NOT " } else { "" };
-        format!("{not}EXISTS (SELECT 1 FROM {from})")
+        let output = match self.dice.below(3) {
+            0 => "1".to_owned(),
+            1 => "*".to_owned(),
+            // Under the name that another column may have.
+            _ => format!("{} AS c{}", self.dice.pick(&inner.items).sql, self.dice.below(3)),
+        };
+        format!("{not}EXISTS (SELECT {output} FROM {from})")
     }
 
     fn in_subquery(&mut self, scope: &Scope) -> String {
@@ -81,7 +103,7 @@ impl Gather<'_> {
         let pairs: Vec<(&Item, &Item)> = own
             .iter()
             .flat_map(|l| inner.items.iter().map(move |r| (l, r)))
-            .filter(|(l, r)| l.ty == r.ty)
+            .filter(|(l, r)| l.ty == r.ty || (l.ty.is_integer() && r.ty.is_integer()))
             .collect();
         let negated = self.dice.percent(50);
         self.uses(if negated { "not in" } else { "in" });

@@ -1,5 +1,6 @@
 //! Subqueries in expressions: each correlated one becomes a column of a joined plan.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -214,15 +215,32 @@ fn is_replaced(expr: &Expr, input: &LogicalPlan, place: Place, known: &[InSubque
     }
 }
 
-/// True where outer columns occur only in filters over inner joins. DataFusion loses those of a filter below an alias.
+/// True where outer columns occur only in filters over inner joins. DataFusion loses those of a filter below an alias,
+/// and takes the columns that the filters ask for for one where two relations have them under one name.
 fn has_plain_correlation(plan: &LogicalPlan) -> bool {
+    let mut asked_for = HashSet::new();
+    if !has_plain_filters(plan, &mut asked_for) {
+        return false;
+    }
+    let names: HashSet<&str> = asked_for.iter().map(Column::name).collect();
+    names.len() == asked_for.len()
+}
+
+/// True where outer columns occur only in filters over inner joins. Adds the inner columns of those conditions.
+fn has_plain_filters(plan: &LogicalPlan, asked_for: &mut HashSet<Column>) -> bool {
     match plan {
         LogicalPlan::Filter(filter) => {
-            !has_correlated_subquery(&filter.predicate) && has_plain_correlation(&filter.input)
+            for condition in split_conjunction(&filter.predicate) {
+                if condition.contains_outer() {
+                    asked_for.extend(condition.column_refs().into_iter().cloned());
+                }
+            }
+            !has_correlated_subquery(&filter.predicate)
+                && has_plain_filters(&filter.input, asked_for)
         }
         LogicalPlan::Projection(projection) => {
             !projection.expr.iter().any(Expr::contains_outer)
-                && has_plain_correlation(&projection.input)
+                && has_plain_filters(&projection.input, asked_for)
         }
         other => outer_columns(other).is_empty(),
     }
@@ -496,7 +514,8 @@ impl Joined<'_> {
     }
 }
 
-pub(super) fn has_subquery(expr: &Expr) -> bool {
+/// True for an expression with a subquery in it.
+pub(crate) fn has_subquery(expr: &Expr) -> bool {
     let is_subquery = |expr: &Expr| {
         Ok(matches!(
             expr,

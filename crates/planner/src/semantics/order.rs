@@ -179,12 +179,12 @@ fn with_key_columns(
 ) -> DfResult<Ordered> {
     let n_columns = exprs.len();
     let mut columns = Vec::with_capacity(keys.len());
-    for (i, key) in keys.iter().enumerate() {
+    for key in &keys {
         let is_key = |expr: &Expr| expr.clone().unalias() == key.expr;
         let position = exprs.iter().position(is_key).unwrap_or(exprs.len());
         columns.push(position);
         if position == exprs.len() {
-            exprs.push(key.expr.clone().alias(format!("__order_{i}")));
+            exprs.push(key.expr.clone().alias(free_name(&exprs)));
         }
     }
     let projection = Projection::try_new(exprs, Arc::new(plan))?;
@@ -193,6 +193,13 @@ fn with_key_columns(
         key.expr = Expr::Column(shown[position].clone());
     }
     Ok(Ordered { plan: LogicalPlan::Projection(projection), n_columns, keys })
+}
+
+/// A name that none of the outputs has. The plan of a view comes with those that it was given when it was made.
+fn free_name(outputs: &[Expr]) -> String {
+    let taken: Vec<String> = outputs.iter().map(|output| output.qualified_name().1).collect();
+    let mut names = (0..).map(|number| format!("__order_{number}"));
+    names.find(|name| !taken.contains(name)).expect("numbers do not end")
 }
 
 fn of_alias(alias: SubqueryAlias) -> DfResult<Ordered> {
