@@ -1,5 +1,6 @@
 //! Batch queries: a finite plan over relations at one epoch, run by DataFusion on threads of its own.
 
+mod constants_last;
 mod filter_first;
 mod kept_filter;
 mod key_names;
@@ -39,6 +40,7 @@ use weir_planner::source::RelationSource;
 use weir_types::{Error, Result, SqlState};
 
 use crate::dead_rows::{self, DeadRows};
+use constants_last::ConstantsLast;
 use filter_first::FilterFirst;
 use kept_filter::PushDownColumnFilter;
 use null_padding::ForgetConstants;
@@ -275,7 +277,7 @@ impl Wanted {
     }
 }
 
-/// DataFusion's logical rules, with one of ours before one that takes plans for what they are not, and one in the place
+/// DataFusion's logical rules, with two of ours before ones that take plans for what they are not, and one in the place
 /// of another such.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
@@ -285,6 +287,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     };
     let pushes = position(&rules, "push_down_filter");
     rules[pushes] = Arc::new(PushDownColumnFilter::default());
+    rules.insert(pushes, Arc::new(ConstantsLast));
     rules.insert(position(&rules, "eliminate_cross_join"), Arc::new(ComputeSharedKeys));
     rules
 }

@@ -9,6 +9,7 @@ mod origin;
 mod parameters;
 mod provider;
 mod qualified;
+mod rows;
 mod scopes;
 mod shadowed;
 mod twins;
@@ -30,6 +31,7 @@ use crate::decorrelate;
 use crate::functions::Registry;
 use crate::names;
 use crate::semantics;
+use crate::source::RecordColumn;
 use provider::Provider;
 
 pub(crate) use hidden::mentioned as mentioned_record_columns;
@@ -193,13 +195,7 @@ impl Binder<'_> {
         let provider = Provider::new(self, pinned, mentioned.clone(), locals);
         qualified::rename(&mut query, &|name| provider.schema_of(name))?;
         let mut known = parameters::declared(parameters);
-        merged::expand(&mut query, &|mut all: sql::Query| {
-            if !mentioned.is_empty() {
-                hidden::exclude_from_wildcards(&mut all, &mentioned);
-            }
-            let plan = self.to_plan(&provider, all, known.clone())?;
-            Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
-        })?;
+        self.resolve_relations(&mut query, &provider, &mentioned, &known)?;
         if found.groups || found.values {
             scopes::resolve(&mut query, &provider)?;
         }
@@ -235,6 +231,29 @@ impl Binder<'_> {
             .collect();
         let relations = provider.into_relations();
         Ok(BoundQuery { plan, columns, parameters, mentioned: numbers, relations })
+    }
+
+    /// Writes out what stands for columns of relations, which their plans tell.
+    fn resolve_relations(
+        &self,
+        query: &mut sql::Query,
+        provider: &Provider<'_>,
+        mentioned: &[RecordColumn],
+        known: &[Option<FieldRef>],
+    ) -> Result<()> {
+        let plan = |mut all: sql::Query| {
+            if !mentioned.is_empty() {
+                hidden::exclude_from_wildcards(&mut all, mentioned);
+            }
+            self.to_plan(provider, all, known.to_vec())
+        };
+        let analyze = |plan: LogicalPlan| self.analyzed(plan, None);
+        let plans = merged::Plans { plan: &plan, analyze: &analyze };
+        merged::expand(query, plans)?;
+        let changed = self.show_hidden.and_then(|id| self.catalog.get(id));
+        let hidden = changed.into_iter().flat_map(|object| object.columns()).filter(|c| c.hidden);
+        let hidden: Vec<String> = hidden.map(|column| column.name.clone()).collect();
+        rows::expand(query, &hidden, plans)
     }
 
     fn analyzed(&self, plan: LogicalPlan, targets: Option<Targets<'_>>) -> Result<LogicalPlan> {

@@ -30,7 +30,7 @@ use datafusion::logical_expr::{
 pub(crate) use as_is::taken_as_is;
 use domain::{Domain, join_domain};
 pub(crate) use row_key::{bytes_of, is_row_key, key_of, value_of};
-pub(crate) use subquery::has_subquery;
+pub(crate) use subquery::{gives_one_row, has_subquery};
 
 /// The plan without correlated subqueries that DataFusion cannot run.
 ///

@@ -9,7 +9,7 @@ pub(crate) mod relations;
 mod sort_keys;
 mod subquery_keys;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -87,27 +87,31 @@ pub(crate) fn name_select(select: &mut Select) {
 pub(crate) fn name_items(items: &mut [SelectItem]) {
     let mut taken: BTreeSet<String> = items.iter().filter_map(fixed_name).collect();
     let columns: BTreeSet<String> = items.iter().filter_map(column_name).collect();
-    let mut seen_columns = BTreeSet::new();
+    let mut seen_aliases = BTreeSet::new();
+    let mut seen_columns: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
     for (item_idx, item) in items.iter_mut().enumerate() {
         let expr = match item {
             SelectItem::UnnamedExpr(expr) => expr,
             SelectItem::ExprWithAlias { alias, .. } => {
-                if !seen_columns.insert(alias.value.clone()) || columns.contains(&fold(alias)) {
+                if !seen_aliases.insert(alias.value.clone()) || columns.contains(&fold(alias)) {
                     *alias = quoted(format!("{}{SUFFIX}{item_idx}", fold(alias)));
                 }
                 continue;
             }
             _ => continue,
         };
-        let name = match expr {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+        let name = match column_path(expr) {
+            Some(path) => {
                 // Two references to one column are two outputs of one name.
-                if seen_columns.insert(expr.to_string()) {
+                let name = figure(expr).0;
+                let others = seen_columns.entry(name.clone()).or_default();
+                if !others.iter().any(|other| is_one_column(other, &path)) {
+                    others.push(path);
                     continue;
                 }
-                format!("{}{SUFFIX}{item_idx}", figure(expr).0)
+                format!("{name}{SUFFIX}{item_idx}")
             }
-            _ => {
+            None => {
                 let name = figure(expr).0;
                 if taken.insert(name.clone()) { name } else { format!("{name}{SUFFIX}{item_idx}") }
             }
@@ -135,6 +139,20 @@ fn keep_wildcards_apart(items: &mut [SelectItem]) {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
+}
+
+/// The parts of a reference to a column.
+pub(crate) fn column_path(expr: &Expr) -> Option<Vec<String>> {
+    match expr {
+        Expr::Identifier(ident) => Some(vec![fold(ident)]),
+        Expr::CompoundIdentifier(idents) => Some(idents.iter().map(fold).collect()),
+        _ => None,
+    }
+}
+
+/// True where two references can mean one column: one is the other, or tells less of its relation.
+pub(crate) fn is_one_column(a: &[String], b: &[String]) -> bool {
+    a.ends_with(b) || b.ends_with(a)
 }
 
 /// The identifier that means exactly that name.
@@ -284,6 +302,8 @@ mod tests {
         assert_eq!(wire_name(&found[1]), "?column?");
         assert_eq!(wire_name(&found[3]), "a");
         assert_eq!(with_wire_names("\"a\u{1}key0\" of b\u{1}outer.c"), "\"a\" of b.c");
+        assert_eq!(names("SELECT a, t.a, A FROM t"), ["=a", "a\u{1}1", "a\u{1}2"]);
+        assert_eq!(names("SELECT t.a, u.a FROM t, u"), ["=t.a", "=u.a"]);
         assert_eq!(names("SELECT t.a, unnest(b) AS a FROM t"), ["=t.a", "a\u{1}1"]);
     }
 }

@@ -14,6 +14,8 @@ mod equal_groups;
 mod error;
 mod expression;
 mod filter;
+mod group_keys;
+mod in_lists;
 mod null_equal;
 mod order;
 mod output_names;
@@ -95,6 +97,8 @@ fn finish(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let plan = row_keys::spread(plan)?;
     let plan = equal_groups::rewrite(plan, &settings)?;
     let plan = null_equal::rewrite(plan).map_err(to_error)?;
+    let plan = in_lists::set_apart(plan)?;
+    let plan = group_keys::set_apart(plan)?;
     if planted::is(Bug::NullsJoin) { nulls_join(plan).map_err(to_error) } else { Ok(plan) }
 }
 

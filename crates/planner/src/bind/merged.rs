@@ -3,33 +3,36 @@
 //! Both merge columns: unqualified, the name of a merged column means the left one, in a RIGHT JOIN the right
 //! one, and in a FULL JOIN whichever is there; `*` has it once, before the others. DataFusion takes the left
 //! one in any join, and does not find it in WHERE. So before planning the joins get conditions, and the
-//! references what they mean.
+//! references what they mean, in the common type of the two columns.
+
+mod typing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, Cte, Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
     SetExpr, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
-use weir_types::{Error, Result, SqlState};
+use weir_types::{Error, Result, SqlState, SqlType};
 
 use super::twins;
 use crate::dialect::visit::{at, of_flow, to_flow, visit, visit_mut};
 use crate::names::relations::{constraint_of, ident_of};
 use crate::names::{self, fold};
+use typing::{Relation, Typing};
 
-/// The names of a query's output columns, as its plan has them.
-pub(super) type ColumnsOf<'a> = &'a dyn Fn(Query) -> Result<Vec<String>>;
+pub(super) use typing::Plans;
 
 /// Gives all joins of a query and its subqueries conditions.
 ///
 /// # Errors
 /// 42703 and 42702 for a name of USING that is not one column of either side.
-pub(super) fn expand(query: &mut Query, columns_of: ColumnsOf<'_>) -> Result<()> {
+pub(super) fn expand(query: &mut Query, plans: Plans<'_>) -> Result<()> {
     if merges(query) {
-        Expander { columns_of }.query(query, &Visible::default())?;
+        Expander { plans, names_only: false }.query(query, &Visible::default())?;
     }
     Ok(())
 }
@@ -88,24 +91,27 @@ struct Column {
     expr: Expr,
     /// Made of two columns: a reference to it is replaced by what it means.
     is_merged: bool,
+    typing: Typing,
 }
 
 /// The WITH queries that a query sees, expanded.
 #[derive(Clone, Default)]
-struct Visible {
+pub(super) struct Visible {
     queries: Vec<Cte>,
-    recursive: bool,
+    pub(super) recursive: bool,
 }
 
 impl Visible {
-    fn add(&mut self, cte: Cte) {
+    pub(super) fn add(&mut self, cte: Cte) {
         self.queries.retain(|known| fold(&known.alias.name) != fold(&cte.alias.name));
         self.queries.push(cte);
     }
 }
 
 struct Expander<'a> {
-    columns_of: ColumnsOf<'a>,
+    plans: Plans<'a>,
+    /// Only the names of columns are asked for, not what they mean.
+    names_only: bool,
 }
 
 impl Expander<'_> {
@@ -217,7 +223,7 @@ impl Expander<'_> {
                     continue;
                 }
             };
-            let (condition, columns) = merge(&join.join_operator, &names, left, right)?;
+            let (condition, columns) = self.merge(&join.join_operator, &names, left, right)?;
             join.join_operator =
                 with_constraint(&join.join_operator, JoinConstraint::On(condition));
             left = columns;
@@ -245,12 +251,14 @@ impl Expander<'_> {
             )
             .with_hint("Give it an alias."));
         };
+        let relation = Rc::new(Relation::new(all_of(factor, visible)));
         let names = match named_columns(factor) {
             Some(names) => names,
-            None => (self.columns_of)(all_of(factor, visible))?,
+            None => self.plans.names(relation.all().clone())?,
         };
         let column = |planned: String| Column {
             name: names::wire_name(&planned).to_owned(),
+            typing: Typing::Planned(Rc::clone(&relation), planned.clone()),
             expr: Expr::CompoundIdentifier(vec![alias.clone(), Ident::with_quote('"', planned)]),
             is_merged: false,
         };
@@ -275,13 +283,14 @@ impl Expander<'_> {
             with.cte_tables.iter().for_each(|cte| visible.add(cte.clone()));
             visible.recursive |= with.recursive;
         }
+        let namer = Expander { plans: self.plans, names_only: true };
         let mut names = BTreeSet::new();
         let mut bodies = vec![query.body.as_ref()];
         while let Some(body) = bodies.pop() {
             match body {
                 SetExpr::Select(select) => {
                     for tree in &select.from {
-                        let columns = self.tree(&mut tree.clone(), &visible).ok()?;
+                        let columns = namer.tree(&mut tree.clone(), &visible).ok()?;
                         names.extend(columns.into_iter().map(|column| column.name));
                     }
                 }
@@ -319,6 +328,54 @@ impl Expander<'_> {
         }
         Ok(())
     }
+
+    /// The condition of a join that merges those columns, and its columns.
+    fn merge(
+        &self,
+        operator: &JoinOperator,
+        names: &[Ident],
+        mut left: Vec<Column>,
+        mut right: Vec<Column>,
+    ) -> Result<(Expr, Vec<Column>)> {
+        let mut columns = Vec::new();
+        let mut condition: Option<Expr> = None;
+        for name in names {
+            let (l, r) = (take(&mut left, name, "left")?, take(&mut right, name, "right")?);
+            let equal = binary(l.expr.clone(), sql::BinaryOperator::Eq, r.expr.clone());
+            condition = Some(match condition {
+                None => equal,
+                Some(condition) => binary(condition, sql::BinaryOperator::And, equal),
+            });
+            columns.push(self.merged(operator, l, r));
+        }
+        columns.append(&mut left);
+        columns.append(&mut right);
+        let always = || Expr::Value(sql::Value::Boolean(true).with_empty_span());
+        Ok((condition.unwrap_or_else(always), columns))
+    }
+
+    /// The column that a join makes of two, which has their common type.
+    fn merged(&self, operator: &JoinOperator, l: Column, r: Column) -> Column {
+        let type_of = |column: &Column| match self.names_only {
+            true => None,
+            false => column.typing.sql_type(&self.plans),
+        };
+        let types = type_of(&l).zip(type_of(&r));
+        let common = types.as_ref().and_then(|(left, right)| typing::common(left, right));
+        // Where there is a row of the side that tells, its value is there; where there is none, both are NULL.
+        let told = |value: Expr, own: Option<&SqlType>, other: Expr| match own {
+            Some(own) => typing::converted(value, own, common.as_ref()),
+            None => coalesce(value, other),
+        };
+        let expr = match operator {
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
+                told(r.expr, types.as_ref().map(|(_, right)| right), l.expr)
+            }
+            JoinOperator::FullOuter(_) => coalesce(l.expr, r.expr),
+            _ => told(l.expr, types.as_ref().map(|(left, _)| left), r.expr),
+        };
+        Column { name: l.name, expr, is_merged: true, typing: Typing::Merged(common) }
+    }
 }
 
 /// What merged columns mean, by name.
@@ -339,35 +396,6 @@ fn common_names(left: &[Column], right: &[Column]) -> Vec<Ident> {
     let is_right = |column: &&Column| right.iter().any(|other| other.name == column.name);
     let common = left.iter().filter(is_right);
     common.map(|column| Ident::with_quote('"', column.name.clone())).collect()
-}
-
-/// The condition of a join that merges those columns, and its columns.
-fn merge(
-    operator: &JoinOperator,
-    names: &[Ident],
-    mut left: Vec<Column>,
-    mut right: Vec<Column>,
-) -> Result<(Expr, Vec<Column>)> {
-    let mut columns = Vec::new();
-    let mut condition: Option<Expr> = None;
-    for name in names {
-        let (l, r) = (take(&mut left, name, "left")?, take(&mut right, name, "right")?);
-        let equal = binary(l.expr.clone(), sql::BinaryOperator::Eq, r.expr.clone());
-        condition = Some(match condition {
-            None => equal,
-            Some(condition) => binary(condition, sql::BinaryOperator::And, equal),
-        });
-        let expr = match operator {
-            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => r.expr,
-            JoinOperator::FullOuter(_) => coalesce(l.expr, r.expr),
-            _ => l.expr,
-        };
-        columns.push(Column { name: l.name, expr, is_merged: true });
-    }
-    columns.append(&mut left);
-    columns.append(&mut right);
-    let always = || Expr::Value(sql::Value::Boolean(true).with_empty_span());
-    Ok((condition.unwrap_or_else(always), columns))
 }
 
 /// Takes the one column of that name out of a side.
@@ -396,14 +424,18 @@ fn binary(left: Expr, op: sql::BinaryOperator, right: Expr) -> Expr {
 }
 
 fn coalesce(left: Expr, right: Expr) -> Expr {
+    call("coalesce", vec![left, right])
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let argument = |expr| sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(expr));
     let arguments = sql::FunctionArgumentList {
         duplicate_treatment: None,
-        args: vec![argument(left), argument(right)],
+        args: arguments.into_iter().map(argument).collect(),
         clauses: Vec::new(),
     };
     Expr::Function(sql::Function {
-        name: Ident::new("coalesce").into(),
+        name: Ident::with_quote('"', name).into(),
         uses_odbc_syntax: false,
         parameters: sql::FunctionArguments::None,
         args: sql::FunctionArguments::List(arguments),
@@ -416,7 +448,7 @@ fn coalesce(left: Expr, right: Expr) -> Expr {
 
 /// The columns of a derived table or an unnested array, where its text tells them: it may refer to what is around it,
 /// without which it cannot be planned.
-fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
+pub(super) fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
     if let TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } = factor {
         let names: Vec<String> = alias.columns.iter().map(|column| fold(&column.name)).collect();
         return (names.len() == array_exprs.len()).then_some(names);
@@ -446,7 +478,7 @@ fn named_columns(factor: &TableFactor) -> Option<Vec<String>> {
 }
 
 /// `SELECT *` of that relation.
-fn all_of(factor: &TableFactor, visible: &Visible) -> Query {
+pub(super) fn all_of(factor: &TableFactor, visible: &Visible) -> Query {
     let mut query = crate::dialect::star_query(factor.clone());
     if !visible.queries.is_empty() {
         query.with = Some(sql::With {

@@ -213,6 +213,7 @@ impl<'a> Walk<'a> {
     fn in_expression(&mut self, expr: &mut Expr) -> Result<()> {
         match expr {
             Expr::CompoundIdentifier(parts) => self.column(parts)?,
+            Expr::QualifiedWildcard(name, _) => self.wildcard(name)?,
             Expr::Function(function) => {
                 if let sql::FunctionArguments::List(list) = &mut function.args {
                     for argument in &mut list.args {

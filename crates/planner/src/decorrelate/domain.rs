@@ -368,6 +368,9 @@ impl<'n> Domain<'n> {
     }
 
     fn push_into_join(&mut self, node: Join) -> Result<(LogicalPlan, Vec<Column>)> {
+        if is_set_operation(&node) {
+            return self.push_into_set_operation(node);
+        }
         let columns = node.schema.columns();
         let left_used = self.is_used_by(&node.left);
         let right_used = self.is_used_by(&node.right);
@@ -402,6 +405,51 @@ impl<'n> Domain<'n> {
         let shown = columns.into_iter().chain(keys.iter().cloned()).collect();
         Ok((project_columns(joined, shown)?, keys))
     }
+
+    /// INTERSECT and EXCEPT stay joins on all columns, by which the semantics tell types and number copies. The keys
+    /// are one column more, of bytes: outer values that are equal to SQL can be different ones.
+    fn push_into_set_operation(&mut self, node: Join) -> Result<(LogicalPlan, Vec<Column>)> {
+        let columns = node.schema.columns();
+        // Without ALL, DISTINCT is the top of the left side.
+        let (left, is_distinct) = match Arc::unwrap_or_clone(node.left) {
+            LogicalPlan::Distinct(Distinct::All(input)) => (Arc::unwrap_or_clone(input), true),
+            other => (other, false),
+        };
+        let (mut left, left_key) = self.push_as_one_key(left)?;
+        if is_distinct {
+            left = LogicalPlan::Distinct(Distinct::All(Arc::new(left)));
+        }
+        let (right, right_key) = self.push_as_one_key(Arc::unwrap_or_clone(node.right))?;
+        let mut on = node.on;
+        on.push((Expr::Column(left_key.clone()), Expr::Column(right_key)));
+        let (left, right) = (Arc::new(left), Arc::new(right));
+        let (kind, how, nulls) = (node.join_type, node.join_constraint, node.null_equality);
+        let matched = Join::try_new(left, right, on, None, kind, how, nulls, false)?;
+        let (domain, keys) = self.relation()?;
+        let on = vec![(Expr::Column(left_key), row_key_of(&keys))];
+        let (left, right) = (Arc::new(LogicalPlan::Join(matched)), Arc::new(domain));
+        let (kind, nulls) = (JoinType::Inner, NullEquality::NullEqualsNothing);
+        let joined = Join::try_new(left, right, on, None, kind, how, nulls, false)?;
+        let shown = columns.into_iter().chain(keys.iter().cloned()).collect();
+        Ok((project_columns(LogicalPlan::Join(joined), shown)?, keys))
+    }
+
+    /// As [`Self::push_into`], with one column of the keys' bytes for the key columns.
+    fn push_as_one_key(&mut self, plan: LogicalPlan) -> Result<(LogicalPlan, Column)> {
+        let (plan, keys) = self.push_into(plan)?;
+        let Outputs { own, keys, input } = Outputs::of(plan, &keys);
+        let name = self.names.make();
+        let exprs = own.into_iter().chain([row_key(keys).alias(&name)]).collect();
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, input)?);
+        Ok((plan, Column::new_unqualified(name)))
+    }
+}
+
+/// DataFusion plans INTERSECT and EXCEPT as joins that take NULL for equal to NULL. Nothing else is one before it
+/// optimizes.
+fn is_set_operation(join: &Join) -> bool {
+    matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+        && join.null_equality == NullEquality::NullEqualsNull
 }
 
 /// A subquery's outer columns by those that `key_of` gives, but for columns of queries inside the subquery, which may
@@ -489,22 +537,42 @@ fn rename_keys(
 ) -> Result<(LogicalPlan, Vec<String>)> {
     let prefix = names.make();
     let names: Vec<String> = (0..keys.len()).map(|i| format!("{prefix}_{i}")).collect();
-    let columns = plan.schema().columns();
-    // Over a projection another one would hide its literals, whose types are still open, from a union.
-    let (outputs, input) = match plan {
-        LogicalPlan::Projection(Projection { expr, input, .. }) => (expr, input),
-        plan => (columns.iter().cloned().map(Expr::Column).collect(), Arc::new(plan)),
-    };
-    let output_of = |key: &Column| {
-        let position = columns.iter().position(|column| column == key);
-        position.map_or_else(|| Expr::Column(key.clone()), |at| outputs[at].clone().unalias())
-    };
-    let own = columns.iter().zip(&outputs).filter(|(column, _)| !keys.contains(column));
-    let own = own.map(|(_, output)| output.clone());
-    let renamed = keys.iter().zip(&names).map(|(key, name)| output_of(key).alias(name));
-    let exprs = own.chain(renamed).collect();
+    let Outputs { own, keys, input } = Outputs::of(plan, keys);
+    let renamed = keys.into_iter().zip(&names).map(|(key, name)| key.alias(name));
+    let exprs = own.into_iter().chain(renamed).collect();
     let plan = LogicalPlan::Projection(Projection::try_new(exprs, input)?);
     Ok((plan, names))
+}
+
+/// A plan taken apart, for other outputs of its rows. Over a projection another one would hide its literals, whose
+/// types are still open, from a union or another set operation.
+struct Outputs {
+    own: Vec<Expr>,
+    /// The key columns, without their names.
+    keys: Vec<Expr>,
+    input: Arc<LogicalPlan>,
+}
+
+impl Outputs {
+    fn of(plan: LogicalPlan, keys: &[Column]) -> Self {
+        let columns = plan.schema().columns();
+        let (outputs, input) = match plan {
+            LogicalPlan::Projection(Projection { expr, input, .. }) => (expr, input),
+            plan => (columns.iter().cloned().map(Expr::Column).collect(), Arc::new(plan)),
+        };
+        let output_of = |key: &Column| {
+            let position = columns.iter().position(|column| column == key);
+            position.map_or_else(|| Expr::Column(key.clone()), |at| outputs[at].clone().unalias())
+        };
+        let of_keys = keys.iter().map(output_of).collect();
+        let own = columns.iter().zip(&outputs).filter(|(column, _)| !keys.contains(column));
+        let own = own.map(|(_, output)| output.clone()).collect();
+        Self { own, keys: of_keys, input }
+    }
+}
+
+fn row_key_of(columns: &[Column]) -> Expr {
+    row_key(columns.iter().cloned().map(Expr::Column))
 }
 
 /// Joins where keys are the same, NULL as NULL, and on the filter.
@@ -520,7 +588,7 @@ pub(super) fn join_domain(
     let on = if left_keys.is_empty() {
         Vec::new()
     } else {
-        vec![(row_key(left_keys), row_key(right_keys))]
+        vec![(row_key_of(left_keys), row_key_of(right_keys))]
     };
     let (left, right) = (Arc::new(left), Arc::new(right));
     let by_key = NullEquality::NullEqualsNothing;

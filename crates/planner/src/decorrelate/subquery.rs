@@ -528,8 +528,8 @@ pub(crate) fn has_subquery(expr: &Expr) -> bool {
     expr.exists(is_subquery).expect("the visitor gives no error")
 }
 
-/// True where the plan gives exactly one row for each outer value.
-fn gives_one_row(plan: &LogicalPlan) -> bool {
+/// True where the plan gives exactly one row for each outer value, whatever its input is.
+pub(crate) fn gives_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => gives_one_row(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => gives_one_row(&alias.input),

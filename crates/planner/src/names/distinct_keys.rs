@@ -38,7 +38,7 @@ pub(super) fn name_outputs(keys: &mut [OrderByExpr], select: &Select) -> Result<
         }
         let wanted = normalizer.normal(&key.expr);
         let is_wanted = |item: &SelectItem| {
-            output(item).is_some_and(|(_, expr)| normalizer.normal(expr) == wanted)
+            output(item).is_some_and(|(_, expr)| normalizer.normal(expr).is(&wanted))
         };
         match select.projection.iter().position(is_wanted) {
             Some(place) => {
@@ -91,10 +91,10 @@ pub(super) fn name_positions(select: &mut Select) -> Result<()> {
             }
         };
     }
-    let mut known: Vec<Expr> = Vec::new();
+    let mut known: Vec<Normal> = Vec::new();
     exprs.retain(|expr| {
         let normal = normalizer.normal(expr);
-        let is_new = !known.contains(&normal);
+        let is_new = !known.iter().any(|other| other.is(&normal));
         if is_new {
             known.push(normal);
         }
@@ -153,14 +153,34 @@ struct Normalizer {
 }
 
 impl Normalizer {
-    fn normal(&self, expr: &Expr) -> Expr {
-        let mut expr = expr.clone();
-        let _ = visit_mut(&mut expr, &mut Normalize(self));
-        expr
+    fn normal(&self, expr: &Expr) -> Normal {
+        let normal = |relations: &BTreeSet<String>| {
+            let mut expr = expr.clone();
+            let _ = visit_mut(&mut expr, &mut Normalize { relations });
+            expr
+        };
+        Normal { plain: normal(&self.relations), full: normal(&BTreeSet::new()) }
     }
 }
 
-struct Normalize<'n>(&'n Normalizer);
+/// An expression in one way to write it, without the relations of its columns and with them.
+struct Normal {
+    plain: Expr,
+    full: Expr,
+}
+
+impl Normal {
+    /// True where both mean the same. Columns of one name are told apart where both have relations.
+    fn is(&self, other: &Self) -> bool {
+        let names_none = self.full == self.plain || other.full == other.plain;
+        self.full == other.full || (names_none && self.plain == other.plain)
+    }
+}
+
+/// Takes these relations off columns.
+struct Normalize<'n> {
+    relations: &'n BTreeSet<String>,
+}
 
 impl VisitorMut for Normalize<'_> {
     type Break = ();
@@ -175,7 +195,7 @@ impl VisitorMut for Normalize<'_> {
             Expr::CompoundIdentifier(parts) => {
                 parts.iter_mut().for_each(|part| *part = quoted(fold(part)));
                 if let [relation, column] = parts.as_slice()
-                    && self.0.relations.contains(&relation.value)
+                    && self.relations.contains(&relation.value)
                 {
                     *expr = Expr::Identifier(column.clone());
                 }

@@ -29,7 +29,7 @@ use super::typing::{
     PARAMETER_FIELD, Typed, canonical_type, condition, constant_of, convert, into_exactly,
     to_common, type_of,
 };
-use crate::decorrelate::{bytes_of, taken_as_is};
+use crate::decorrelate::{bytes_of, gives_one_row, taken_as_is};
 use crate::functions::aggregate::{Aggregate, BoundAggregate, is_of_texts};
 use crate::functions::cast::{self, CAST_FIELD, FINAL_FIELD, native};
 use crate::functions::coercion::Context;
@@ -115,12 +115,17 @@ impl Resolver<'_> {
         })
     }
 
-    /// A subquery without rows is NULL, whatever its column may be.
+    /// A subquery without rows is NULL, whatever its column may be, or may become: the optimizer folds calls that could
+    /// be NULL to constants that are not. One that always has its row stays bare, as a join for it depends on its form;
+    /// and a record, as functions do not know its fields.
     fn scalar_subquery(&self, subquery: Subquery) -> Result<Expr> {
         let subquery = self.subquery(subquery)?;
-        let can_be_null = subquery.subquery.schema().field(0).is_nullable();
+        let plan = subquery.subquery.as_ref();
+        let field = plan.schema().field(0);
+        let is_record = schema::sql_type(field) == SqlType::Record;
+        let is_bare = field.is_nullable() && (is_record || gives_one_row(plan));
         let expr = Expr::ScalarSubquery(subquery);
-        if can_be_null { Ok(expr) } else { self.call(AS_NULLABLE, vec![expr]) }
+        if is_bare { Ok(expr) } else { self.call(AS_NULLABLE, vec![expr]) }
     }
 
     /// A literal of unknown type as text, where its place asks for nothing else.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
 use weir_types::Result;
 
 use super::error::to_error;
+use super::in_lists::is_tested;
 use super::short_circuit;
 use crate::functions::scalar::Bound;
 use crate::incremental::IsTouched;
@@ -58,7 +59,11 @@ pub(super) fn can_fail(expr: &Expr) -> bool {
     let mut found = false;
     let visited = expr.apply(|expr| {
         found = match expr {
-            Expr::ScalarFunction(call) if call.func.inner().is::<IsTouched>() => false,
+            Expr::ScalarFunction(call)
+                if call.func.inner().is::<IsTouched>() || is_tested(&call.func) =>
+            {
+                false
+            }
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Bound>() {
                 Some(bound) => bound.can_fail(),
                 // Of DataFusion's functions it is not known.

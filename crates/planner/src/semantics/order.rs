@@ -140,7 +140,7 @@ impl Ordered {
             LogicalPlan::Limit(limit) => of_limit(limit),
             LogicalPlan::Window(window) => window::of_window(window),
             LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate).map(Self::open),
-            LogicalPlan::Distinct(Distinct::On(distinct)) => of_distinct(distinct).map(Self::open),
+            LogicalPlan::Distinct(Distinct::On(distinct)) => of_distinct(distinct),
             other => other
                 .map_children(|input| {
                     unordered(Arc::new(input)).map(Arc::unwrap_or_clone).map(Transformed::yes)
@@ -175,24 +175,35 @@ fn of_projection(projection: Projection) -> DfResult<Ordered> {
 fn with_key_columns(
     plan: LogicalPlan,
     mut exprs: Vec<Expr>,
-    mut keys: Vec<SortKey>,
+    keys: Vec<SortKey>,
 ) -> DfResult<Ordered> {
     let n_columns = exprs.len();
-    let mut columns = Vec::with_capacity(keys.len());
-    for key in &keys {
+    let places = with_outputs(&mut exprs, &keys);
+    let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+    Ok(Ordered { keys: by_columns(keys, &places, &plan), plan, n_columns })
+}
+
+/// Adds outputs for those keys that are none, and tells the places of all.
+fn with_outputs(outputs: &mut Vec<Expr>, keys: &[SortKey]) -> Vec<usize> {
+    let mut places = Vec::with_capacity(keys.len());
+    for key in keys {
         let is_key = |expr: &Expr| expr.clone().unalias() == key.expr;
-        let position = exprs.iter().position(is_key).unwrap_or(exprs.len());
-        columns.push(position);
-        if position == exprs.len() {
-            exprs.push(key.expr.clone().alias(free_name(&exprs)));
+        let place = outputs.iter().position(is_key).unwrap_or(outputs.len());
+        places.push(place);
+        if place == outputs.len() {
+            outputs.push(key.expr.clone().alias(free_name(outputs)));
         }
     }
-    let projection = Projection::try_new(exprs, Arc::new(plan))?;
-    let shown = projection.schema.columns();
-    for (key, position) in keys.iter_mut().zip(columns) {
-        key.expr = Expr::Column(shown[position].clone());
+    places
+}
+
+/// The keys as columns of the plan, in these places.
+fn by_columns(mut keys: Vec<SortKey>, places: &[usize], plan: &LogicalPlan) -> Vec<SortKey> {
+    let columns = plan.schema().columns();
+    for (key, place) in keys.iter_mut().zip(places) {
+        key.expr = Expr::Column(columns[*place].clone());
     }
-    Ok(Ordered { plan: LogicalPlan::Projection(projection), n_columns, keys })
+    keys
 }
 
 /// A name that none of the outputs has. The plan of a view comes with those that it was given when it was made.
@@ -235,11 +246,12 @@ fn missing_keys(keys: &[SortKey], exprs: impl IntoIterator<Item = Expr>) -> Vec<
     missing
 }
 
-/// The keys without those that sort by an expression again: DataFusion drops them in some places and not in others,
-/// and panics where the two meet.
-fn without_repeated(keys: Vec<SortKey>) -> Vec<SortKey> {
+/// The keys without names, and without those that sort by an expression again: DataFusion drops them in some places and
+/// not in others, and panics where the two meet.
+pub(super) fn without_repeated(keys: Vec<SortKey>) -> Vec<SortKey> {
     let mut kept: Vec<SortKey> = Vec::with_capacity(keys.len());
-    for key in keys {
+    for mut key in keys {
+        key.expr = key.expr.unalias();
         if kept.iter().all(|known| known.expr != key.expr) {
             kept.push(key);
         }
@@ -277,16 +289,27 @@ fn of_limit(mut limit: Limit) -> DfResult<Ordered> {
     Ok(Ordered { plan: LogicalPlan::Limit(limit), n_columns, keys })
 }
 
-fn of_distinct(mut distinct: DistinctOn) -> DfResult<LogicalPlan> {
+/// The rows come in the order that tells which of them are taken. Of that, the keys that are distinct tell all; those
+/// that are no outputs are further columns.
+fn of_distinct(mut distinct: DistinctOn) -> DfResult<Ordered> {
     distinct.input = unordered(distinct.input)?;
-    let mut keys = match &distinct.sort_expr {
-        Some(keys) => without_repeated(keys.clone()),
+    distinct.on_expr = distinct.on_expr.into_iter().map(Expr::unalias).collect();
+    let is_told = distinct.sort_expr.is_some();
+    let mut keys = match distinct.sort_expr.take() {
+        Some(keys) => without_repeated(keys),
         None => {
             distinct.on_expr.iter().map(|expr| SortKey::new(expr.clone(), true, false)).collect()
         }
     };
+    let told: Vec<SortKey> =
+        keys.iter().take(if is_told { distinct.on_expr.len() } else { 0 }).cloned().collect();
     keys.extend(missing_keys(&keys, column_keys(&distinct.input)));
-    distinct.with_sort_expr(keys).map(|distinct| LogicalPlan::Distinct(Distinct::On(distinct)))
+    let mut outputs = distinct.select_expr;
+    let n_columns = outputs.len();
+    let places = with_outputs(&mut outputs, &told);
+    let distinct = DistinctOn::try_new(distinct.on_expr, outputs, Some(keys), distinct.input)?;
+    let plan = LogicalPlan::Distinct(Distinct::On(distinct));
+    Ok(Ordered { keys: by_columns(told, &places, &plan), plan, n_columns })
 }
 
 fn of_aggregate(aggregate: Aggregate) -> DfResult<LogicalPlan> {

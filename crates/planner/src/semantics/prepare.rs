@@ -4,6 +4,7 @@
 //! To be called behind the naming of output columns, as some forms become calls of functions of other
 //! names, and before planning.
 
+mod aggregate_order;
 mod build;
 mod casts;
 mod expression;
@@ -85,6 +86,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        aggregate_order::without_constants(expr);
         to_flow(expression::rewrite(expr))
     }
 }

@@ -57,6 +57,13 @@ fn literal_from(array: &ArrayRef, to: &SqlType) -> Result<Expr> {
         Error::internal(format!("a literal of type {to} has no scalar: {error}"))
     })?;
     let field = schema::field("literal", to, true);
-    let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(field.metadata()));
+    let is_told = !field.metadata().is_empty() || is_integer_sized(&value);
+    let metadata = is_told.then(|| FieldMetadata::from(field.metadata()));
     Ok(Expr::Literal(value, metadata))
+}
+
+/// True for a `bigint` that an `integer` can be. A bare number of that size is an `integer` wherever a plan is typed,
+/// and that of a view is typed again within each query over it: metadata, if without an entry, tells the two apart.
+fn is_integer_sized(value: &ScalarValue) -> bool {
+    matches!(value, ScalarValue::Int64(Some(number)) if i32::try_from(*number).is_ok())
 }

@@ -241,12 +241,25 @@ fn of_distinct(left: Box<Expr>, right: Box<Expr>, is_distinct: bool) -> Result<E
         }
         (Some(_), Some(_)) => Err(Error::syntax("unequal number of entries in row expressions")),
         // Any type can be compared so, even one without an equality.
-        (None, None) if is_null(&right) => Ok(test(left)),
-        (None, None) if is_null(&left) => Ok(test(right)),
+        (None, None) if is_null(&right) => Ok(test(as_one_value(left)?)),
+        (None, None) if is_null(&left) => Ok(test(as_one_value(right)?)),
         // No row is NULL as a whole, whatever its items are.
         (Some(_), None) if is_null(&right) => Ok(Expr::value(Value::Boolean(is_distinct))),
         (None, Some(_)) if is_null(&left) => Ok(Expr::value(Value::Boolean(is_distinct))),
         _ => Ok(call(name, vec![*left, *right])),
+    }
+}
+
+/// An operand that is not NULL where a row's items are: IS NULL of the same text would test them.
+fn as_one_value(operand: Box<Expr>) -> Result<Box<Expr>> {
+    match unnested(&operand) {
+        Expr::QualifiedWildcard(name, _) => {
+            Err(Error::unsupported(format!("{name}.* IS DISTINCT FROM NULL is not supported"))
+                .with_hint("Test a column that is NOT NULL, such as the primary key."))
+        }
+        // In parentheses the name of a relation is not its row.
+        Expr::Identifier(_) => Ok(Box::new(Expr::Nested(operand))),
+        _ => Ok(operand),
     }
 }
 

@@ -9,6 +9,7 @@ use weir_types::{Error, Result};
 
 use super::build::{builtin_name, derived, quoted, select_query};
 use super::expression::{items, of_binary};
+use crate::dialect::star_query;
 use crate::dialect::visit::visit_expressions;
 use crate::functions::is_aggregate;
 
@@ -22,7 +23,8 @@ const ROWS: &str = "rows of IN";
 /// 42601 for another number of columns, 0A000 for a row of aggregates.
 pub(super) fn in_query(row: Expr, query: Box<Query>, negated: bool) -> Result<Expr> {
     let Some(items) = items(&row) else {
-        return Ok(Expr::InSubquery { expr: Box::new(row), subquery: query, negated });
+        let subquery = of_rows(query);
+        return Ok(Expr::InSubquery { expr: Box::new(row), subquery, negated });
     };
     let n_columns = items.len();
     check_columns(&query.body, n_columns)?;
@@ -49,6 +51,15 @@ pub(super) fn in_query(row: Expr, query: Box<Query>, negated: bool) -> Result<Ex
     let tests = select_query(vec![item], vec![derived(*query, alias, false)]);
     let expr = Box::new(Expr::value(Value::Boolean(true)));
     Ok(Expr::InSubquery { expr, subquery: Box::new(tests), negated })
+}
+
+/// VALUES as a relation that a query reads: DataFusion takes no other query here.
+fn of_rows(query: Box<Query>) -> Box<Query> {
+    if !matches!(query.body.as_ref(), SetExpr::Values(_)) {
+        return query;
+    }
+    let alias = TableAlias { explicit: true, name: quoted(ROWS), columns: Vec::new(), at: None };
+    Box::new(star_query(derived(*query, alias, false)))
 }
 
 /// Refuses another number of columns where the text tells it.
