@@ -149,7 +149,8 @@ impl BatchEngine {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = with_rows(plan, rows)?;
         let state = self.state(config);
-        let plan = key_names::set_apart(optimize(plan, &state)?).map_err(semantics::to_error)?;
+        let plan = semantics::window_keys_as_columns(optimize(plan, &state)?)?;
+        let plan = key_names::set_apart(plan).map_err(semantics::to_error)?;
         let planner = Arc::clone(state.query_planner());
         planner.create_physical_plan(&plan, &state).await.map_err(semantics::to_error)
     }

@@ -8,7 +8,7 @@
 //! 3. [`apply`] gives the plan its types and its order.
 //! 4. Before a plan runs, [`bind_now`] puts in the time of the statement; behind the optimizer,
 //!    [`guard_filters`] keeps conditions that can fail behind those before them, and [`plain_window_keys`]
-//!    takes names off that the optimizer gave.
+//!    takes names off that the optimizer gave. Last, [`window_keys_as_columns`] computes keys below windows.
 
 mod equal_groups;
 mod error;
@@ -52,7 +52,7 @@ pub use filter::guard_filters;
 pub use prepare::{Found, prepare, prepare_expr};
 pub use settings::TextFormats;
 pub use time::{bind_now, uses_now, volatility_problem};
-pub use window_keys::plain_window_keys;
+pub use window_keys::{plain_window_keys, window_keys_as_columns};
 
 /// The plan with its final meaning: every expression has its type, set operations are bag-correct, and
 /// results that depend on an order have one order.

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sql, Distinct, Expr, JoinConstraint, JoinOperator, OrderByExpr, Select, SelectItem,
-    Spanned, VisitorMut,
+    self as sql, Distinct, Expr, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Select,
+    SelectItem, Spanned, VisitorMut,
 };
 use weir_types::{Error, Result, SqlState};
 
@@ -101,6 +101,60 @@ pub(super) fn name_positions(select: &mut Select) -> Result<()> {
         is_new
     });
     Ok(())
+}
+
+/// Puts the keys of DISTINCT ON in the order of the sort keys, and those without a sort key behind these. PostgreSQL
+/// wants the first sort keys to be among them, DataFusion to be the same ones.
+/// Others than that are left as they are, for DataFusion to refuse.
+pub(super) fn order_as_sorted(select: &mut Select, keys: &mut Vec<OrderByExpr>) {
+    let normalizer = match select.distinct {
+        Some(Distinct::On(_)) => Normalizer { relations: relations(select) },
+        _ => return,
+    };
+    let items = &select.projection;
+    let Some(Distinct::On(exprs)) = &mut select.distinct else { return };
+    let normal = |expr: &Expr| normalizer.normal(meaning(expr, items));
+    let mut open: Vec<(Normal, Expr)> =
+        exprs.iter().map(|expr| (normal(expr), expr.clone())).collect();
+    let mut sorted = Vec::with_capacity(open.len());
+    for key in keys.iter() {
+        let wanted = normal(&key.expr);
+        match open.iter().position(|(known, _)| known.is(&wanted)) {
+            Some(place) => sorted.push(open.remove(place).1),
+            None if open.is_empty() => break,
+            None => return,
+        }
+    }
+    for (_, expr) in open {
+        keys.push(OrderByExpr {
+            expr: expr.clone(),
+            options: OrderByOptions::default(),
+            with_fill: None,
+        });
+        sorted.push(expr);
+    }
+    *exprs = sorted;
+}
+
+/// The expression of the output that a key names or has the position of; of another key the key.
+fn meaning<'e>(key: &'e Expr, items: &'e [SelectItem]) -> &'e Expr {
+    let named = match plain(key) {
+        Expr::Identifier(name) => {
+            let name = fold(name);
+            items.iter().filter_map(output).find(|(known, _)| *known == name)
+        }
+        Expr::Value(value) => match &value.value {
+            sql::Value::Number(text, _) => {
+                let place = text.parse::<usize>().ok().and_then(|position| position.checked_sub(1));
+                let outputs: Option<Vec<_>> =
+                    place.and_then(|place| items.get(..=place)?.iter().map(output).collect());
+                outputs.and_then(|mut outputs| outputs.pop())
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    named.map_or(key, |(_, expr)| expr)
 }
 
 /// What means the output in that place as a sort key; `None` where only its expression does.

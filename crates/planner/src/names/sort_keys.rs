@@ -73,6 +73,7 @@ fn of_query(query: &mut Query, is_outermost: bool) -> Result<()> {
     for key in keys.iter() {
         check_unambiguous(key, &select.projection)?;
     }
+    distinct_keys::order_as_sorted(select, keys);
     distinct_keys::name_outputs(keys, select)?;
     if subquery_keys::move_inside(keys, select) {
         return Ok(());
