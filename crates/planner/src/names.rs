@@ -62,17 +62,23 @@ impl VisitorMut for Namer {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        name_set_expr(&mut query.body);
+        match query.body.as_mut() {
+            SetExpr::Select(select) => name_select(select),
+            body @ SetExpr::SetOperation { .. } => name_operand(body),
+            _ => {}
+        }
         ControlFlow::Continue(())
     }
 }
 
-fn name_set_expr(body: &mut SetExpr) {
+/// Names the outputs of an operand of a set operation.
+fn name_operand(body: &mut SetExpr) {
     match body {
-        SetExpr::Select(select) => name_select(select),
+        SetExpr::Select(select) => name_each(&mut select.projection, true),
+        SetExpr::Query(query) => name_operand(&mut query.body),
         SetExpr::SetOperation { left, right, .. } => {
-            name_set_expr(left);
-            name_set_expr(right);
+            name_operand(left);
+            name_operand(right);
         }
         _ => {}
     }
@@ -85,6 +91,12 @@ pub(crate) fn name_select(select: &mut Select) {
 
 /// Names the items of a RETURNING list or a SELECT.
 pub(crate) fn name_items(items: &mut [SelectItem]) {
+    name_each(items, false);
+}
+
+/// In an operand of a set operation, columns of one name are kept apart also where they are of different relations:
+/// DataFusion finds them by their bare names.
+fn name_each(items: &mut [SelectItem], is_operand: bool) {
     let mut taken: BTreeSet<String> = items.iter().filter_map(fixed_name).collect();
     let columns: BTreeSet<String> = items.iter().filter_map(column_name).collect();
     let mut seen_aliases = BTreeSet::new();
@@ -105,7 +117,7 @@ pub(crate) fn name_items(items: &mut [SelectItem]) {
                 // Two references to one column are two outputs of one name.
                 let name = figure(expr).0;
                 let others = seen_columns.entry(name.clone()).or_default();
-                if !others.iter().any(|other| is_one_column(other, &path)) {
+                if !others.iter().any(|other| is_operand || is_one_column(other, &path)) {
                     others.push(path);
                     continue;
                 }
@@ -293,6 +305,18 @@ mod tests {
         let found = names("SELECT t.a, lower(b), t.*, (c).d, c AS e FROM t");
         assert_eq!(found, ["a\u{1}0", "lower\u{1}1", "*", "d\u{1}3", "e"]);
         assert_eq!(names("SELECT (c).d FROM t"), ["d"]);
+    }
+
+    #[test]
+    fn columns_of_different_relations_are_twins_in_set_operations() {
+        let text = "(SELECT t.a, u.a FROM t, u) EXCEPT SELECT 1, 2";
+        let mut query = crate::dialect::parse_query(text).expect("valid SQL");
+        name_outputs(&mut query).expect("no keys");
+        assert_eq!(
+            query.to_string(),
+            "(SELECT t.a, u.a AS \"a\u{1}1\" FROM t, u) EXCEPT SELECT 1 AS \"?column?\", 2 AS \
+             \"?column?\u{1}1\""
+        );
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! PostgreSQL lets a query in FROM or WITH have several outputs of one name: `*` shows them all, and to name one is an
 //! error. DataFusion needs different names, so all but the first get one that cannot be typed. A list of column names
-//! can be shorter than the columns, of which the rest keep theirs.
+//! can be shorter than the columns, of which the rest keep theirs. The operands of set operations are matched by names,
+//! so those with columns of `*` are read from FROM, too.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -15,8 +16,8 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
-    self as sql, ExcludeSelectItem, Query, SelectItem, SetExpr, TableAlias, TableFactor, Visitor,
-    VisitorMut, WildcardAdditionalOptions,
+    self as sql, ExcludeSelectItem, Query, SelectItem, SetExpr, SetOperator, TableAlias,
+    TableFactor, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 use weir_types::{Error, Result, SqlState};
 
@@ -24,7 +25,7 @@ use crate::decorrelate;
 use crate::dialect::visit::{visit, visit_mut};
 use crate::dialect::{no_rows, plain_query, plain_select};
 use crate::names::relations::alias_of;
-use crate::names::{SUFFIX, fold, wire_name};
+use crate::names::{self, SUFFIX, fold, wire_name};
 
 /// Plans relations with a list of column names, and queries in FROM.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ fn renamed(plan: LogicalPlan, names: Vec<String>) -> DfResult<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(outputs)?.build()
 }
 
-/// Makes the queries in WITH whose columns may need other names read one in FROM, where they get them.
+/// Makes the queries in WITH and the operands whose columns may need other names read one in FROM, where they get them.
 pub(super) fn move_names_into_queries(query: &mut Query) {
     let _ = visit_mut(query, &mut Mover);
 }
@@ -118,8 +119,53 @@ impl VisitorMut for Mover {
                 }
             }
         }
+        read_operands(&mut query.body);
         ControlFlow::Continue(())
     }
+}
+
+/// Makes the operands of set operations that may have several columns of a name by `*` read a query in FROM. A union has
+/// the names of its first one.
+fn read_operands(body: &mut SetExpr) {
+    let SetExpr::SetOperation { op, left, right, .. } = body else { return };
+    let right_counts = *op != SetOperator::Union;
+    for (operand, counts) in [(left, true), (right, right_counts)] {
+        if counts && may_have_twins(operand) {
+            let inner = plain_query(std::mem::replace(operand.as_mut(), no_rows()));
+            let name = names::quoted(OPERAND.to_owned());
+            let alias = TableAlias { explicit: true, name, columns: Vec::new(), at: None };
+            **operand = *reading(inner, alias).body;
+        } else {
+            read_operands(operand);
+        }
+    }
+}
+
+/// The name of an operand in FROM. It cannot be typed.
+const OPERAND: &str = "\u{1}operand";
+
+/// True for columns of several relations, or beside others, by `*`. A literal among the outputs would lose its open
+/// type in FROM: it stays.
+fn may_have_twins(operand: &SetExpr) -> bool {
+    let mut operand = operand;
+    while let SetExpr::Query(query) = operand {
+        operand = &query.body;
+    }
+    let SetExpr::Select(select) = operand else { return false };
+    let items = &select.projection;
+    let is_column = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            names::column_path(expr).is_some()
+        }
+        _ => true,
+    };
+    items.iter().any(is_wildcard)
+        && items.iter().all(is_column)
+        && (items.len() > 1 || !is_one_relation(&select.from))
+}
+
+fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
 }
 
 /// `SELECT * FROM (query) AS alias`.
@@ -149,9 +195,6 @@ fn needs_names(cte: &sql::Cte) -> bool {
             SetExpr::SetOperation { left, .. } => body = left,
             SetExpr::Query(query) => body = &query.body,
             SetExpr::Select(select) => {
-                let is_wildcard = |item: &SelectItem| {
-                    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
-                };
                 let items = &select.projection;
                 if items.iter().any(is_wildcard) {
                     return !given.is_empty() || items.len() > 1 || !is_one_relation(&select.from);

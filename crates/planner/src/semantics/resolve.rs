@@ -138,6 +138,7 @@ fn assign(
 /// The plan with all types told but those of its outputs that are bare literals.
 pub(super) fn open(plan: LogicalPlan, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     let plan = recursive_queries(plan, settings)?;
+    let plan = open_operands(plan).map_err(to_error)?;
     plan.transform_up(|node| node_of(node, settings).map(Transformed::yes).map_err(external))
         .data()
         .map_err(to_error)
@@ -479,7 +480,14 @@ fn unite(union: Union, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
     }
     let mut inputs = Vec::with_capacity(union.inputs.len());
     for input in union.inputs {
-        inputs.push(Arc::new(with_output_types(Arc::unwrap_or_clone(input), &types, settings)?));
+        let mut input = with_output_types(Arc::unwrap_or_clone(input), &types, settings)?;
+        // DataFusion's optimizer asks for the columns of a union by its names where one input is left of it, and where
+        // it makes one union of several.
+        let mut names = input.schema().fields().iter().zip(union.schema.fields());
+        if names.any(|(own, field)| own.name() != field.name()) {
+            input = with_names(input, &union.schema).map_err(to_error)?;
+        }
+        inputs.push(Arc::new(input));
     }
     let fields =
         union.schema.iter().zip(&types).enumerate().map(|(column, ((qualifier, field), t))| {
@@ -496,6 +504,55 @@ pub(super) fn is_set_operation(join: &Join) -> bool {
         && join.null_equality == NullEquality::NullEqualsNull
         && join.filter.is_none()
         && join.on.len() == join.left.schema().fields().len()
+}
+
+/// The query with outputs of the names in the schema, its qualifiers included.
+fn with_names(plan: LogicalPlan, schema: &DFSchema) -> DfResult<LogicalPlan> {
+    let (exprs, input) = match plan {
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let input = with_names(Arc::unwrap_or_clone(input), schema)?;
+            return Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(input))));
+        }
+        LogicalPlan::Projection(projection) => (projection.expr, projection.input),
+        other => {
+            let columns = other.schema().columns().into_iter().map(Expr::Column).collect();
+            (columns, Arc::new(other))
+        }
+    };
+    let named = exprs
+        .into_iter()
+        .zip(schema.columns())
+        .map(|(expr, name)| expr.unalias().alias_qualified(name.relation, name.name));
+    Projection::try_new(named.collect(), input).map(LogicalPlan::Projection)
+}
+
+/// DataFusion gives the sides of INTERSECT and EXCEPT an alias where they have columns of one name. As names of the
+/// outputs it does not hide literals of open type.
+fn open_operands(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    plan.transform_down(|node| match node {
+        LogicalPlan::Join(mut join) if is_set_operation(&join) => {
+            join.left = Arc::new(without_alias(Arc::unwrap_or_clone(join.left))?);
+            join.right = Arc::new(without_alias(Arc::unwrap_or_clone(join.right))?);
+            Ok(Transformed::yes(LogicalPlan::Join(join)))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .data()
+}
+
+fn without_alias(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    match plan {
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let input = without_alias(Arc::unwrap_or_clone(input))?;
+            Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(input))))
+        }
+        LogicalPlan::SubqueryAlias(alias)
+            if matches!(alias.input.as_ref(), LogicalPlan::Projection(_)) =>
+        {
+            with_names(Arc::unwrap_or_clone(alias.input), &alias.schema)
+        }
+        other => Ok(other),
+    }
 }
 
 fn match_columns(mut join: Join, settings: &Arc<FormatSettings>) -> Result<LogicalPlan> {
