@@ -21,6 +21,8 @@ use crate::dialect::visit::visit_mut;
 
 pub(crate) use crate::dialect::fold;
 
+pub(crate) use sort_keys::plain;
+
 /// Separates a name from the number that keeps it apart from its twins.
 pub(crate) const SUFFIX: char = '\u{1}';
 

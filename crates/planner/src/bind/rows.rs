@@ -20,7 +20,7 @@ use weir_types::{Error, Result, SqlState};
 use super::merged::{self, Plans, Visible};
 use crate::dialect::visit::{at, of_flow, to_flow, visit, visit_expressions, visit_mut};
 use crate::names::relations::{ident_of, name_of};
-use crate::names::{fold, wire_name};
+use crate::names::{fold, plain, wire_name};
 
 /// Writes out whole rows in a query and the queries in it. `hidden` are columns of tables that no row shows.
 ///
@@ -238,7 +238,7 @@ impl Rows<'_> {
             Expr::IsNotNull(tested) => (tested, false),
             _ => return Ok(None),
         };
-        let columns = match (tested.as_ref(), unnested(tested)) {
+        let columns = match (tested.as_ref(), plain(tested)) {
             (_, Expr::QualifiedWildcard(name, _)) => self.wildcard(name)?,
             (Expr::Identifier(name), _) => match self.row(name) {
                 Some(columns) => columns,
@@ -323,13 +323,6 @@ impl VisitorMut for Outermost<'_, '_> {
             }
         });
         to_flow(found)
-    }
-}
-
-fn unnested(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Nested(inner) => unnested(inner),
-        other => other,
     }
 }
 

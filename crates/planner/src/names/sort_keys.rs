@@ -179,7 +179,7 @@ fn is_column(expr: &Expr, name: &str) -> bool {
 }
 
 /// Without parentheses.
-pub(super) fn plain(expr: &Expr) -> &Expr {
+pub(crate) fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => plain(inner),
         other => other,

@@ -28,14 +28,14 @@ pub(super) fn set_apart(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
-            let tests = tests_of(&expr)?;
-            if !tests.iter().any(|test| needs_name(test, &tests)) {
+            let unnamed = unnamed_in(&expr)?;
+            if unnamed.is_empty() {
                 return Ok(Transformed::no(expr));
             }
             let name = names.save(&expr);
             let apart = expr.transform_up(|expr| {
                 Ok(match expr {
-                    Expr::InList(test) if needs_name(&test, &tests) => {
+                    Expr::InList(test) if unnamed.contains(&test) => {
                         Transformed::yes(Expr::InList(of_its_own(test)))
                     }
                     other => Transformed::no(other),
@@ -48,18 +48,19 @@ pub(super) fn set_apart(plan: LogicalPlan) -> Result<LogicalPlan> {
     .map_err(to_error)
 }
 
-fn tests_of(expr: &Expr) -> DfResult<Vec<InList>> {
+/// The tests whose values need names.
+fn unnamed_in(expr: &Expr) -> DfResult<Vec<InList>> {
     let mut tests = Vec::new();
     expr.apply(|expr| {
         if let Expr::InList(test) = expr {
-            tests.push(test.clone());
+            tests.push(test);
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(tests)
+    Ok(tests.iter().filter(|test| needs_name(test, &tests)).map(|test| (*test).clone()).collect())
 }
 
-fn needs_name(test: &InList, all: &[InList]) -> bool {
+fn needs_name(test: &InList, all: &[&InList]) -> bool {
     let is_known = |test: &InList| match test.expr.as_ref() {
         Expr::ScalarFunction(call) => is_tested(&call.func),
         _ => false,

@@ -12,6 +12,7 @@ use super::build::{array_function, builtin_name, call, cast};
 use super::row_in::in_query;
 use crate::functions::huge_number;
 use crate::functions::operator::Comparison;
+use crate::names::plain;
 
 /// Types that name objects: their casts need the catalog, and are functions of the session.
 const OBJECT_TYPES: &[&str] = &[
@@ -225,7 +226,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 /// `IS [NOT] DISTINCT FROM`, of rows item by item. DataFusion's planner would refuse operands whose types are open.
 fn of_distinct(left: Box<Expr>, right: Box<Expr>, is_distinct: bool) -> Result<Expr> {
     let is_null =
-        |expr: &Expr| matches!(unnested(expr), Expr::Value(value) if value.value == Value::Null);
+        |expr: &Expr| matches!(plain(expr), Expr::Value(value) if value.value == Value::Null);
     let test = |expr| if is_distinct { Expr::IsNotNull(expr) } else { Expr::IsNull(expr) };
     let (name, joined) = if is_distinct {
         (Comparison::Distinct.name(), BinaryOperator::Or)
@@ -252,7 +253,7 @@ fn of_distinct(left: Box<Expr>, right: Box<Expr>, is_distinct: bool) -> Result<E
 
 /// An operand that is not NULL where a row's items are: IS NULL of the same text would test them.
 fn as_one_value(operand: Box<Expr>) -> Result<Box<Expr>> {
-    match unnested(&operand) {
+    match plain(&operand) {
         Expr::QualifiedWildcard(name, _) => {
             Err(Error::unsupported(format!("{name}.* IS DISTINCT FROM NULL is not supported"))
                 .with_hint("Test a column that is NOT NULL, such as the primary key."))
@@ -311,16 +312,9 @@ fn object_cast(expr: &Expr, data_type: &DataType) -> Option<String> {
         }
         _ => false,
     };
-    let Expr::Function(function) = unnested(expr) else { return None };
+    let Expr::Function(function) = plain(expr) else { return None };
     let name = builtin_name(&function.name)?;
     (is_text && OBJECT_TYPES.contains(&name.as_str())).then(|| format!("{name}_text"))
-}
-
-fn unnested(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Nested(inner) => unnested(inner),
-        other => other,
-    }
 }
 
 /// What the function of an object's cast takes: of a cast to text, the operand of the inner cast.
